@@ -1,0 +1,1 @@
+"""Wraps the plain classes with ray.remote."""

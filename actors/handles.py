@@ -1,0 +1,1 @@
+"""Finds actors and Serve deployments by name."""

@@ -1,0 +1,1 @@
+"""Due timers; the door."""

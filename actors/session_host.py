@@ -1,0 +1,1 @@
+"""Owns shards of sessions: runs the durable runtime."""

@@ -1,0 +1,1 @@
+"""Keeps desired and real in step."""

@@ -1,0 +1,1 @@
+"""Measurements beside a peer or a floor, run as `python -m benchmarks.NAME`."""

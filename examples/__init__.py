@@ -1,0 +1,1 @@
+"""Sample services and clients."""

@@ -1,0 +1,1 @@
+"""The vocabulary: frozen pydantic types. No I/O and no behaviour beyond validation."""

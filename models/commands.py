@@ -1,0 +1,51 @@
+"""Commands: what people and timers ask of a session. Each is a row before anything happens."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from models.base import Frozen, JsonObject, JsonValue
+from models.ids import CommandId, MessageId, OrgId, RunId, SessionId
+
+
+class CommandKind(StrEnum):
+    MESSAGE = "message"
+    APPROVE = "approve"
+    REJECT = "reject"
+    FILL_SLOTS = "fill_slots"
+    CANCEL_SLOTS = "cancel_slots"
+    CANCEL = "cancel"
+    RESOLVE = "resolve"
+    CLOSE = "close"
+
+
+class Resolution(StrEnum):
+    MARK_DONE = "mark_done"
+    RETRY = "retry"
+    FAIL = "fail"
+
+
+class Message(Frozen):
+    message_id: MessageId
+    text: str
+
+
+class Action(Frozen):
+    """The answer to a pending question of a run, or an order to stop it."""
+
+    run_id: RunId | None = None  # None: the session's active run
+    actor: str = ""  # who did it, for the record: a key's preview, a member, X-Operator-Id
+    reason: str = ""
+    values: JsonObject = Field(default_factory=dict)  # fill_slots
+    plan_hash: str | None = None  # approve: what the approver saw; None = whatever is shown now
+    resolution: Resolution | None = None  # resolve
+    result: JsonValue = None  # resolve, mark_done
+
+
+class Command(Frozen):
+    id: CommandId
+    org_id: OrgId
+    session_id: SessionId
+    seq: int  # order of arrival, from the database
+    kind: CommandKind
+    payload: Message | Action

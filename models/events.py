@@ -1,0 +1,84 @@
+"""The session's append-only record.
+
+*History* events are what users see. *Engine* events (the journal: intents, recorded outputs, snapshots) are what
+recovery needs, and expire soon after the run.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from models.base import Frozen, JsonObject
+from models.ids import RunId, SessionId
+
+# Raised when an event's payload or meaning changes so that older code must not read it (docs/events.md).
+SCHEMA_VERSION = 1
+
+
+class Visibility(StrEnum):
+    HISTORY = "history"
+    ENGINE = "engine"
+
+
+class EventType(StrEnum):
+    # History, and on SSE.
+    STARTED = "started"
+    RUN_PHASE = "run_phase"
+    RUN_STATUS = "run_status"
+    SLOTS_REQUIRED = "slots_required"
+    SLOTS_PLAN_SUMMARY = "slots_plan_summary"
+    CONFIRM_PLAN_REQUIRED = "confirm_plan_required"
+    CONFIRM_PLAN_RESULT = "confirm_plan_result"
+    TOOL_APPROVAL_REQUIRED = "tool_approval_required"
+    TOOL_APPROVAL_RESULT = "tool_approval_result"
+    TOOL_POLICY_DENIED = "tool_policy_denied"
+    TOOL_START = "tool_start"
+    TOOL_END = "tool_end"
+    BRANCH_TAKEN = "branch_taken"
+    REPLAN = "replan"
+    AWAITING_SIGNAL = "awaiting_signal"
+    SIGNAL_RECEIVED = "signal_received"
+    SIGNAL_TIMED_OUT = "signal_timed_out"
+    ERROR = "error"
+    DONE = "done"
+    # History only.
+    PROMPT = "prompt"
+    TOOL_SELECTION = "tool_selection"
+    PLAN_SUMMARY = "plan_summary"
+    SLOTS_CANCELLED = "slots_cancelled"
+    LLM_REPLY = "llm_reply"
+    # Engine.
+    MESSAGE_QUEUED = "message_queued"
+    RUN_OPENED = "run_opened"
+    EFFECT_INTENDED = "effect_intended"
+    EFFECT_RECORDED = "effect_recorded"
+    PLAN_ADOPTED = "plan_adopted"
+    SLOTS_FILLED = "slots_filled"
+    PLAN_APPROVED = "plan_approved"
+    RECOVERY_REQUIRED = "recovery_required"
+    RUN_CLOSED = "run_closed"
+    SESSION_CLOSED = "session_closed"
+    SNAPSHOT = "snapshot"
+    COMMAND_REFUSED = "command_refused"
+
+
+HISTORY_ONLY = frozenset(
+    {
+        EventType.PROMPT,
+        EventType.TOOL_SELECTION,
+        EventType.PLAN_SUMMARY,
+        EventType.SLOTS_CANCELLED,
+        EventType.LLM_REPLY,
+    }
+)
+
+
+class Event(Frozen):
+    """One row of the record; `seq` is gapless in its session, starting at 1."""
+
+    session_id: SessionId
+    seq: int
+    type: EventType
+    visibility: Visibility
+    at: datetime
+    run_id: RunId | None = None
+    payload: JsonObject

@@ -1,0 +1,47 @@
+"""What an organisation, project or session has decided. Session over project over organisation over default."""
+
+from enum import StrEnum
+
+from models.base import Frozen
+from models.plans import PlannerMode
+
+
+class PlanApprovalMode(StrEnum):
+    REQUIRE = "require"
+    AUTO = "auto"
+
+
+class EgressPolicy(Frozen):
+    """Which addresses outbound requests may reach beside public ones."""
+
+    allow_loopback: bool = False
+    allow_private: bool = False
+    allow_hosts: tuple[str, ...] = ()  # when not empty, only these hosts (exact or `*.example.com`)
+
+
+class RunLimits(Frozen):
+    """Bounds of one run."""
+
+    max_tool_calls: int = 200
+    max_loop_iterations: int = 1_000
+    max_wall_clock_s: float = 3_600.0
+    max_result_bytes: int = 20 * 1024 * 1024
+    max_attempts: int = 3  # of one call, where retries are allowed at all
+
+
+class OrgSettings(Frozen):
+    egress: EgressPolicy = EgressPolicy()
+
+
+class ProjectSettings(Frozen):
+    plan_approval_mode: PlanApprovalMode = PlanApprovalMode.REQUIRE
+    planner_mode: PlannerMode | None = None  # None: by the model's capability
+    planner_model: str | None = None  # None: the platform's
+    retrieval_max_tools: int = 30
+    limits: RunLimits = RunLimits()
+
+
+class SessionSettings(Frozen):
+    auto_approve_plan: bool = False
+    planner_mode: PlannerMode | None = None
+    planner_model: str | None = None

@@ -1,0 +1,1 @@
+"""Principals, API keys, scopes, roles; OIDC has its place here."""

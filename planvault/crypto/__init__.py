@@ -1,0 +1,1 @@
+"""Envelope encryption, data keys and the providers that wrap them."""

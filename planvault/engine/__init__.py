@@ -1,0 +1,1 @@
+"""decide(state, input) → events · evolve(state, event) → state · effects(state). Pure and deterministic."""

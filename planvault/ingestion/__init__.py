@@ -1,0 +1,1 @@
+"""API descriptions → tool records: dereference, flatten, version, diff."""

@@ -1,0 +1,1 @@
+"""The gateway over LiteLLM, with its recorded and scripted twins."""

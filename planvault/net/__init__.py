@@ -1,0 +1,1 @@
+"""The egress-guarded HTTP client that everything outbound uses."""

@@ -1,0 +1,1 @@
+"""The plan language: `json` and `dsl` parse to the IR; resolve, validate, render, evaluate. Pure."""

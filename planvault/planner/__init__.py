@@ -1,0 +1,1 @@
+"""Prompts (versioned files), context building, repair loop and the built-in planner."""

@@ -1,0 +1,213 @@
+"""Every Protocol that the core needs from outside. Fakes live beside their contract tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType, Protocol
+from uuid import UUID
+
+from models.base import JsonObject
+from models.commands import Command
+from models.events import Event
+from models.ids import CommandId, OrgId, RunId, ToolId
+from models.planning import PlanOutcome, PlanRequest, Selection
+from models.policies import EgressPolicy, RunLimits
+from models.runs import RunStatus
+from models.tenants import OrgScope, ProjectScope, SessionScope
+from models.tools import IntegrationState, Tool, ToolOutcome
+from models.values import Value
+
+Vector = Sequence[float]
+HostId = NewType("HostId", str)
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Wall-clock time, timezone-aware UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only grow; comparable within one process."""
+        ...
+
+
+class Ids(Protocol):
+    def new(self) -> UUID:
+        """A fresh version-7 UUID."""
+        ...
+
+
+# ── encryption ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Where a ciphertext lives. It opens nowhere else: table, row and column are bound as associated data.
+
+    `subkey` names what the encryption key is derived for: a session (`session:{id}`) or a table (`table:{name}`).
+    """
+
+    subkey: str
+    table: str
+    row: str
+    column: str
+
+
+class OrgCipher(Protocol):
+    """Encrypts under one organisation's data key; the key stays in memory, so no call waits."""
+
+    def seal(self, plaintext: bytes, place: Seal) -> bytes: ...
+
+    def open(self, envelope: bytes, place: Seal) -> bytes:
+        """Raises DecryptionFailed where the envelope is another tenant's, another place's, or was changed."""
+        ...
+
+
+class Keyring(Protocol):
+    async def cipher(self, org_id: OrgId) -> OrgCipher:
+        """The organisation's cipher, its data key unwrapped (and made, the first time)."""
+        ...
+
+
+# ── the durable record ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLease:
+    shard: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """What the `runs` read model says of a run after an append. `pending` is the open question, if any."""
+
+    run_id: RunId
+    status: RunStatus
+    plan_hash: str | None
+    pending: JsonObject | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """All that one decision writes for one session; it lands whole or not at all."""
+
+    scope: SessionScope
+    lease: ShardLease
+    events: tuple[Event, ...]
+    consumed: tuple[CommandId, ...] = ()
+    run: RunRow | None = None
+    closes_session: bool = False
+
+
+class EventStore(Protocol):
+    async def append(self, batch: Sequence[Append]) -> frozenset[int]:
+        """Write a batch in one statement; returns the shards that were still ours.
+
+        Appends of a shard that another owner holds are dropped, the others land.
+        """
+        ...
+
+    async def load(self, scope: SessionScope) -> list[Event]:
+        """The session's events from its newest snapshot on, in `seq` order."""
+        ...
+
+    async def head(self, scope: SessionScope) -> int:
+        """The newest `seq`, 0 for a session without events."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEntry:
+    scope: SessionScope
+    command: Command
+
+
+class CommandInbox(Protocol):
+    async def waiting(self, leases: Sequence[ShardLease], limit: int) -> list[InboxEntry]:
+        """Commands of these shards that no append has consumed yet, in order of arrival."""
+        ...
+
+    async def open_runs(self, leases: Sequence[ShardLease]) -> list[SessionScope]:
+        """Sessions of these shards with a run that is not terminal: what an owner reloads after a takeover."""
+        ...
+
+
+# ── effects ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Embedder(Protocol):
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """L2-normalised embeddings, one per text, in order."""
+        ...
+
+
+class ToolSelector(Protocol):
+    async def select(self, scope: ProjectScope, query: str, max_tools: int) -> Selection: ...
+
+
+class Catalog(Protocol):
+    async def tools(self, scope: ProjectScope, ids: Sequence[tuple[ToolId, int]]) -> list[Tool]:
+        """Tools at exactly these versions, in the order asked for."""
+        ...
+
+    async def binding(self, scope: ProjectScope, tool: Tool) -> CallTarget:
+        """Where and how the project calls a tool now."""
+        ...
+
+
+class Planner(Protocol):
+    async def plan(self, request: PlanRequest) -> PlanOutcome:
+        """A valid plan over the request's tools, or the problems that stood in the way. Raises LlmFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallTarget:
+    base_url: str
+    state: IntegrationState
+    egress: EgressPolicy
+
+
+SecretLookup = Callable[[str], Awaitable[str]]
+"""Secret name → value; raises NotFound for a name that no level defines."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One attempt of one call, everything resolved but the secrets."""
+
+    tool: Tool
+    args: Mapping[str, Value]
+    target: CallTarget
+    idempotency_key: str  # hash(run, node, iteration): the same for every attempt
+    attempt: int
+    limits: RunLimits
+    secret: SecretLookup
+
+
+class ToolExecutor(Protocol):
+    async def execute(self, call: ToolCall) -> ToolOutcome:
+        """Run the call once. Never raises for what the outside world does: that is a ToolFailed."""
+        ...
+
+
+class Secrets(Protocol):
+    async def names(self, scope: SessionScope) -> list[str]:
+        """Names a session may use: its own, its project's, its organisation's."""
+        ...
+
+    async def value(self, scope: SessionScope, name: str) -> str:
+        """Session over project over organisation. Raises NotFound."""
+        ...
+
+
+class Wakeups(Protocol):
+    """Hints between processes: a shard has new commands, a session has new history."""
+
+    async def commands(self) -> AsyncIterator[frozenset[int]]: ...
+
+    async def announce(self, scopes: Sequence[OrgScope]) -> None: ...

@@ -1,0 +1,1 @@
+"""Knows every bound secret and removes it from what leaves the process."""

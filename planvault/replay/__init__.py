@@ -1,0 +1,1 @@
+"""Replaying recorded runs: frozen and live. The door; its furniture comes with the diagnostics issue."""

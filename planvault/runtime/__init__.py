@@ -1,0 +1,1 @@
+"""What makes the pure engine durable: commands inbox, leases, committer, effect loop."""

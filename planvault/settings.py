@@ -1,0 +1,41 @@
+"""Settings: read from the environment once, at a process's composition root, and passed on as values."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every variable is `PLANVAULT_` + the field's name in upper case, except where an alias says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="PLANVAULT_", extra="ignore", frozen=True, populate_by_name=True)
+
+    data_dir: Path = Field(
+        default=Path(".planvault"), description="State of the embedded default: database, keys, logs"
+    )
+    database_url: str = Field(default="", validation_alias="DATABASE_URL", description="Empty: the embedded Postgres")
+    keyset_path: Path | None = Field(default=None, description="Local KEK keyset (0600); default DATA_DIR/keyset.json")
+    admin_token_sha256: str = Field(default="", description="Hex SHA-256 of the static admin token; empty: none")
+    shards: int = Field(default=64, ge=1, le=4096, description="Session shards; fixed for the life of a database")
+    session_hosts: int = Field(default=2, ge=1, le=256, description="SessionHost actors")
+    lease_seconds: float = Field(default=6.0, ge=2.0, description="A host silent for longer loses its shards")
+    build_id: str = Field(default="dev", description="Part of actor names, so that an upgrade starts new hosts")
+
+    # The planner's model. Nothing set: the built-in planner.
+    llm_model: str = Field(default="", description="LiteLLM model name, e.g. openai/gpt-5-mini or anthropic/…")
+    llm_base_url: str = Field(default="", description="Base URL of an OpenAI-compatible server")
+    llm_api_key: str = Field(default="", description="Key for that server; vendors' own variables work as well")
+    llm_timeout_s: float = Field(default=60.0, gt=0)
+    planner_repairs: int = Field(
+        default=2, ge=0, le=5, description="Times that a faulty plan goes back with its errors"
+    )
+
+    embedding_batch: int = Field(default=64, ge=1)
+    max_body_bytes: int = Field(default=25 * 1024 * 1024, description="Largest request body, imports included")
+    cors_origins: str = Field(default="*", description="Comma-separated list, or *; no cookies are used")
+    log_level: str = Field(default="INFO")
+
+    @property
+    def keyset(self) -> Path:
+        return self.keyset_path or self.data_dir / "keyset.json"

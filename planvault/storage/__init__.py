@@ -1,0 +1,1 @@
+"""Pools, tenant scope, repositories and their named SQL."""

@@ -1,0 +1,85 @@
+"""Applies `migrations/*.sql` in name order, each in its own transaction, under one advisory lock."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import asyncpg
+
+from planvault.errors import BringUpFailed
+
+# Any constant will do, as long as nobody else in the database uses it: the ASCII of "planvalt".
+_LOCK = int.from_bytes(b"planvalt", "big") & 0x7FFF_FFFF_FFFF_FFFF
+
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    name       text PRIMARY KEY,
+    sha256     text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def shipped() -> list[Migration]:
+    """The migrations of this build, in order."""
+    files = resources.files("migrations").iterdir()
+    found = [Migration(file.name, file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".sql")]
+    return sorted(found, key=lambda migration: migration.name)
+
+
+async def migrate(url: str, migrations: Sequence[Migration] | None = None) -> list[str]:
+    """Bring the database up to this build; returns the names applied now.
+
+    Raises BringUpFailed for a database without pgvector, with an edited migration, or from a newer build.
+    """
+    wanted = list(shipped() if migrations is None else migrations)
+    connection = await asyncpg.connect(url, server_settings={"application_name": "planvault/migrate"})
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        return await _apply(connection, wanted)
+    finally:
+        await connection.close()
+
+
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", wanted: Sequence[Migration]) -> list[str]:
+    await _require_pgvector(connection)
+    await connection.execute(_LEDGER)
+    rows = await connection.fetch("SELECT name, sha256 FROM schema_migrations")
+    done = {row["name"]: row["sha256"] for row in rows}
+    unknown = sorted(done.keys() - {migration.name for migration in wanted})
+    if unknown:
+        raise BringUpFailed(
+            f"The database was migrated by a newer build ({', '.join(unknown)}). Run that build, or restore a backup."
+        )
+    applied = []
+    for migration in wanted:
+        if migration.name in done:
+            if done[migration.name] != migration.sha256:
+                raise BringUpFailed(f"Migration {migration.name} was edited after it was applied; restore the file.")
+            continue
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", migration.name, migration.sha256
+            )
+        applied.append(migration.name)
+    return applied
+
+
+async def _require_pgvector(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    version = await connection.fetchval("SELECT default_version FROM pg_available_extensions WHERE name = 'vector'")
+    if version is None:
+        raise BringUpFailed(
+            "This Postgres has no pgvector. Install it on the server (≥ 0.8, package postgresql-NN-pgvector), "
+            "or unset DATABASE_URL to use the embedded Postgres."
+        )

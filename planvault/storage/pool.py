@@ -1,0 +1,42 @@
+"""Connection pools. One a process, made by wiring, passed on as a value."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+from pgvector.asyncpg import register_vector
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+
+async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+    await register_vector(connection)
+
+
+async def open_pool(url: str, *, name: str, minimum: int = 1, maximum: int = 8, lock_timeout_ms: int = 3_000) -> Pool:
+    """A pool whose connections decode jsonb to Python values and vectors to numpy arrays.
+
+    `name` shows in pg_stat_activity. `lock_timeout` and the idle-in-transaction limit stay below the lease time, so
+    that a frozen process cannot hold up a takeover (design, durable protocol 3).
+    """
+    return await asyncpg.create_pool(
+        url,
+        min_size=minimum,
+        max_size=maximum,
+        init=_prepare,
+        server_settings={
+            "application_name": f"planvault/{name}",
+            "lock_timeout": str(lock_timeout_ms),
+            "idle_in_transaction_session_timeout": str(lock_timeout_ms),
+        },
+    )
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    async with pool.acquire() as connection, connection.transaction():
+        yield connection

@@ -1,0 +1,1 @@
+"""The one composition root: builds pools and adapters inside each process; Ray adapters come in as arguments."""

@@ -1,0 +1,1 @@
+"""Tool selection: documents, embeddings, tiers and the shortlist."""

@@ -1,0 +1,1 @@
+"""Ray Serve applications: api (ingress), embedder, planner."""

