@@ -2,12 +2,14 @@
 
 from typing import TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
 JsonScalar: TypeAlias = bool | int | float | str | None
-JsonValue: TypeAlias = "JsonScalar | list[JsonValue] | dict[str, JsonValue]"
-JsonObject: TypeAlias = dict[str, "JsonValue"]
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+# pydantic's own recursive type is re-exported: a plain recursive alias cannot be resolved in the modules that use it.
+__all__ = ["Frozen", "JsonObject", "JsonScalar", "JsonValue"]
 
 
 class Frozen(BaseModel):
