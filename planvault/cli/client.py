@@ -1,0 +1,264 @@
+"""A thin client of the public API: what `planvault demo`, `chat`, `import`, `runs` and `keys` speak.
+
+It knows routes and wire names and nothing of the platform's inside. JSON goes in and out as the API documents it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import httpx
+from httpx_sse import EventSource, SSEError
+from pydantic import TypeAdapter
+
+from models.base import JsonObject, JsonValue
+from planvault.clock import TimeOrderedIds
+from planvault.errors import Unavailable
+from planvault.ports import Ids
+
+Query: TypeAlias = dict[str, str | int]
+
+# A live stream is never silent for long: the server pings. Twice its interval means that it is gone.
+STREAM_SILENCE_S = 60.0
+TERMINAL = frozenset({"done", "error"})
+
+_OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
+
+
+class ApiProblem(Exception):
+    """The API refused a request. `code` is the stable last part of the problem's `type`."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        body = _problem_body(response)
+        self.status = response.status_code
+        self.code = str(body.get("type", "")).rpartition(":")[2] or f"HTTP_{response.status_code}"
+        self.detail = str(body.get("detail") or body.get("title") or response.reason_phrase)
+        self.request_id = str(body.get("instance") or response.headers.get("X-Request-Id", ""))
+        self.errors = tuple(entry for entry in _list(body.get("errors")) if isinstance(entry, dict))
+        super().__init__(f"{self.code} ({self.status}): {self.detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """One event of a session's chat stream. `id` is its history sequence number, 0 for a ping."""
+
+    id: int
+    type: str
+    data: JsonObject
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.type in TERMINAL
+
+
+class ApiClient:
+    """One project of one platform. Raises ApiProblem for a refusal, Unavailable where nobody answers.
+
+    `admin_token` is needed by the Admin API only (imports, keys). POSTs carry an Idempotency-Key, fresh for each call.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        project_id: str,
+        project_key: str,
+        org_id: str = "",
+        admin_token: str = "",
+        ids: Ids | None = None,
+        transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._runtime = f"/api/v1/projects/{project_id}"
+        self._admin = f"/admin/v1/orgs/{org_id}"
+        self._project_id = project_id
+        self._project_auth = {"Authorization": f"Bearer {project_key}"}
+        self._admin_auth = {"Authorization": f"Bearer {admin_token}"}
+        self._ids = ids or TimeOrderedIds()
+        self._pause = pause
+        self._http = httpx.Client(base_url=base_url, timeout=httpx.Timeout(30.0, connect=5.0), transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # ── Runtime API ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def health(self) -> JsonObject:
+        """Readiness with its parts. A platform that is not ready answers 503 with the same body."""
+        return _OBJECT.validate_json(self._send("GET", "/health", {}, accept=(503,)).content)
+
+    def create_session(self, body: JsonObject | None = None) -> JsonObject:
+        return self._post(f"{self._runtime}/sessions", body or {})
+
+    def put_secrets(self, session_id: str, secrets: Mapping[str, str]) -> None:
+        self._send(
+            "PUT", f"{self._runtime}/sessions/{session_id}/secrets", self._project_auth, body={"secrets": dict(secrets)}
+        )
+
+    def close_session(self, session_id: str) -> None:
+        self._send("PATCH", f"{self._runtime}/sessions/{session_id}", self._project_auth, body={"status": "closed"})
+
+    def send_message(self, session_id: str, text: str) -> JsonObject:
+        return self._post(f"{self._runtime}/sessions/{session_id}/messages", {"message": text})
+
+    def act(self, session_id: str, action: str, **fields: JsonValue) -> JsonObject:
+        """Answer a run's open question: `approve`, `reject`, `fill_slots` (`values=…`), `cancel`, `resolve`, …
+
+        Fields are wire names: `runId`, `values`, `reason`, `planHash`, `resolution`, `result`, `correlationId`.
+        """
+        return self._post(f"{self._runtime}/sessions/{session_id}/actions", {"action": action, **fields})
+
+    def events(self, session_id: str, last_event_id: int = 0) -> Iterator[SessionEvent]:
+        """One connection to the chat stream: every event after `last_event_id`, live, until the server hangs up."""
+        headers = self._project_auth | {"Accept": "text/event-stream", "Last-Event-ID": str(last_event_id)}
+        timeout = httpx.Timeout(STREAM_SILENCE_S, connect=5.0)
+        url = f"{self._runtime}/sessions/{session_id}/chat"
+        try:
+            with self._http.stream("GET", url, headers=headers, timeout=timeout) as response:
+                if response.is_error:
+                    response.read()
+                    raise ApiProblem(response)
+                for event in EventSource(response).iter_sse():
+                    kind = event.event or "message"
+                    data = _OBJECT.validate_json(event.data) if event.data else {}
+                    yield SessionEvent(int(event.id) if event.id.isdigit() and kind != "ping" else 0, kind, data)
+        except (httpx.TransportError, SSEError) as error:
+            raise Unavailable(f"The chat stream of session {session_id} broke: {error}.") from error
+
+    def follow(self, session_id: str, last_event_id: int = 0, *, reconnects: int = 5) -> Iterator[SessionEvent]:
+        """Events after `last_event_id` up to and with `done` or `error`; a broken stream is resumed where it stopped.
+
+        Raises Unavailable when `reconnects` connections in a row brought nothing new.
+        """
+        seen, idle = last_event_id, 0
+        while True:
+            try:
+                for event in self.events(session_id, seen):
+                    if event.id:
+                        seen, idle = event.id, 0
+                    yield event
+                    if event.is_terminal:
+                        return
+            except Unavailable:
+                if idle >= reconnects:
+                    raise
+            idle += 1
+            if idle > reconnects:
+                raise Unavailable(f"The chat stream of session {session_id} ended before its run did.")
+            self._pause(min(2.0, 0.1 * 2**idle))
+
+    def history(self, session_id: str) -> list[JsonObject]:
+        """The newest 1,000 history events in order."""
+        return _objects(self._get(f"{self._runtime}/sessions/{session_id}/history"), "events")
+
+    def runs(self, session_id: str) -> list[JsonObject]:
+        return _objects(self._get(f"{self._runtime}/sessions/{session_id}/runs"), "items")
+
+    def sessions(self, **filters: str | int) -> list[JsonObject]:
+        """Newest first; filters are wire names: `limit`, `cursor`, `tag`, `status`."""
+        return _objects(self._get(f"{self._runtime}/sessions", query=filters), "items")
+
+    def tools(self) -> list[JsonObject]:
+        return _objects(self._get(f"{self._runtime}/tools"), "items")
+
+    def integrations(self) -> list[JsonObject]:
+        return _objects(self._get(f"{self._runtime}/tools", query={"type": "integration"}), "items")
+
+    def set_integration(self, alias: str, **fields: JsonValue) -> JsonObject:
+        """Fields are wire names: `enabled`, `approvalPolicy`, `auth` (header → template with secret handles)."""
+        path = f"{self._runtime}/tools/integrations/{alias}"
+        response = self._send("PUT", path, self._project_auth, body=dict(fields))
+        return _OBJECT.validate_json(response.content) if response.content else {}
+
+    def test_selection(self, query: str) -> JsonObject:
+        return self._post(f"{self._runtime}/tools/test-selection", {"query": query})
+
+    # ── Admin API ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def import_spec(
+        self,
+        name: str,
+        *,
+        base_url: str,
+        display_name: str = "",
+        spec: JsonObject | str | None = None,
+        spec_url: str | None = None,
+    ) -> JsonObject:
+        """Start the import of an OpenAPI document given whole or by URL; answers `{toolId, importId}`."""
+        body: JsonObject = {"name": name, "displayName": display_name or name, "baseUrl": base_url}
+        body |= {"openApiSpec": spec} if spec is not None else {"specUrl": spec_url}
+        return self._post(f"{self._admin}/tools", body, admin=True)
+
+    def import_status(self, import_id: str) -> JsonObject:
+        """`{status, total, done, report[], error?}`."""
+        return self._get(f"{self._admin}/imports/{import_id}", admin=True)
+
+    def keys(self) -> list[JsonObject]:
+        return _objects(self._get(f"{self._admin}/projects/{self._project_id}/keys", admin=True), "items")
+
+    def create_key(self, name: str, scopes: Sequence[str]) -> JsonObject:
+        """The answer holds the key's plaintext, this once."""
+        body: JsonObject = {"name": name, "scopes": list(scopes)}
+        return self._post(f"{self._admin}/projects/{self._project_id}/keys", body, admin=True)
+
+    def rotate_key(self, key_id: str) -> JsonObject:
+        """The answer holds the new plaintext, this once; the old key stops working."""
+        return self._post(f"{self._admin}/projects/{self._project_id}/keys/{key_id}/rotate", {}, admin=True)
+
+    def revoke_key(self, key_id: str) -> None:
+        self._send("DELETE", f"{self._admin}/projects/{self._project_id}/keys/{key_id}", self._admin_auth)
+
+    # ── plumbing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _get(self, path: str, *, query: Query | None = None, admin: bool = False) -> JsonObject:
+        auth = self._admin_auth if admin else self._project_auth
+        return _OBJECT.validate_json(self._send("GET", path, auth, query=query).content)
+
+    def _post(self, path: str, body: JsonObject, *, admin: bool = False) -> JsonObject:
+        auth = self._admin_auth if admin else self._project_auth
+        headers = auth | {"Idempotency-Key": str(self._ids.new())}
+        return _OBJECT.validate_json(self._send("POST", path, headers, body=body).content)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        body: JsonObject | None = None,
+        query: Query | None = None,
+        accept: tuple[int, ...] = (),
+    ) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, headers=headers, json=body, params=query)
+        except httpx.TransportError as error:
+            raise Unavailable(f"No answer from {self._http.base_url}: {error}. Is the platform up?") from error
+        if response.is_error and response.status_code not in accept:
+            raise ApiProblem(response)
+        return response
+
+
+def _problem_body(response: httpx.Response) -> JsonObject:
+    """The problem's members, or none where something else than our API answered (a proxy's HTML page)."""
+    try:
+        return _OBJECT.validate_json(response.content)
+    except ValueError:
+        return {}
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
+
+
+def _objects(body: JsonObject, field: str) -> list[JsonObject]:
+    return [item for item in _list(body.get(field)) if isinstance(item, dict)]
