@@ -1,1 +1,1 @@
-"""The gateway over LiteLLM, with its recorded and scripted twins."""
+"""The way to language models: LiteLLM behind one port, and a scripted server for tests."""
