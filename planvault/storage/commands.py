@@ -1,0 +1,60 @@
+"""The inbox's writing end: a command is a row before anything happens (design, durable protocol 1)."""
+
+from models.commands import Action, CommandKind, Message
+from models.ids import CommandId
+from models.runs import SessionStatus
+from models.tenants import SessionScope
+from planvault.errors import Conflict, NotFound
+from planvault.ports import Ids, Keyring, Seal
+from planvault.storage.pool import Connection, Pool
+from planvault.storage.queries import load
+
+_SQL = load("planvault.storage", "sql/commands.sql")
+_SESSIONS = load("planvault.storage", "sql/sessions.sql")
+
+
+def command_seal(scope: SessionScope, command_id: CommandId) -> Seal:
+    """Where a command's payload is encrypted; the inbox's reading end opens it with the same."""
+    return Seal(f"session:{scope.session_id}", "commands", str(command_id), "payload")
+
+
+class Commands:
+    def __init__(self, pool: Pool, keyring: Keyring, ids: Ids) -> None:
+        self._pool = pool
+        self._keyring = keyring
+        self._ids = ids
+
+    async def hold_open(self, connection: Connection, scope: SessionScope) -> int:
+        """The session's shard, the session kept from closing until the transaction ends.
+
+        Raises NotFound, and Conflict for a closed session.
+        """
+        row = await connection.fetchrow(
+            _SESSIONS["find_open_for_command"], scope.org_id, scope.project_id, scope.session_id
+        )
+        if row is None:
+            raise NotFound("There is no such session in this project.")
+        if row["status"] != SessionStatus.ACTIVE:
+            raise Conflict("The session is closed. Open a new one with POST /sessions.")
+        return int(row["shard"])
+
+    async def enqueue(
+        self, connection: Connection, scope: SessionScope, kind: CommandKind, payload: Message | Action
+    ) -> CommandId:
+        """Insert the command inside the caller's transaction. Wake the shard's owner after the commit."""
+        command_id = CommandId(self._ids.new())
+        cipher = await self._keyring.cipher(scope.org_id)
+        sealed = cipher.seal(payload.model_dump_json().encode(), command_seal(scope, command_id))
+        place = (scope.org_id, scope.project_id, scope.session_id)
+        if await connection.fetchval(_SQL["insert"], *place, command_id, kind.value, sealed) is None:
+            raise NotFound("There is no such session in this project.")
+        return command_id
+
+    async def waiting(self, connection: Connection, scope: SessionScope) -> int:
+        """How many commands of the session nobody has applied yet."""
+        place = (scope.org_id, scope.project_id, scope.session_id)
+        return int(await connection.fetchval(_SQL["count_waiting"], *place))
+
+    async def wake(self, shard: int) -> None:
+        """Hint the shard's owner. Losing it costs at most the owner's scan interval."""
+        await self._pool.execute(_SQL["wake"], shard)

@@ -1,0 +1,136 @@
+"""Sessions: conversations of a project. What a caller put into one (context, metadata) is encrypted."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+import orjson
+
+from models.base import JsonObject
+from models.ids import OrgId, SessionId, shard_of
+from models.policies import SessionSettings
+from models.runs import SessionStatus
+from models.tenants import ProjectScope, SessionScope
+from planvault.errors import NotFound
+from planvault.ports import Keyring, OrgCipher, Seal
+from planvault.storage.pool import Connection, Pool
+from planvault.storage.queries import load
+
+_SQL = load("planvault.storage", "sql/sessions.sql")
+
+Pseudonym = Callable[[OrgId, str], Awaitable[bytes]]
+"""HMAC-SHA256 of an external user's id under the organisation's pseudonym key."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDraft:
+    context_vars: JsonObject
+    metadata: JsonObject
+    tags: tuple[str, ...]
+    external_user_id: str | None
+    settings: SessionSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    id: SessionId
+    shard: int
+    status: SessionStatus
+    tags: tuple[str, ...]
+    has_external_user: bool  # the id itself is kept only as a keyed hash
+    context_vars: JsonObject
+    metadata: JsonObject
+    settings: SessionSettings
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    tag: str | None = None
+    status: SessionStatus | None = None
+    external_user_id: str | None = None
+
+
+def context_seal(session_id: SessionId) -> Seal:
+    """Where a session's context is encrypted: JSON `{"contextVars": …, "metadata": …}`."""
+    return Seal(f"session:{session_id}", "sessions", str(session_id), "context")
+
+
+class Sessions:
+    def __init__(self, pool: Pool, keyring: Keyring, pseudonym: Pseudonym, shards: int) -> None:
+        self._pool = pool
+        self._keyring = keyring
+        self._pseudonym = pseudonym
+        self._shards = shards
+
+    async def insert(
+        self, connection: Connection, scope: ProjectScope, session_id: SessionId, draft: SessionDraft
+    ) -> SessionRecord:
+        """A new, active session, inside the caller's transaction. Raises NotFound for a foreign project."""
+        cipher = await self._keyring.cipher(scope.org_id)
+        context = orjson.dumps({"contextVars": draft.context_vars, "metadata": draft.metadata})
+        row = await connection.fetchrow(
+            _SQL["insert"],
+            scope.org_id,
+            scope.project_id,
+            session_id,
+            shard_of(session_id, self._shards),
+            await self._hashed(scope.org_id, draft.external_user_id),
+            list(draft.tags),
+            cipher.seal(context, context_seal(session_id)),
+            draft.settings.model_dump(mode="json", by_alias=True),
+        )
+        if row is None:
+            raise NotFound("There is no such project.")
+        return _record(row, cipher)
+
+    async def get(self, scope: SessionScope) -> SessionRecord:
+        """Raises NotFound."""
+        row = await self._pool.fetchrow(_SQL["find"], scope.org_id, scope.project_id, scope.session_id)
+        if row is None:
+            raise NotFound("There is no such session in this project.")
+        return _record(row, await self._keyring.cipher(scope.org_id))
+
+    async def page(
+        self, scope: ProjectScope, chosen: SessionFilter, before: SessionId | None, limit: int
+    ) -> list[SessionRecord]:
+        """At most `limit` sessions, newest first, older than `before`."""
+        rows = await self._pool.fetch(
+            _SQL["page"],
+            scope.org_id,
+            scope.project_id,
+            before,
+            chosen.tag,
+            chosen.status,
+            await self._hashed(scope.org_id, chosen.external_user_id),
+            limit,
+        )
+        cipher = await self._keyring.cipher(scope.org_id)
+        return [_record(row, cipher) for row in rows]
+
+    async def close(self, connection: Connection, scope: SessionScope) -> int | None:
+        """Mark the session closed; its shard, or None where it was closed before (or is not there)."""
+        shard: int | None = await connection.fetchval(_SQL["close"], scope.org_id, scope.project_id, scope.session_id)
+        return shard
+
+    async def _hashed(self, org_id: OrgId, external_user_id: str | None) -> bytes | None:
+        return None if external_user_id is None else await self._pseudonym(org_id, external_user_id)
+
+
+def _record(row: asyncpg.Record, cipher: OrgCipher) -> SessionRecord:
+    session_id = SessionId(row["id"])
+    context = orjson.loads(cipher.open(row["context"], context_seal(session_id)))
+    return SessionRecord(
+        id=session_id,
+        shard=row["shard"],
+        status=SessionStatus(row["status"]),
+        tags=tuple(row["tags"]),
+        has_external_user=row["has_external_user"],
+        context_vars=context["contextVars"],
+        metadata=context["metadata"],
+        settings=SessionSettings.model_validate(row["settings"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

@@ -1,0 +1,43 @@
+-- Sessions, in the scope of one project ($1 organisation, $2 project).
+
+-- name: insert
+-- A new session; its context is sealed before the insert because the id is part of the seal.
+INSERT INTO sessions (org_id, project_id, id, shard, external_user_hmac, tags, context, settings)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8
+WHERE EXISTS (SELECT FROM projects WHERE org_id = $1 AND id = $2)
+RETURNING id, shard, status, external_user_hmac IS NOT NULL AS has_external_user, tags, context, settings,
+          created_at, updated_at;
+
+-- name: find
+-- One session of the project.
+SELECT id, shard, status, external_user_hmac IS NOT NULL AS has_external_user, tags, context, settings,
+       created_at, updated_at
+FROM sessions
+WHERE org_id = $1 AND project_id = $2 AND id = $3;
+
+-- name: find_open_for_command
+-- Shard and status, the row held so that a close cannot slip between this check and the command's insert.
+SELECT shard, status
+FROM sessions
+WHERE org_id = $1 AND project_id = $2 AND id = $3
+FOR SHARE;
+
+-- name: page
+-- Newest first, after the session $3 (NULL: from the newest), filtered by tag, status and external user.
+SELECT id, shard, status, external_user_hmac IS NOT NULL AS has_external_user, tags, context, settings,
+       created_at, updated_at
+FROM sessions
+WHERE org_id = $1 AND project_id = $2
+  AND ($3::uuid IS NULL OR id < $3)
+  AND ($4::text IS NULL OR tags @> ARRAY[$4::text])
+  AND ($5::text IS NULL OR status = $5)
+  AND ($6::bytea IS NULL OR external_user_hmac = $6)
+ORDER BY id DESC
+LIMIT $7;
+
+-- name: close
+-- Mark closed; returns nothing where it is closed already or not there.
+UPDATE sessions
+SET status = 'closed', updated_at = now()
+WHERE org_id = $1 AND project_id = $2 AND id = $3 AND status = 'active'
+RETURNING shard;
