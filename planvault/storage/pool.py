@@ -10,6 +10,8 @@ from pgvector.asyncpg import register_vector
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+# What a repository function runs on: its own connection for one statement, or the caller's open transaction.
+Queryable: TypeAlias = "Pool | Connection"
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
