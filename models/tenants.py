@@ -1,7 +1,10 @@
 """Tenants: organisations, projects, and who is asking."""
 
+from datetime import datetime
+
 from models.base import Frozen
-from models.ids import OrgId, ProjectId, SessionId
+from models.ids import KeyId, OrgId, ProjectId, SessionId
+from models.policies import OrgSettings, ProjectSettings
 
 
 class OrgScope(Frozen):
@@ -16,3 +19,31 @@ class ProjectScope(OrgScope):
 
 class SessionScope(ProjectScope):
     session_id: SessionId
+
+
+class Organization(Frozen):
+    id: OrgId
+    name: str
+    settings: OrgSettings
+    created_at: datetime
+
+
+class Project(Frozen):
+    id: ProjectId
+    org_id: OrgId
+    name: str
+    settings: ProjectSettings
+    created_at: datetime
+
+
+class ApiKey(Frozen):
+    """What may be shown of a project key after its creation."""
+
+    id: KeyId
+    name: str
+    preview: str  # last four characters
+    scopes: tuple[str, ...]
+    is_primary: bool
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None

@@ -1,0 +1,84 @@
+"""Organisations and projects, with their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import asyncpg
+
+from models.ids import OrgId, ProjectId
+from models.policies import OrgSettings, ProjectSettings
+from models.tenants import Organization, OrgScope, Project, ProjectScope
+from planvault.errors import Conflict, NotFound
+from planvault.ports import Ids
+from planvault.storage.pool import Pool, transaction
+from planvault.storage.queries import load
+
+_SQL = load("planvault.storage", "sql/tenants.sql")
+
+
+class Tenants:
+    def __init__(self, pool: Pool, ids: Ids) -> None:
+        self._pool = pool
+        self._ids = ids
+
+    async def create_organization(self, name: str, settings: OrgSettings | None = None) -> Organization:
+        org_id = OrgId(self._ids.new())
+        stored = (settings or OrgSettings()).model_dump(mode="json")
+        return _organization(await self._pool.fetchrow(_SQL["insert_organization"], org_id, name, stored))
+
+    async def organization(self, scope: OrgScope) -> Organization:
+        """Raises NotFound."""
+        return _organization(await self._pool.fetchrow(_SQL["organization"], scope.org_id))
+
+    async def change_organization(self, scope: OrgScope, change: Callable[[OrgSettings], OrgSettings]) -> OrgSettings:
+        """Apply `change` to the settings under a lock, so that no other change is lost. Raises NotFound."""
+        async with transaction(self._pool) as connection:
+            row = await connection.fetchrow(_SQL["lock_organization"], scope.org_id)
+            settings = change(_organization(row).settings)
+            await connection.execute(
+                _SQL["store_organization_settings"], scope.org_id, settings.model_dump(mode="json")
+            )
+        return settings
+
+    async def create_project(self, scope: OrgScope, name: str, settings: ProjectSettings | None = None) -> Project:
+        """Raises Conflict for a name that the organisation has, NotFound for an unknown organisation."""
+        project_id = ProjectId(self._ids.new())
+        stored = (settings or ProjectSettings()).model_dump(mode="json")
+        try:
+            row = await self._pool.fetchrow(_SQL["insert_project"], scope.org_id, project_id, name, stored)
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(f"The organisation has a project named {name!r}") from error
+        except asyncpg.ForeignKeyViolationError as error:
+            raise NotFound("There is no such organisation") from error
+        return _project(row)
+
+    async def project(self, scope: ProjectScope) -> Project:
+        """Raises NotFound, for a project of another organisation as well."""
+        return _project(await self._pool.fetchrow(_SQL["project"], scope.org_id, scope.project_id))
+
+    async def projects(self, scope: OrgScope) -> list[Project]:
+        return [_project(row) for row in await self._pool.fetch(_SQL["projects"], scope.org_id)]
+
+    async def change_project(
+        self, scope: ProjectScope, change: Callable[[ProjectSettings], ProjectSettings]
+    ) -> ProjectSettings:
+        """Apply `change` to the settings under a lock, so that no other change is lost. Raises NotFound."""
+        async with transaction(self._pool) as connection:
+            row = await connection.fetchrow(_SQL["lock_project"], scope.org_id, scope.project_id)
+            settings = change(_project(row).settings)
+            stored = settings.model_dump(mode="json")
+            await connection.execute(_SQL["store_project_settings"], scope.org_id, scope.project_id, stored)
+        return settings
+
+
+def _organization(row: asyncpg.Record | None) -> Organization:
+    if row is None:
+        raise NotFound("There is no such organisation")
+    return Organization.model_validate(dict(row))
+
+
+def _project(row: asyncpg.Record | None) -> Project:
+    if row is None:
+        raise NotFound("There is no such project in this organisation")
+    return Project.model_validate(dict(row))
