@@ -47,18 +47,14 @@ class EventType(StrEnum):
     SLOTS_CANCELLED = "slots_cancelled"
     LLM_REPLY = "llm_reply"
     # Engine.
-    MESSAGE_QUEUED = "message_queued"
     RUN_OPENED = "run_opened"
     EFFECT_INTENDED = "effect_intended"
     EFFECT_RECORDED = "effect_recorded"
-    PLAN_ADOPTED = "plan_adopted"
     SLOTS_FILLED = "slots_filled"
-    PLAN_APPROVED = "plan_approved"
-    RECOVERY_REQUIRED = "recovery_required"
-    RUN_CLOSED = "run_closed"
+    CANCEL_REQUESTED = "cancel_requested"
+    COMMAND_REFUSED = "command_refused"
     SESSION_CLOSED = "session_closed"
     SNAPSHOT = "snapshot"
-    COMMAND_REFUSED = "command_refused"
 
 
 HISTORY_ONLY = frozenset(

@@ -93,6 +93,13 @@ class OwnershipLost(PlanVaultError):
     retryable = True
 
 
+class OutcomeUnknown(PlanVaultError):
+    """The database went away in the middle of a commit: it may have landed. Compare, never assume."""
+
+    code, status, title = "OUTCOME_UNKNOWN", 503, "The database connection was lost during a commit"
+    retryable = True
+
+
 class SchemaTooNew(PlanVaultError):
     code, status, title = "SCHEMA_TOO_NEW", 503, "This row was written by newer code"
 

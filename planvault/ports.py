@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,9 +14,9 @@ from models.commands import Command
 from models.events import Event
 from models.ids import CommandId, OrgId, RunId, ToolId
 from models.planning import LlmUsage, PlanOutcome, PlanRequest, Selection
-from models.policies import EgressPolicy, RunLimits
+from models.policies import EgressPolicy, ProjectSettings, RunLimits, SessionSettings
 from models.runs import RunStatus
-from models.tenants import OrgScope, ProjectScope, SessionScope
+from models.tenants import ProjectScope, SessionScope
 from models.tools import IntegrationState, Tool, ToolOutcome
 from models.values import Value
 
@@ -100,8 +100,7 @@ class Append:
     lease: ShardLease
     events: tuple[Event, ...]
     consumed: tuple[CommandId, ...] = ()
-    run: RunRow | None = None
-    closes_session: bool = False
+    runs: tuple[RunRow, ...] = ()
 
 
 class EventStore(Protocol):
@@ -128,12 +127,38 @@ class InboxEntry:
 
 
 class CommandInbox(Protocol):
-    async def waiting(self, leases: Sequence[ShardLease], limit: int) -> list[InboxEntry]:
-        """Commands of these shards that no append has consumed yet, in order of arrival."""
+    async def waiting(
+        self, leases: Sequence[ShardLease], limit: int, known: Collection[CommandId] = ()
+    ) -> list[InboxEntry]:
+        """Commands of these shards that no append has consumed and that are not `known`, in order of arrival."""
         ...
 
     async def open_runs(self, leases: Sequence[ShardLease]) -> list[SessionScope]:
-        """Sessions of these shards with a run that is not terminal: what an owner reloads after a takeover."""
+        """Sessions of these shards with a run that goes on by itself: what an owner reloads after a takeover."""
+        ...
+
+
+class Leases(Protocol):
+    """One host's view of who owns which shard."""
+
+    async def create_shards(self, count: int) -> None: ...
+
+    async def beat(self, *, draining: bool = False) -> None:
+        """Say that this host lives."""
+        ...
+
+    async def live_hosts(self) -> list[str]: ...
+
+    async def acquire(self, shards: Collection[int]) -> list[ShardLease]:
+        """Those of `shards` that were free, or whose owner fell silent; each under a new epoch."""
+        ...
+
+    async def owned(self) -> list[ShardLease]: ...
+
+    async def release(self, leases: Collection[ShardLease]) -> None: ...
+
+    async def forget(self) -> None:
+        """Remove this host from the living."""
         ...
 
 
@@ -248,9 +273,14 @@ class Secrets(Protocol):
         ...
 
 
-class Wakeups(Protocol):
-    """Hints between processes: a shard has new commands, a session has new history."""
+@dataclass(frozen=True, slots=True)
+class RunPolicy:
+    """What organisation, project and session have decided, as it stands when a run starts."""
 
-    async def commands(self) -> AsyncIterator[frozenset[int]]: ...
+    project: ProjectSettings
+    session: SessionSettings
+    context_vars: JsonObject
 
-    async def announce(self, scopes: Sequence[OrgScope]) -> None: ...
+
+class Policies(Protocol):
+    async def of_run(self, scope: SessionScope) -> RunPolicy: ...

@@ -1,0 +1,194 @@
+"""Tool calls: intent, result, retry, and what nobody can know (design, "Runs")."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from models.events import EventType
+from models.plans import OnError
+from models.runs import RunStatus
+from models.tools import Idempotency, ToolCallFailure, ToolFailed, ToolSucceeded
+from planvault.engine.effects import call_effect_id
+from planvault.engine.lifecycle import cancel, complete, fail, intend
+from planvault.engine.machine import CallReady, Failed, Replied
+from planvault.engine.recorder import Recorder
+from planvault.engine.state import RunState
+
+_BACKOFF_S = 0.5  # before the second attempt; doubles
+_LONGEST_BACKOFF_S = 60.0
+_REPEATABLE = frozenset({Idempotency.SAFE, Idempotency.DECLARED, Idempotency.KEYED})
+_NOT_EXECUTED = frozenset({ToolCallFailure.NOT_SENT, ToolCallFailure.REFUSED})
+
+
+def follow(rec: Recorder) -> None:
+    """The machine came to a stop: record the branches on its way and what comes next."""
+    run = rec.run
+    if run.stop is None:
+        raise AssertionError("an executing machine stands somewhere")
+    for branch in run.stop.trace:
+        rec.emit(
+            EventType.BRANCH_TAKEN,
+            {"runId": str(run.run_id), "nodeId": branch.node_id, "branch": branch.taken},
+        )
+    if run.cancel_requested:
+        cancel(rec, "cancelled by request")
+        return
+    match run.stop:
+        case Replied(value):
+            complete(rec, value)
+        case Failed(code, message):
+            fail(rec, code, message)
+        case CallReady():
+            _call_or_limit(rec)
+
+
+def _call_or_limit(rec: Recorder) -> None:
+    run = rec.run
+    if run.settings is None:
+        raise AssertionError("a run executes under recorded settings")
+    limits = run.settings.limits
+    if run.tool_calls >= limits.max_tool_calls:
+        fail(rec, "LIMIT_TOOL_CALLS", f"The run made {run.tool_calls} tool calls, as many as it may.")
+    elif rec.now - run.started_at > timedelta(seconds=limits.max_wall_clock_s):
+        fail(rec, "LIMIT_WALL_CLOCK", f"The run took longer than {limits.max_wall_clock_s:.0f} s.")
+    else:
+        attempt(rec, 1)
+
+
+def attempt(rec: Recorder, number: int) -> None:
+    """Write the intent of one attempt; the request goes out once this is committed."""
+    stop = _standing(rec.run)
+    intend(rec, f"{call_effect_id(rec.run)}:{number}", "call", number)
+    rec.emit(
+        EventType.TOOL_START,
+        {"runId": str(rec.run.run_id), "tool": stop.node.tool, "nodeId": stop.node.id, "attempt": number},
+    )
+
+
+def called(rec: Recorder, outcome: ToolSucceeded | ToolFailed) -> None:
+    """An attempt has its result: settle the step, try again, ask an operator, or fail the run."""
+    _record(rec, outcome, _verdict(rec, outcome))
+    _go_on(rec)
+
+
+def lost(rec: Recorder, lease_s: float) -> None:
+    """The host died with this attempt in flight; nobody saw its result."""
+    run = rec.run
+    fact = run.facts[_standing(run).node.tool]
+    if fact.idempotency in _REPEATABLE:
+        attempt(rec, run.attempt + 1)
+        return
+    outcome = ToolFailed(
+        failure=ToolCallFailure.UNKNOWN,
+        code="HOST_LOST",
+        message="The host went down during the call; whether the service executed it is not known.",
+    )
+    _record(rec, outcome, _ask_operator(rec, lease_s))
+    _go_on(rec)
+
+
+def resume(rec: Recorder) -> None:
+    """The wait before another attempt is over."""
+    if rec.run.cancel_requested:
+        cancel(rec, "cancelled by request")
+    else:
+        attempt(rec, rec.run.attempt + 1)
+
+
+def mark_done(rec: Recorder, outcome: ToolSucceeded) -> None:
+    """An operator says what the lost call's result was."""
+    _record(rec, outcome, {"next": "settle", "source": "operator"})
+    rec.status(RunStatus.EXECUTING)
+    follow(rec)
+
+
+def _verdict(rec: Recorder, outcome: ToolSucceeded | ToolFailed) -> dict[str, Any]:
+    run = rec.run
+    if isinstance(outcome, ToolSucceeded):
+        return {"next": "settle"}
+    stop = _standing(run)
+    idempotency = run.facts[stop.node.tool].idempotency
+    executed_maybe = outcome.failure is ToolCallFailure.UNKNOWN
+    if executed_maybe and idempotency not in _REPEATABLE:
+        return _ask_operator(rec, 0.0)
+    if (executed_maybe or outcome.failure in _NOT_EXECUTED) and not run.cancel_requested and _may_repeat(run):
+        wait = timedelta(seconds=_backoff(run.attempt, outcome.retry_after_s))
+        return {"next": "retry", "retryAt": (rec.now + wait).isoformat()}
+    if stop.node.on_error is OnError.CONTINUE:
+        return {"next": "settle"}
+    return {"next": "fail", "code": "TOOL_FAILED", "message": f"{stop.node.tool}: {outcome.message}"}
+
+
+def _may_repeat(run: RunState) -> bool:
+    if run.settings is None:
+        raise AssertionError("a run executes under recorded settings")
+    limits = run.settings.limits
+    return run.attempt < limits.max_attempts and run.tool_calls < limits.max_tool_calls
+
+
+def _ask_operator(rec: Recorder, lease_s: float) -> dict[str, Any]:
+    """A repeat may meet the first request until the old lease and the tool's timeout have passed."""
+    timeout = rec.run.facts[_standing(rec.run).node.tool].timeout_s
+    return {"next": "recover", "retryAt": (rec.now + timedelta(seconds=lease_s + timeout)).isoformat()}
+
+
+def _backoff(attempts: int, asked: float | None) -> float:
+    """Seconds before the next attempt: what the service asked for, else doubling."""
+    wait = _BACKOFF_S * 2 ** (attempts - 1) if asked is None else asked
+    return min(max(wait, 0.0), _LONGEST_BACKOFF_S)
+
+
+def _record(rec: Recorder, outcome: ToolSucceeded | ToolFailed, verdict: dict[str, Any]) -> None:
+    run, stop = rec.run, _standing(rec.run)
+    effect_id = run.intent.effect_id if run.intent is not None else f"{call_effect_id(run)}:{run.attempt}"
+    end: dict[str, Any] = {
+        "runId": str(run.run_id),
+        "tool": stop.node.tool,
+        "nodeId": stop.node.id,
+        "attempt": run.attempt,
+        "ok": outcome.ok,
+        "durationMs": round(outcome.duration_ms, 3),
+    }
+    if isinstance(outcome, ToolFailed):
+        end |= {"error": outcome.message, "code": outcome.code, "next": verdict["next"]}
+    result = _dump(outcome)
+    rec.emit(EventType.EFFECT_RECORDED, {"effectId": effect_id, "kind": "call", "result": result, **verdict})
+    rec.emit(EventType.TOOL_END, end)
+
+
+def _dump(outcome: ToolSucceeded | ToolFailed) -> dict[str, Any]:
+    """The outcome as JSON. A success is spelled by hand: its value is JSON already and can be large."""
+    if isinstance(outcome, ToolFailed):
+        return outcome.model_dump(mode="json")
+    return {
+        "ok": True,
+        "value": outcome.value,
+        "status": outcome.status,
+        "size": outcome.size,
+        "duration_ms": outcome.duration_ms,
+    }
+
+
+def _go_on(rec: Recorder) -> None:
+    run = rec.run
+    if run.recovery is not None:
+        rec.status(
+            RunStatus.NEEDS_MANUAL_RECOVERY,
+            pending={
+                "kind": "recovery",
+                "tool": run.recovery.tool,
+                "nodeId": run.recovery.node_id,
+                "message": run.recovery.message,
+                "retryNotBefore": run.recovery.not_before.isoformat(),
+            },
+            reason="recovery_required",
+        )
+    elif run.retry_at is None:
+        follow(rec)
+
+
+def _standing(run: RunState) -> CallReady:
+    if not isinstance(run.stop, CallReady):
+        raise AssertionError("the machine does not stand before a call")
+    return run.stop

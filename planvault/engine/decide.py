@@ -1,0 +1,74 @@
+"""decide(state, input) → Decision. Pure: the same state and input lead to the same events, always."""
+
+from __future__ import annotations
+
+from models.commands import Action, CommandKind, Message
+from models.events import EventType
+from models.tools import ToolFailed, ToolSucceeded
+from planvault.engine.answers import answered
+from planvault.engine.calls import called, lost, resume
+from planvault.engine.inputs import Broke, CommandArrived, EffectDone, Input, Planned, Prepared, Recovered, TimerFired
+from planvault.engine.lifecycle import cancel, fail, open_next_run
+from planvault.engine.planning import planned, prepared
+from planvault.engine.recorder import Decision, Recorder
+from planvault.engine.state import SessionState
+
+
+def decide(state: SessionState, given: Input) -> Decision:
+    """What follows from an input. No events at all where it came too late to matter."""
+    rec = Recorder(state, given.now)
+    match given:
+        case CommandArrived():
+            _command(rec, given)
+        case EffectDone():
+            _effect_done(rec, given)
+        case TimerFired():
+            if rec.state.run is not None and rec.run.retry_at is not None and rec.run.retry_at <= given.now:
+                resume(rec)
+        case Recovered():
+            intent = rec.run.intent if rec.state.run is not None else None
+            if intent is not None and intent.kind == "call":
+                lost(rec, given.lease_s)
+    open_next_run(rec, given.fresh_run_id)
+    return rec.decision()
+
+
+def _command(rec: Recorder, given: CommandArrived) -> None:
+    command = given.command
+    rec.consume(command)
+    if rec.state.closed:
+        rec.refuse(command, "the session is closed")
+    elif isinstance(command.payload, Message):
+        message = command.payload
+        rec.emit(EventType.PROMPT, {"messageId": str(message.message_id), "content": message.text})
+    elif command.kind is CommandKind.CLOSE:
+        _close(rec, command.payload)
+    else:
+        answered(rec, command, command.payload)
+
+
+def _close(rec: Recorder, action: Action) -> None:
+    """No more messages. A call in flight still gets its result recorded before its run ends."""
+    rec.emit(EventType.SESSION_CLOSED, {"actor": action.actor})
+    run = rec.state.run
+    if run is None:
+        return
+    if run.intent is not None and run.intent.kind == "call":
+        rec.emit(EventType.CANCEL_REQUESTED, {"actor": action.actor, "reason": "session closed"})
+    else:
+        cancel(rec, "session closed")
+
+
+def _effect_done(rec: Recorder, given: EffectDone) -> None:
+    run = rec.state.run
+    if run is None or run.intent is None or run.intent.effect_id != given.effect_id:
+        return  # its run has ended, or another attempt took its place
+    match given.result:
+        case Prepared() as result:
+            prepared(rec, result)
+        case Planned() as result:
+            planned(rec, result)
+        case ToolSucceeded() | ToolFailed() as outcome:
+            called(rec, outcome)
+        case Broke(code, message):
+            fail(rec, code, message)

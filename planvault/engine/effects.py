@@ -1,0 +1,99 @@
+"""What the session needs from outside, read off its state. Running one is the runtime's business."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from models.ids import RunId
+from models.policies import RunLimits
+from models.values import Value
+from planvault.engine.machine import CallReady
+from planvault.engine.state import RunState, SessionState, ToolPin
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Select tools for the prompt and read the policy."""
+
+    effect_id: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakePlan:
+    effect_id: str
+    prompt: str
+    pins: tuple[ToolPin, ...]
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool:
+    """One attempt of one call. `idempotency_key` is the same for every attempt of the step."""
+
+    effect_id: str
+    pin: ToolPin
+    args: Mapping[str, Value]
+    idempotency_key: str
+    attempt: int
+    limits: RunLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing until then, then TimerFired."""
+
+    effect_id: str
+    until: datetime
+
+
+Effect: TypeAlias = Prepare | MakePlan | CallTool | Wait
+
+
+def effects(state: SessionState) -> tuple[Effect, ...]:
+    """The effects outstanding now. Each has its intent in the record already, a Wait needs none."""
+    run = state.run
+    if run is None:
+        return ()
+    if run.retry_at is not None:
+        return (Wait(f"{call_effect_id(run)}:wait:{run.attempt}", run.retry_at),)
+    if run.intent is None:
+        return ()
+    match run.intent.kind:
+        case "prepare":
+            return (Prepare(run.intent.effect_id, run.prompt),)
+        case "plan":
+            return (MakePlan(run.intent.effect_id, run.prompt, run.pins, run.started_at),)
+        case _:
+            return (_call(run, run.intent.effect_id, run.intent.attempt),)
+
+
+def _call(run: RunState, effect_id: str, attempt: int) -> CallTool:
+    stop = run.stop
+    if not isinstance(stop, CallReady) or run.settings is None:
+        raise AssertionError("a call is intended only where the machine stands before one")
+    return CallTool(
+        effect_id=effect_id,
+        pin=run.facts[stop.node.tool].pin,
+        args=stop.args,
+        idempotency_key=idempotency_key(run.run_id, stop.node.id, stop.iteration),
+        attempt=attempt,
+        limits=run.settings.limits,
+    )
+
+
+def call_effect_id(run: RunState) -> str:
+    """Names the step that the machine stands before; attempts are numbered behind it."""
+    stop = run.stop
+    if not isinstance(stop, CallReady):
+        raise AssertionError("the machine does not stand before a call")
+    return f"{run.run_id}:{stop.node.id}:{stop.iteration}"
+
+
+def idempotency_key(run_id: RunId, node_id: str, iteration: str) -> str:
+    """The same for every attempt of a step, and for no other step: SHA-256, hex."""
+    return hashlib.sha256(f"{run_id}|{node_id}|{iteration}".encode()).hexdigest()

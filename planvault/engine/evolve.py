@@ -1,0 +1,185 @@
+"""evolve(state, event) → state. The only place where state changes; replaying a record is folding this over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from models.commands import Message
+from models.events import Event, EventType
+from models.ids import MessageId, RunId
+from models.planning import PlanProblem
+from models.plans import Plan
+from models.runs import RunStatus
+from models.tools import ToolFailed, ToolOutcome, ToolSucceeded
+from planvault.engine.machine import CallReady, Failed, Machine, advance, complete_call, start
+from planvault.engine.state import Intent, Recovery, RunSettings, RunState, SessionState, ToolFacts, ToolPin
+from planvault.plan.evaluate import Budget
+
+_outcome: TypeAdapter[ToolSucceeded | ToolFailed] = TypeAdapter(ToolOutcome)
+
+Payload = Mapping[str, Any]  # an event's payload: JSON that `planvault.engine` itself wrote
+
+
+def fold(state: SessionState, events: Iterable[Event]) -> SessionState:
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def evolve(state: SessionState, event: Event) -> SessionState:
+    """The state after the event. Events that only people read move nothing but `seq`."""
+    state = replace(state, seq=event.seq)
+    of_session = _SESSION.get(event.type)
+    if of_session is not None:
+        return of_session(state, event)
+    of_run = _RUN.get(event.type)
+    if of_run is not None and state.run is not None:
+        return replace(state, run=of_run(state.run, event.payload, event.at))
+    return state
+
+
+# ── the session ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _prompt(state: SessionState, event: Event) -> SessionState:
+    message = Message(message_id=_message_id(event.payload["messageId"]), text=str(event.payload["content"]))
+    return replace(state, queue=(*state.queue, message))
+
+
+def _run_opened(state: SessionState, event: Event) -> SessionState:
+    head, *rest = state.queue
+    run = RunState(
+        run_id=RunId(UUID(str(event.payload["runId"]))),
+        message_id=head.message_id,
+        prompt=head.text,
+        started_at=event.at,
+    )
+    return replace(state, queue=tuple(rest), run=run)
+
+
+def _done(state: SessionState, event: Event) -> SessionState:
+    return replace(state, run=None)
+
+
+def _session_closed(state: SessionState, event: Event) -> SessionState:
+    return replace(state, closed=True, queue=())
+
+
+def _snapshot(state: SessionState, event: Event) -> SessionState:
+    payload: Payload = event.payload
+    queue = tuple(Message(message_id=_message_id(item["messageId"]), text=item["text"]) for item in payload["queue"])
+    return SessionState(scope=state.scope, seq=event.seq, closed=payload["closed"], queue=queue)
+
+
+def _message_id(text: object) -> MessageId:
+    return MessageId(UUID(str(text)))
+
+
+# ── the run ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _run_status(run: RunState, payload: Payload, at: datetime) -> RunState:
+    run = replace(run, status=RunStatus(payload["status"]))
+    if run.status is RunStatus.EXECUTING and run.machine is None and run.plan is not None:
+        scope = {**(run.slot_values or {}), "run_started_at": run.started_at.isoformat()}
+        return _advance(run, start(run.plan, scope))
+    return run
+
+
+def _effect_intended(run: RunState, payload: Payload, at: datetime) -> RunState:
+    intent = Intent(effect_id=payload["effectId"], kind=payload["kind"], attempt=payload["attempt"], at=at)
+    calls = run.tool_calls + 1 if intent.kind == "call" else run.tool_calls
+    return replace(run, intent=intent, attempt=intent.attempt, tool_calls=calls, retry_at=None, recovery=None)
+
+
+def _effect_recorded(run: RunState, payload: Payload, at: datetime) -> RunState:
+    run = replace(run, intent=None)
+    match payload["kind"]:
+        case "prepare":
+            pins = tuple(ToolPin.model_validate(pin) for pin in payload["pins"])
+            return replace(run, settings=RunSettings.model_validate(payload["settings"]), pins=pins)
+        case "plan":
+            return _planned(run, payload)
+        case _:
+            return _call_recorded(run, payload)
+
+
+def _planned(run: RunState, payload: Payload) -> RunState:
+    facts = [ToolFacts.model_validate(item) for item in payload["facts"]]
+    return replace(
+        run,
+        plan=None if payload["plan"] is None else Plan.model_validate(payload["plan"]),
+        plan_hash=payload["planHash"],
+        facts={item.pin.name: item for item in facts},
+        problems=tuple(PlanProblem.model_validate(item) for item in payload["problems"]),
+    )
+
+
+def _call_recorded(run: RunState, payload: Payload) -> RunState:
+    outcome = _outcome.validate_python(payload["result"])
+    run = replace(run, outcome=outcome)
+    match payload["next"]:
+        case "settle":
+            return _settle(run, outcome)
+        case "retry":
+            return replace(run, retry_at=datetime.fromisoformat(payload["retryAt"]))
+        case "recover":
+            return replace(run, recovery=_recovery(run, outcome, payload))
+        case _:
+            stop = Failed(payload["code"], payload["message"])
+            return replace(run, stop=stop)
+
+
+def _settle(run: RunState, outcome: ToolSucceeded | ToolFailed) -> RunState:
+    """Bind the result (null for a failure that the plan tolerates) and run on to the next stop."""
+    stop = run.stop
+    if run.machine is None or not isinstance(stop, CallReady):
+        raise AssertionError("a call was recorded where the machine does not stand before one")
+    value = outcome.value if isinstance(outcome, ToolSucceeded) else None
+    return _advance(replace(run, attempt=0, recovery=None), complete_call(run.machine, stop.node.target, value))
+
+
+def _recovery(run: RunState, outcome: ToolSucceeded | ToolFailed, payload: Payload) -> Recovery:
+    stop = run.stop
+    if not isinstance(stop, CallReady) or not isinstance(outcome, ToolFailed):
+        raise AssertionError("only a failed call can need recovery")
+    not_before = datetime.fromisoformat(payload["retryAt"])
+    return Recovery(tool=stop.node.tool, node_id=stop.node.id, message=outcome.message, not_before=not_before)
+
+
+def _advance(run: RunState, machine: Machine) -> RunState:
+    if run.settings is None:
+        raise AssertionError("a run executes under recorded settings")
+    moved, stop = advance(machine, run.settings.limits.max_loop_iterations, Budget())
+    return replace(run, machine=moved, stop=stop)
+
+
+def _slots_filled(run: RunState, payload: Payload, at: datetime) -> RunState:
+    return replace(run, slot_values=payload["values"])
+
+
+def _cancel_requested(run: RunState, payload: Payload, at: datetime) -> RunState:
+    return replace(run, cancel_requested=True)
+
+
+_SESSION: Mapping[EventType, Callable[[SessionState, Event], SessionState]] = {
+    EventType.PROMPT: _prompt,
+    EventType.RUN_OPENED: _run_opened,
+    EventType.DONE: _done,
+    EventType.SESSION_CLOSED: _session_closed,
+    EventType.SNAPSHOT: _snapshot,
+}
+
+_RUN: Mapping[EventType, Callable[[RunState, Payload, datetime], RunState]] = {
+    EventType.RUN_STATUS: _run_status,
+    EventType.EFFECT_INTENDED: _effect_intended,
+    EventType.EFFECT_RECORDED: _effect_recorded,
+    EventType.SLOTS_FILLED: _slots_filled,
+    EventType.CANCEL_REQUESTED: _cancel_requested,
+}

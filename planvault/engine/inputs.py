@@ -1,0 +1,76 @@
+"""What the engine is told. Time and ids arrive here: the engine reads no clock and draws no numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from models.commands import Command
+from models.ids import RunId
+from models.planning import PlanOutcome, Selection
+from models.tools import ToolFailed, ToolSucceeded
+from planvault.engine.state import RunSettings, ToolFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Tools were selected and the run's policy read."""
+
+    selection: Selection
+    settings: RunSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The planner answered; `facts` holds the tools that its plan calls."""
+
+    outcome: PlanOutcome
+    facts: tuple[ToolFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """An effect that is not a tool call could not be done, retries included."""
+
+    code: str
+    message: str
+
+
+EffectResult: TypeAlias = Prepared | Planned | ToolSucceeded | ToolFailed | Broke
+
+
+@dataclass(frozen=True, slots=True)
+class CommandArrived:
+    command: Command
+    now: datetime
+    fresh_run_id: RunId  # used if a run opens: this message's, or the next one's once a run ends
+
+
+@dataclass(frozen=True, slots=True)
+class EffectDone:
+    effect_id: str
+    result: EffectResult
+    now: datetime
+    fresh_run_id: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The wait before another attempt is over."""
+
+    effect_id: str
+    now: datetime
+    fresh_run_id: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A host took the session over, or reloaded it: whatever was in flight has no witness."""
+
+    now: datetime
+    fresh_run_id: RunId
+    lease_s: float
+
+
+Input: TypeAlias = CommandArrived | EffectDone | TimerFired | Recovered

@@ -1,0 +1,68 @@
+"""Opening and ending runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from models.events import EventType
+from models.ids import RunId
+from models.planning import PlanProblem
+from models.runs import RunPhase, RunStatus
+from models.values import SecretText, Value
+from planvault.engine.recorder import Recorder
+
+
+def open_next_run(rec: Recorder, run_id: RunId) -> None:
+    """Start the oldest queued message's run, if there is one and none is active."""
+    if rec.state.run is not None or not rec.state.queue or rec.state.closed:
+        return
+    message = rec.state.queue[0]
+    rec.emit(EventType.RUN_OPENED, {"runId": str(run_id), "messageId": str(message.message_id)})
+    rec.status(RunStatus.PLANNING)
+    phase(rec, RunPhase.SELECTING_TOOLS, "Looking for the tools that this prompt needs")
+    intend(rec, f"{run_id}:prepare", "prepare", 1)
+
+
+def phase(rec: Recorder, which: RunPhase, detail: str) -> None:
+    rec.emit(EventType.RUN_PHASE, {"runId": str(rec.run.run_id), "phase": which.value, "detail": detail})
+
+
+def intend(rec: Recorder, effect_id: str, kind: str, attempt: int) -> None:
+    rec.emit(EventType.EFFECT_INTENDED, {"effectId": effect_id, "kind": kind, "attempt": attempt})
+
+
+def complete(rec: Recorder, value: Value) -> None:
+    reply = reply_text(value)
+    rec.emit(EventType.LLM_REPLY, {"content": reply, "runId": str(rec.run.run_id)})
+    rec.status(RunStatus.COMPLETED)
+    _end(rec, RunStatus.COMPLETED, reply)
+
+
+def fail(rec: Recorder, code: str, message: str, problems: tuple[PlanProblem, ...] = ()) -> None:
+    payload: dict[str, Any] = {"msg": message, "code": code, "runId": str(rec.run.run_id)}
+    if problems:
+        payload["problems"] = [problem.model_dump(mode="json") for problem in problems]
+    rec.emit(EventType.ERROR, payload)
+    rec.status(RunStatus.FAILED, reason=code)
+    _end(rec, RunStatus.FAILED, None)
+
+
+def cancel(rec: Recorder, reason: str) -> None:
+    rec.status(RunStatus.CANCELLED, reason=reason)
+    _end(rec, RunStatus.CANCELLED, None)
+
+
+def _end(rec: Recorder, status: RunStatus, reply: str | None) -> None:
+    rec.emit(EventType.DONE, {"runId": str(rec.run.run_id), "status": status.value, "reply": reply})
+    queue = [{"messageId": str(message.message_id), "text": message.text} for message in rec.state.queue]
+    rec.emit(EventType.SNAPSHOT, {"closed": rec.state.closed, "queue": queue})
+
+
+def reply_text(value: Value) -> str:
+    """What a person reads: text as it is, everything else as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, SecretText):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)

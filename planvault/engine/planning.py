@@ -1,0 +1,159 @@
+"""From a prompt to a plan that may run: selection, plan, slots, approval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.base import JsonValue
+from models.events import EventType
+from models.plans import Plan, Slot
+from models.runs import RunPhase, RunStatus
+from planvault.engine.calls import follow
+from planvault.engine.inputs import Planned, Prepared
+from planvault.engine.lifecycle import fail, intend, phase
+from planvault.engine.recorder import Recorder
+from planvault.engine.state import RunState, ToolFacts
+from planvault.plan.graph import plan_graph
+from planvault.plan.hashing import canonical_hash
+from planvault.policy.approval import plan_approval
+
+
+def prepared(rec: Recorder, result: Prepared) -> None:
+    run, selection = rec.run, result.selection
+    pins = [{"id": str(item.tool_id), "version": item.version, "name": item.name} for item in selection.shortlist]
+    rec.emit(
+        EventType.EFFECT_RECORDED,
+        {
+            "effectId": f"{run.run_id}:prepare",
+            "kind": "prepare",
+            "pins": pins,
+            "settings": result.settings.model_dump(mode="json"),
+        },
+    )
+    candidates = [
+        {"tool": item.name, "group": item.group, "score": item.score, "scores": item.scores}
+        for item in selection.shortlist
+    ]
+    rec.emit(
+        EventType.TOOL_SELECTION,
+        {
+            "runId": str(run.run_id),
+            "tier": selection.tier.value,
+            "catalogSize": selection.catalog_size,
+            "shortlist": candidates,
+            "timingsMs": selection.timings_ms,
+        },
+    )
+    phase(rec, RunPhase.PLANNER_LLM, f"Planning over {len(candidates)} tools")
+    intend(rec, f"{run.run_id}:plan", "plan", 1)
+
+
+def planned(rec: Recorder, result: Planned) -> None:
+    run, outcome = rec.run, result.outcome
+    plan_hash = None if outcome.plan is None else hash_of(outcome.plan, result.facts)
+    rec.emit(
+        EventType.EFFECT_RECORDED,
+        {
+            "effectId": f"{run.run_id}:plan",
+            "kind": "plan",
+            "plan": None if outcome.plan is None else outcome.plan.model_dump(mode="json"),
+            "planHash": plan_hash,
+            "facts": [item.model_dump(mode="json") for item in result.facts],
+            "problems": [problem.model_dump(mode="json") for problem in outcome.problems],
+        },
+    )
+    phase(rec, RunPhase.VALIDATING, f"Planner {outcome.planner}, {outcome.attempts} attempt(s)")
+    rec.emit(
+        EventType.PLAN_SUMMARY,
+        {
+            "runId": str(run.run_id),
+            "planner": outcome.planner,
+            "mode": outcome.mode.value,
+            "promptVersion": outcome.prompt_version,
+            "attempts": outcome.attempts,
+            "planHash": plan_hash,
+            "source": outcome.source,
+            "usage": outcome.usage.model_dump(mode="json", by_alias=True),
+        },
+    )
+    if outcome.plan is None:
+        faults = "; ".join(problem.message for problem in outcome.problems[:3]) or "the planner gave no plan"
+        fail(rec, "PLAN_INVALID", f"No valid plan was found: {faults}", outcome.problems)
+        return
+    _adopt(rec, outcome.plan)
+
+
+def _adopt(rec: Recorder, plan: Plan) -> None:
+    graph = plan_graph(plan)
+    rec.emit(EventType.STARTED, {"planGraph": graph, "runId": str(rec.run.run_id)})
+    if not plan.slots:
+        ask_approval(rec)
+        return
+    slots = [slot_form(slot) for slot in plan.slots]
+    rec.emit(EventType.SLOTS_REQUIRED, {"planGraph": graph, "slots": slots, "runId": str(rec.run.run_id)})
+    rec.status(RunStatus.AWAITING_SLOTS, pending={"kind": "slots", "slots": slots})
+
+
+def slot_form(slot: Slot) -> dict[str, JsonValue]:
+    """One field of the form, as `slots_required` shows it. Options are text: clients offer them as typed."""
+    options: list[JsonValue] = [option if isinstance(option, str) else str(option) for option in slot.options]
+    return {"variable": slot.variable, "prompt": slot.prompt, "options": options, "type": slot.type.value}
+
+
+def ask_approval(rec: Recorder) -> None:
+    """Ask a person, or say under which rule nobody was asked, and go on."""
+    run = rec.run
+    if run.settings is None or run.plan is None:
+        raise AssertionError("approval is asked for an adopted plan")
+    facts = run.facts.values()
+    policies = [(item.pin.name, item.approval_policy) for item in facts]
+    verdict = plan_approval(policies, run.settings.plan_approval_mode, run.settings.auto_approve_plan)
+    if not verdict.required:
+        if verdict.source != "no_effects":
+            rec.emit(
+                EventType.CONFIRM_PLAN_RESULT,
+                {
+                    "runId": str(run.run_id),
+                    "approved": True,
+                    "approvalSource": verdict.source,
+                    "actor": "policy",
+                    "planHash": run.plan_hash,
+                },
+            )
+        begin(rec)
+        return
+    shown = _what_is_shown(run)
+    rec.emit(EventType.CONFIRM_PLAN_REQUIRED, {**shown, "blockedBy": list(verdict.blocked_by)})
+    rec.status(
+        RunStatus.AWAITING_CONFIRMATION,
+        pending={"kind": "plan", "planHash": run.plan_hash, "tools": shown["tools"]},
+    )
+
+
+def _what_is_shown(run: RunState) -> dict[str, Any]:
+    if run.plan is None:
+        raise AssertionError("there is no plan to show")
+    names = sorted(run.facts)
+    return {
+        "runId": str(run.run_id),
+        "tools": names,
+        "toolDescriptions": {name: run.facts[name].summary for name in names},
+        "planGraph": plan_graph(run.plan),
+        "planHash": run.plan_hash,
+        "slotValues": dict(run.slot_values or {}),
+    }
+
+
+def begin(rec: Recorder) -> None:
+    phase(rec, RunPhase.EXECUTING, "Running the plan")
+    rec.status(RunStatus.EXECUTING)
+    follow(rec)
+
+
+def hash_of(plan: Plan, facts: tuple[ToolFacts, ...]) -> str:
+    """Binds an approval: the plan, and every tool it calls at its version, risk and idempotency (invariant 6)."""
+    shown: dict[str, Any] = {
+        "plan": plan.model_dump(mode="json"),
+        "tools": [item.model_dump(mode="json") for item in sorted(facts, key=lambda item: item.pin.name)],
+    }
+    return canonical_hash(shown)

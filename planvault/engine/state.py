@@ -1,0 +1,98 @@
+"""The state of one session: the fold of its events. Nothing here is written; only `evolve` makes the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from models.base import Frozen, JsonValue
+from models.commands import Message
+from models.ids import MessageId, RunId, ToolId
+from models.planning import PlanProblem
+from models.plans import Plan
+from models.policies import PlanApprovalMode, RunLimits
+from models.runs import RunStatus
+from models.tenants import SessionScope
+from models.tools import ApprovalPolicy, Idempotency, RiskClass, ToolFailed, ToolSucceeded
+from planvault.engine.machine import Machine, Stop
+
+
+class ToolPin(Frozen):
+    """A tool at the version that a run uses to its end."""
+
+    id: ToolId
+    version: int
+    name: str
+
+
+class ToolFacts(Frozen):
+    """What the engine must know of a tool that a plan calls; recorded, so that a replay decides alike."""
+
+    pin: ToolPin
+    summary: str
+    risk: RiskClass
+    idempotency: Idempotency
+    approval_policy: ApprovalPolicy
+    timeout_s: float
+
+
+class RunSettings(Frozen):
+    """The policy a run started under; recorded, so that a later change does not reach into it."""
+
+    plan_approval_mode: PlanApprovalMode
+    auto_approve_plan: bool
+    limits: RunLimits
+
+
+class Intent(Frozen):
+    """An effect that is about to happen, or did, and has no recorded result yet."""
+
+    effect_id: str
+    kind: str  # prepare | plan | call
+    attempt: int = 1
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """A call of which nobody knows whether it happened; an operator decides."""
+
+    tool: str
+    node_id: str
+    message: str
+    not_before: datetime  # a retry before this could still meet the first request
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    run_id: RunId
+    message_id: MessageId
+    prompt: str
+    started_at: datetime
+    status: RunStatus = RunStatus.QUEUED
+    settings: RunSettings | None = None
+    pins: tuple[ToolPin, ...] = ()
+    plan: Plan | None = None
+    plan_hash: str | None = None
+    facts: Mapping[str, ToolFacts] = field(default_factory=dict)
+    problems: tuple[PlanProblem, ...] = ()
+    slot_values: Mapping[str, JsonValue] | None = None
+    machine: Machine | None = None
+    stop: Stop | None = None  # where the machine stands; None while it waits for its first step
+    intent: Intent | None = None
+    outcome: ToolSucceeded | ToolFailed | None = None  # of the last attempt, while the step is not settled
+    attempt: int = 0  # attempts of the current call so far
+    tool_calls: int = 0
+    retry_at: datetime | None = None
+    recovery: Recovery | None = None
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    scope: SessionScope
+    seq: int = 0
+    closed: bool = False
+    queue: tuple[Message, ...] = ()
+    run: RunState | None = None

@@ -1,0 +1,68 @@
+The durable record: one append statement, and what an owner reads back.
+
+-- name: append
+-- Write a batch under its shards' epochs. One autocommit statement: locking shard_owner FOR SHARE makes a takeover wait
+-- for this append or this append see the takeover; an unlocked EXISTS let a zombie commit afterwards.
+WITH mine AS MATERIALIZED (
+    SELECT o.shard
+    FROM shard_owner o
+    JOIN unnest($1::integer[], $2::bigint[]) AS claim(shard, epoch) USING (shard, epoch)
+    WHERE o.owner = $3
+    ORDER BY o.shard
+    FOR SHARE OF o
+),
+written AS (
+    INSERT INTO events (session_id, seq, org_id, shard, epoch, type, visibility, schema_version, run_id, at, payload)
+    SELECT e.session_id, e.seq, e.org_id, e.shard, e.epoch, e.type, e.visibility, e.schema_version, e.run_id, e.at,
+           e.payload
+    FROM unnest($4::uuid[], $5::bigint[], $6::uuid[], $7::integer[], $8::bigint[], $9::text[], $10::text[],
+                $11::smallint[], $12::uuid[], $13::timestamptz[], $14::bytea[])
+         AS e(session_id, seq, org_id, shard, epoch, type, visibility, schema_version, run_id, at, payload)
+    JOIN mine USING (shard)
+),
+applied AS (
+    UPDATE commands SET consumed_at = now()
+    WHERE id = ANY($15::uuid[]) AND shard IN (SELECT shard FROM mine)
+),
+summarised AS (
+    INSERT INTO runs (id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail)
+    SELECT r.id, r.org_id, r.project_id, r.session_id, r.shard, r.status, r.is_open, r.plan_hash, r.detail
+    FROM unnest($16::uuid[], $17::uuid[], $18::uuid[], $19::uuid[], $20::integer[], $21::text[], $22::boolean[],
+                $23::text[], $24::bytea[])
+         AS r(id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail)
+    JOIN mine USING (shard)
+    ON CONFLICT (id) DO UPDATE
+    SET status = excluded.status, is_open = excluded.is_open, plan_hash = excluded.plan_hash,
+        detail = excluded.detail, updated_at = now()
+)
+SELECT shard FROM mine
+
+-- name: load
+-- A session's events from its newest snapshot on.
+SELECT seq, type, visibility, schema_version, run_id, at, payload
+FROM events
+WHERE org_id = $1 AND session_id = $2
+  AND seq >= coalesce((SELECT max(seq) FROM events WHERE session_id = $2 AND type = 'snapshot'), 0)
+ORDER BY seq
+
+-- name: head
+-- The newest seq of a session.
+SELECT coalesce(max(seq), 0) FROM events WHERE org_id = $1 AND session_id = $2
+
+-- name: waiting_commands
+-- Commands of my shards that no append has consumed, in order of arrival.
+SELECT id, seq, org_id, project_id, session_id, kind, payload
+FROM commands
+WHERE consumed_at IS NULL AND shard = ANY($1::integer[]) AND NOT (id = ANY($3::uuid[]))
+ORDER BY seq
+LIMIT $2
+
+-- name: open_runs
+-- Sessions of my shards with a run that goes on by itself; one that waits for a person is loaded when an answer comes.
+SELECT org_id, project_id, session_id
+FROM runs
+WHERE is_open AND shard = ANY($1::integer[]) AND status IN ('queued', 'planning', 'executing')
+
+-- name: announce
+-- Tell the viewers which shards have new history.
+SELECT pg_notify('planvault_history', $1)

@@ -1,0 +1,37 @@
+Which host owns which shard. Heartbeats live in `hosts`, in database time; `shard_owner` changes only on takeover.
+
+-- name: create_shards
+INSERT INTO shard_owner (shard) SELECT generate_series(0, $1::integer - 1) ON CONFLICT DO NOTHING
+
+-- name: beat
+-- I am alive.
+INSERT INTO hosts (id, build_id, heartbeat_at, draining) VALUES ($1, $2, clock_timestamp(), $3)
+ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp(), draining = excluded.draining
+
+-- name: live
+-- Hosts that may own shards: heard of within the lease, not draining.
+SELECT id FROM hosts
+WHERE heartbeat_at > clock_timestamp() - make_interval(secs => $1::float8) AND NOT draining
+ORDER BY id
+
+-- name: acquire
+-- Take shards that nobody owns, or whose owner's lease has run out. The new epoch fences the old owner.
+UPDATE shard_owner o
+SET epoch = o.epoch + 1, owner = $2
+WHERE o.shard = ANY($1::integer[])
+  AND (o.owner IS NULL OR NOT EXISTS (
+        SELECT FROM hosts h
+        WHERE h.id = o.owner AND h.heartbeat_at > clock_timestamp() - make_interval(secs => $3::float8)))
+RETURNING o.shard, o.epoch
+
+-- name: owned
+SELECT shard, epoch FROM shard_owner WHERE owner = $1
+
+-- name: release
+-- Give shards back, each only if it is still mine.
+UPDATE shard_owner SET owner = NULL
+WHERE owner = $3 AND (shard, epoch) IN (SELECT * FROM unnest($1::integer[], $2::bigint[]))
+
+-- name: forget
+-- A host that has left, and hosts that fell silent long ago.
+DELETE FROM hosts WHERE id = $1 OR heartbeat_at < clock_timestamp() - interval '1 hour'
