@@ -1,1 +1,145 @@
-"""Knows every bound secret and removes it from what leaves the process."""
+"""Knows every bound secret and removes it from what leaves the process.
+
+A secret is searched in the forms that it takes on its way into logs, errors and prompts: plain, base64 (both alphabets,
+at all three alignments, so inside a Basic header as well), hex, URL-encoded, JSON- and HTML-escaped, Python's repr.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+MASK: Final = "***"
+SHORTEST: Final = 4
+"""Values of fewer characters are not masked: removing every "on" or "42" would destroy what is logged."""
+SHORTEST_INSIDE: Final = 8
+"""Values of fewer characters are masked only where they stand alone, not inside a longer word or number."""
+
+
+class Redactor:
+    """One a process. Binding counts: a value is masked until it was unbound as often as it was bound. Thread-safe."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._lock = threading.Lock()
+        self._bound: Counter[str] = Counter()
+        self._anywhere: tuple[str, ...] = ()
+        self._alone: tuple[re.Pattern[str], ...] = ()
+        self.bind(secrets)
+
+    def bind(self, secrets: Iterable[str]) -> None:
+        with self._lock:
+            before = len(self._bound)
+            self._bound.update(secret for secret in secrets if len(secret) >= SHORTEST)
+            if len(self._bound) != before:
+                self._rebuild()
+
+    def unbind(self, secrets: Iterable[str]) -> None:
+        with self._lock:
+            for secret in secrets:
+                self._bound[secret] -= 1
+                if self._bound[secret] <= 0:
+                    del self._bound[secret]
+            self._rebuild()
+
+    @contextmanager
+    def bound(self, secrets: Iterable[str]) -> Iterator[None]:
+        """Bind for a block."""
+        values = tuple(secrets)
+        self.bind(values)
+        try:
+            yield
+        finally:
+            self.unbind(values)
+
+    def clean(self, text: str) -> str:
+        """The text with every bound value masked. What overlaps is masked as one, so no tail of a value remains."""
+        while spans := self._spans(text):
+            pieces: list[str] = []
+            at = 0
+            for start, end in spans:
+                pieces += (text[at:start], MASK)
+                at = end
+            # Again: a mask can join its neighbours to another bound value. Each round makes the text shorter.
+            text = "".join((*pieces, text[at:]))
+        return text
+
+    def clean_json(self, value: object) -> object:
+        """The same for JSON-like data, keys and numbers included. What is no JSON is cleaned as its text."""
+        if isinstance(value, str):
+            return self.clean(value)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, Mapping):
+            return {self.clean(str(key)): self.clean_json(item) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.clean_json(item) for item in value]
+        text = str(value)
+        cleaned = self.clean(text)
+        if isinstance(value, int | float):
+            return value if cleaned == text else cleaned
+        return cleaned
+
+    def _rebuild(self) -> None:
+        forms = {form for secret in self._bound for form in forms_of(secret)}
+        self._anywhere = tuple(form for form in forms if len(form) >= SHORTEST_INSIDE)
+        self._alone = tuple(
+            re.compile(rf"(?<!\w){re.escape(form)}(?!\w)") for form in forms if SHORTEST <= len(form) < SHORTEST_INSIDE
+        )
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
+        """Disjoint, sorted."""
+        found = [span for form in self._anywhere if form in text for span in _occurrences(form, text)]
+        found += [match.span() for pattern in self._alone for match in pattern.finditer(text)]
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted(found):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((start, end))
+        return merged
+
+
+def forms_of(secret: str) -> frozenset[str]:
+    """The spellings to look for: of the value, of what is left without its outer blanks, of a key file's lines."""
+    lines = [line.strip() for line in secret.splitlines()]
+    parts = {secret, secret.strip(), *(line for line in lines if len(line) >= 16 and not line.startswith("-----"))}
+    return frozenset(form for part in parts if len(part) >= SHORTEST for form in _spellings(part))
+
+
+def _spellings(secret: str) -> frozenset[str]:
+    """Encoded ones only where they are long enough to mean this value."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    escaped |= {json.dumps(once)[1:-1] for once in tuple(escaped)}  # JSON inside JSON, as in a logged body
+    percent = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
+    percent |= {re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), form) for form in tuple(percent)}
+    texts = {secret, repr(secret)[1:-1], html.escape(secret), *escaped, *percent}
+    encoded = {raw.hex(), raw.hex().upper(), *_base64_cores(raw)}
+    return frozenset(texts | {form for form in encoded if len(form) >= SHORTEST_INSIDE})
+
+
+def _base64_cores(raw: bytes) -> Iterator[str]:
+    """What base64 makes of these bytes whatever stands before and after them, for each of the three alignments."""
+    for lead in range(3):
+        text = base64.b64encode(b"\0" * lead + raw).decode()
+        start = (0, 2, 3)[lead]  # characters that the bytes before have a part in
+        end = len(text) if (lead + len(raw)) % 3 == 0 else len(text.rstrip("=")) - 1
+        core = text[start:end]
+        yield core
+        yield core.replace("+", "-").replace("/", "_")
+
+
+def _occurrences(form: str, text: str) -> Iterator[tuple[int, int]]:
+    """All of them, those that overlap themselves included."""
+    at = text.find(form)
+    while at >= 0:
+        yield at, at + len(form)
+        at = text.find(form, at + 1)

@@ -1,1 +1,78 @@
-"""Structured logs; traces and metrics have their place here."""
+"""Structured logs: one JSON object a line, with the request id, and with every bound secret masked.
+
+Traces and metrics have their place here.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+import structlog
+from structlog.contextvars import bound_contextvars, get_contextvars, merge_contextvars
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from planvault.redact import Redactor
+
+_QUIET = ("httpx", "httpcore", "asyncio", "LiteLLM")  # they log whole requests at INFO or DEBUG
+
+
+def configure_logging(level: str, redactor: Redactor, *, stream: TextIO | None = None) -> None:
+    """Route structlog and the standard library's logging to `stream` (standard error). Calling again replaces it.
+
+    `level`: a name of the logging module. Raises ValueError for an unknown one.
+    """
+    shared: list[Processor] = [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,  # before redaction: a traceback quotes values
+            RedactingProcessor(redactor),
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+class RedactingProcessor:
+    """A structlog processor; stands right before the renderer, so that nothing is added behind it."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> Mapping[str, Any]:
+        return cast("MutableMapping[str, Any]", self._redactor.clean_json(event))
+
+
+@contextmanager
+def request_context(request_id: str) -> Iterator[None]:
+    """Every log line of this block, and of the tasks that it starts, carries the request id."""
+    with bound_contextvars(request_id=request_id):
+        yield
+
+
+def current_request_id() -> str | None:
+    found = get_contextvars().get("request_id")
+    return found if isinstance(found, str) else None
