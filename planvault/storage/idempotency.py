@@ -6,6 +6,7 @@ same key never run at once; the second is told so instead of waiting.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 import orjson
 
@@ -41,7 +42,7 @@ class AnswerScope:
     """Whose keys these are: a project's, or for routes above projects the organisation's own."""
 
     org_id: OrgId
-    owner_id: str  # project id, or the organisation's id
+    owner_id: UUID  # project id, or the organisation's id
 
 
 Work = Callable[[Connection], Awaitable[Answer]]

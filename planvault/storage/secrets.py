@@ -11,7 +11,7 @@ from uuid import UUID
 from models.tenants import OrgScope, ProjectScope, SessionScope
 from planvault.errors import FieldError, InvalidInput, NotFound
 from planvault.ports import Ids, Keyring, Seal
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, Queryable
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/secrets.sql")
@@ -32,15 +32,18 @@ class PostgresSecrets:
         self._keyring = keyring
         self._ids = ids
 
-    async def put(self, scope: OrgScope, values: Mapping[str, str]) -> None:
-        """Create or replace these names at the scope's level; others stay. Raises InvalidInput, NotFound."""
+    async def put(self, scope: OrgScope, values: Mapping[str, str], db: Queryable | None = None) -> None:
+        """Create or replace these names at the scope's level; others stay. Raises InvalidInput, NotFound.
+
+        `db` is the caller's open transaction, where the secrets must land together with something else.
+        """
         _check(values)
         if not values:
             return
         cipher = await self._keyring.cipher(scope.org_id)
         ids = [self._ids.new() for _ in values]
         sealed = [cipher.seal(value.encode(), _place(id_)) for id_, value in zip(ids, values.values(), strict=True)]
-        written = await self._pool.fetch(_SQL["put"], *_level(scope), ids, list(values), sealed)
+        written = await (self._pool if db is None else db).fetch(_SQL["put"], *_level(scope), ids, list(values), sealed)
         if len(written) != len(values):
             raise NotFound("There is no such project or session in this scope")
 

@@ -115,6 +115,10 @@ class Sessions:
         shard: int | None = await connection.fetchval(_SQL["close"], scope.org_id, scope.project_id, scope.session_id)
         return shard
 
+    async def is_settled(self, scope: SessionScope) -> bool:
+        """Whether the session's record will not grow again: closed, nothing waiting, nothing running."""
+        return bool(await self._pool.fetchval(_SQL["is_settled"], scope.org_id, scope.project_id, scope.session_id))
+
     async def _hashed(self, org_id: OrgId, external_user_id: str | None) -> bytes | None:
         return None if external_user_id is None else await self._pseudonym(org_id, external_user_id)
 

@@ -41,3 +41,11 @@ UPDATE sessions
 SET status = 'closed', updated_at = now()
 WHERE org_id = $1 AND project_id = $2 AND id = $3 AND status = 'active'
 RETURNING shard;
+
+-- name: is_settled
+-- Whether the session is closed and nothing of it is left to happen: no command waits, no run is open.
+SELECT status = 'closed'
+   AND NOT EXISTS (SELECT FROM commands WHERE session_id = $3 AND consumed_at IS NULL)
+   AND NOT EXISTS (SELECT FROM runs WHERE session_id = $3 AND is_open)
+FROM sessions
+WHERE org_id = $1 AND project_id = $2 AND id = $3;

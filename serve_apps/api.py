@@ -1,0 +1,79 @@
+"""The API: one FastAPI application, plain for tests, wrapped as a Ray Serve ingress for the cluster."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from planvault.clock import TimeOrderedIds
+from planvault.settings import Settings
+from serve_apps import documents, problems
+from serve_apps.dependencies import ApiDeps
+from serve_apps.middleware import BodyLimit, BugBoundary, RequestIdentity
+from serve_apps.request_id import HEADER
+from serve_apps.routes import actions, chat, health, history, messages, runs, sessions, tools
+
+RUNTIME_PREFIX = "/api/v1/projects/{projectId}"
+ADMIN_PREFIX = "/admin/v1/orgs/{orgId}"
+
+# Prompts, slots and context are small; only an import may be as large as the settings allow.
+RUNTIME_BODY_BYTES = 2 * 1024 * 1024
+
+OpenDeps = Callable[[], AbstractAsyncContextManager[ApiDeps]]
+
+
+def create_app(deps: ApiDeps) -> FastAPI:
+    """The application over parts that the caller has opened and will close."""
+    app = _assemble(deps.settings)
+    app.state.deps = deps
+    return app
+
+
+def create_served_app(settings: Settings, open_deps: OpenDeps) -> FastAPI:
+    """The application of a replica: it opens its parts when it starts and closes them when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_deps() as deps:
+            app.state.deps = deps
+            yield
+
+    app = _assemble(settings)
+    app.router.lifespan_context = lifespan
+    return app
+
+
+def _assemble(settings: Settings) -> FastAPI:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    problems.install(app)
+    app.include_router(health.router)
+    app.include_router(_runtime())
+    documents.install(app)
+    # Added inside out: the last one sees the request first.
+    app.add_middleware(BodyLimit, limit_for=_body_limit(settings.max_body_bytes))
+    app.add_middleware(BugBoundary)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=[HEADER],
+        max_age=3_600,
+    )
+    app.add_middleware(RequestIdentity, ids=TimeOrderedIds())
+    return app
+
+
+def _runtime() -> APIRouter:
+    router = APIRouter(prefix=RUNTIME_PREFIX)
+    for part in (sessions, messages, actions, history, chat, runs, tools):
+        router.include_router(part.router)
+    return router
+
+
+def _body_limit(imports: int) -> Callable[[str], int]:
+    def limit_for(path: str) -> int:
+        return imports if path.startswith("/admin/") else min(imports, RUNTIME_BODY_BYTES)
+
+    return limit_for

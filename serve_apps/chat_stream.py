@@ -1,0 +1,45 @@
+"""One viewer's event stream: the session's history after the last seen seq, then whatever follows.
+
+Rows are read when the viewer can take them, so a slow client holds nothing but its place.
+"""
+
+from collections.abc import AsyncIterator
+
+import orjson
+
+from models.events import HISTORY_ONLY
+from models.tenants import SessionScope
+from planvault.storage.history import History, HistoryEvent
+from planvault.storage.sessions import Sessions
+from serve_apps.history_feed import HistoryFeed
+
+BATCH = 200
+PING = b"event: ping\ndata: {}\n\n"
+
+
+def frame(event: HistoryEvent) -> bytes:
+    """`id:` is the history seq; `data:` is one line, since JSON escapes line breaks."""
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), orjson.dumps(event.payload))
+
+
+class ChatStreams:
+    def __init__(self, history: History, sessions: Sessions, feed: HistoryFeed) -> None:
+        self._history = history
+        self._sessions = sessions
+        self._feed = feed
+
+    async def stream(self, scope: SessionScope, shard: int, seen: int) -> AsyncIterator[bytes]:
+        """Ends when the session is closed and its record complete, or the replica stops; a client then resumes."""
+        async with self._feed.watch(scope, shard, seen) as watch:
+            # A comment at once, so that proxies and clients see the response's head before the first event.
+            yield b": connected\n\n"
+            while not self._feed.stopping:
+                settled = await self._sessions.is_settled(scope)  # asked first: what came before it is read below
+                while events := await self._history.after(scope, seen, BATCH):
+                    for event in events:
+                        if event.type not in HISTORY_ONLY:
+                            yield frame(event)
+                        seen = event.seq
+                if settled:
+                    return
+                await watch.news()

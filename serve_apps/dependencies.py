@@ -1,0 +1,220 @@
+"""What the routes need, put together once a replica, and who may call them."""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+import asyncpg
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from models.ids import OrgId, ProjectId, SessionId
+from models.tenants import OrgScope, ProjectScope, SessionScope
+from planvault.auth import scopes
+from planvault.auth.authenticator import Authenticator
+from planvault.auth.principals import Principal
+from planvault.clock import TimeOrderedIds
+from planvault.crypto.kek import LocalKeyWrapper
+from planvault.ports import Embedder, Ids, Keyring, ToolSelector
+from planvault.settings import Settings
+from planvault.storage.api_keys import ApiKeys
+from planvault.storage.commands import Commands
+from planvault.storage.health import live_hosts
+from planvault.storage.history import History
+from planvault.storage.idempotency import AnswerScope, Idempotency, IdempotencyKey
+from planvault.storage.keys import PostgresKeyring
+from planvault.storage.pool import Pool, open_pool
+from planvault.storage.runs import Runs
+from planvault.storage.secrets import PostgresSecrets
+from planvault.storage.sessions import Sessions
+from planvault.storage.tenants import Tenants
+from retrieval.selection import Selector
+from serve_apps.chat_stream import ChatStreams
+from serve_apps.history_feed import HistoryFeed
+from serve_apps.readiness import Probe
+from serve_apps.schemas.health import PartHealth
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDeps:
+    settings: Settings
+    ids: Ids
+    pool: Pool
+    keyring: Keyring
+    authenticator: Authenticator
+    sessions: Sessions
+    commands: Commands
+    history: History
+    runs: Runs
+    idempotency: Idempotency
+    secrets: PostgresSecrets
+    tenants: Tenants
+    api_keys: ApiKeys
+    selector: ToolSelector
+    chats: ChatStreams
+    feed: HistoryFeed
+    probes: Mapping[str, Probe]
+
+
+@asynccontextmanager
+async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str, Probe]) -> AsyncIterator[ApiDeps]:
+    """Pools, repositories and the running feed of one replica; `probes` are the parts outside this process."""
+    ids = TimeOrderedIds()
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(await open_pool(settings.database_url, name="api", maximum=8))
+        # Apart from the others: a cipher may be needed inside a transaction that holds the last connection.
+        keys = await stack.enter_async_context(await open_pool(settings.database_url, name="api-keys", maximum=2))
+        keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
+        api_keys = ApiKeys(pool, ids)
+        sessions = Sessions(pool, keyring, keyring.pseudonym, settings.shards)
+        history = History(pool, keyring)
+        feed = HistoryFeed(history, lambda: asyncpg.connect(settings.database_url, timeout=5.0))
+        await stack.enter_async_context(feed.running())
+        yield ApiDeps(
+            settings=settings,
+            ids=ids,
+            pool=pool,
+            keyring=keyring,
+            authenticator=Authenticator(api_keys, settings.admin_token_sha256),
+            sessions=sessions,
+            commands=Commands(pool, keyring, ids),
+            history=history,
+            runs=Runs(pool, keyring),
+            idempotency=Idempotency(pool, keyring),
+            secrets=PostgresSecrets(pool, keyring, ids),
+            tenants=Tenants(pool, ids),
+            api_keys=api_keys,
+            selector=Selector(pool, embedder),
+            chats=ChatStreams(history, sessions, feed),
+            feed=feed,
+            probes={**_database_probes(pool, settings), **probes},
+        )
+
+
+def _database_probes(pool: Pool, settings: Settings) -> dict[str, Probe]:
+    async def database() -> PartHealth:
+        return PartHealth(ready=await pool.fetchval("SELECT true"))
+
+    async def session_hosts() -> PartHealth:
+        alive = await live_hosts(pool, settings.lease_seconds)
+        return PartHealth(ready=alive > 0, detail=f"{alive} alive")
+
+    return {"database": database, "sessionHosts": session_hosts}
+
+
+# ── what a route asks for ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _deps(request: Request) -> ApiDeps:
+    deps = request.app.state.deps
+    assert isinstance(deps, ApiDeps)
+    return deps
+
+
+Deps = Annotated[ApiDeps, Depends(_deps)]
+
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="bearer", description="A project key `sk_live_…`, or the admin token."
+)
+
+
+async def _principal(
+    request: Request, deps: Deps, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Principal:
+    return await deps.authenticator.authenticate(request.headers.get("Authorization"))
+
+
+Caller = Annotated[Principal, Depends(_principal)]
+
+
+class InProject:
+    """The project of the path, for a caller that holds `wanted`. The caller is known before the path is judged."""
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted
+
+    def __call__(self, caller: Caller, projectId: UUID) -> ProjectScope:  # noqa: N803 - the path's own name
+        return caller.in_project(ProjectId(projectId), self.wanted)
+
+
+class InSession(InProject):
+    def __call__(self, caller: Caller, projectId: UUID, sessionId: UUID) -> SessionScope:  # type: ignore[override]  # noqa: N803
+        scope = super().__call__(caller, projectId)
+        return SessionScope(org_id=scope.org_id, project_id=scope.project_id, session_id=SessionId(sessionId))
+
+
+CreatesSessions = Annotated[ProjectScope, Depends(InProject(scopes.SESSION_CREATE))]
+ReadsSessions = Annotated[ProjectScope, Depends(InProject(scopes.SESSION_HISTORY_READ))]
+ReadsTools = Annotated[ProjectScope, Depends(InProject(scopes.TOOLS_READ))]
+WritesTools = Annotated[ProjectScope, Depends(InProject(scopes.TOOLS_WRITE))]
+ReadsSession = Annotated[SessionScope, Depends(InSession(scopes.SESSION_HISTORY_READ))]
+WritesSession = Annotated[SessionScope, Depends(InSession(scopes.SESSION_WRITE))]
+
+
+async def _administered(deps: Deps, caller: Caller, orgId: UUID) -> OrgScope:  # noqa: N803 - the path's own name
+    scope = caller.administers(OrgId(orgId))
+    await deps.tenants.organization(scope)  # the admin token works on every organisation there is
+    return scope
+
+
+async def _administered_project(
+    deps: Deps,
+    org: Annotated[OrgScope, Depends(_administered)],
+    projectId: UUID,  # noqa: N803 - the path's own name
+) -> ProjectScope:
+    scope = ProjectScope(org_id=org.org_id, project_id=ProjectId(projectId))
+    await deps.tenants.project(scope)
+    return scope
+
+
+Organisation = Annotated[OrgScope, Depends(_administered)]
+OrganisationProject = Annotated[ProjectScope, Depends(_administered_project)]
+
+
+async def _idempotency_key(
+    request: Request,
+    given: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description="Same key and body: the same answer, for 24 hours. Same key, other body: 422.",
+        ),
+    ] = None,
+) -> IdempotencyKey | None:
+    if given is None:
+        return None
+    route = f"{request.method} {request.url.path}"
+    return IdempotencyKey(route, given, hashlib.sha256(await request.body()).digest())
+
+
+OnceKey = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]
+
+
+def answers_of(scope: OrgScope) -> AnswerScope:
+    """A project's keys are its own; above projects they are the organisation's."""
+    owner: UUID = scope.project_id if isinstance(scope, ProjectScope) else scope.org_id
+    return AnswerScope(scope.org_id, owner)
+
+
+def _actor(
+    caller: Caller,
+    operator: Annotated[
+        str | None,
+        Header(
+            alias="X-Operator-Id",
+            max_length=200,
+            pattern=r"^[^\x00-\x1f\x7f]+$",
+            description="The person behind the key, for the record.",
+        ),
+    ] = None,
+) -> str:
+    return f"{operator} ({caller.actor})" if operator else caller.actor
+
+
+Actor = Annotated[str, Depends(_actor)]

@@ -1,0 +1,147 @@
+"""Tells viewers that a session has more history. One LISTEN connection a replica, whatever the number of viewers.
+
+A notification is a hint that names shards; the database's heads are the truth. They are asked for the watched
+sessions of those shards at once, for all watched sessions every second, and after a reconnect.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import asyncpg
+import structlog
+
+from models.ids import SessionId
+from models.tenants import SessionScope
+from planvault.storage.history import History
+
+CHANNEL = "planvault_history"
+POLL_S = 1.0
+_RECONNECT_S = 1.0
+
+_log = structlog.get_logger(__name__)
+
+Connect = Callable[[], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """One viewer's interest. `head` is the newest seq known to exist, whether or not the viewer has read it."""
+
+    scope: SessionScope
+    shard: int
+    head: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def saw(self, head: int) -> None:
+        if head > self.head:
+            self.head = head
+            self._news.set()
+
+    def stop(self) -> None:
+        self._news.set()
+
+    async def news(self) -> None:
+        """Returns when the session has grown since the last call, or the feed stops."""
+        await self._news.wait()
+        self._news.clear()
+
+
+class HistoryFeed:
+    """Start with `running()`. `connect` opens a direct connection: LISTEN does not survive a pool or a proxy."""
+
+    def __init__(self, history: History, connect: Connect, poll_s: float = POLL_S) -> None:
+        self._history = history
+        self._connect = connect
+        self._poll_s = poll_s
+        self._watches: dict[SessionId, set[Watch]] = {}
+        self._hinted: set[int] = set()
+        self._hint = asyncio.Event()
+        self.stopping = False
+
+    @property
+    def viewers(self) -> int:
+        return sum(len(watches) for watches in self._watches.values())
+
+    @asynccontextmanager
+    async def watch(self, scope: SessionScope, shard: int, seen: int) -> AsyncIterator[Watch]:
+        """Interest in what follows `seen`, for as long as the block lasts."""
+        watch = Watch(scope, shard, seen)
+        self._watches.setdefault(scope.session_id, set()).add(watch)
+        try:
+            yield watch
+        finally:
+            watches = self._watches[scope.session_id]
+            watches.discard(watch)
+            if not watches:
+                del self._watches[scope.session_id]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._rescan())]
+        try:
+            yield
+        finally:
+            self.stopping = True
+            for watch in self._all(self._watches):
+                watch.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._listen_once()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                # The poll goes on meanwhile, so viewers wait a second longer and miss nothing.
+                _log.warning("history_listen_lost", error=type(error).__name__)
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _listen_once(self) -> None:
+        connection = await self._connect()
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        try:
+            await connection.add_listener(CHANNEL, self._on_notification)
+            self._hint.set()  # what was announced while nobody listened is found by a rescan
+            await lost.wait()
+        finally:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await connection.close(timeout=1.0)
+
+    def _on_notification(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        self._hinted.update(int(shard) for shard in str(payload).split(",") if shard.isdigit())
+        self._hint.set()
+
+    async def _rescan(self) -> None:
+        while True:
+            hinted: frozenset[int] = frozenset()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hint.wait(), self._poll_s)
+                self._hint.clear()
+                hinted, self._hinted = frozenset(self._hinted), set()
+            try:
+                await self._look(hinted)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                _log.warning("history_poll_failed", error=type(error).__name__)
+                await asyncio.sleep(self._poll_s)
+
+    async def _look(self, shards: frozenset[int]) -> None:
+        """Compare heads of the watched sessions of `shards` (empty: of all)."""
+        watched = {
+            session_id: next(iter(watches))
+            for session_id, watches in self._watches.items()
+            if not shards or next(iter(watches)).shard in shards
+        }
+        if not watched:
+            return
+        heads = await self._history.heads([(w.scope.org_id, session_id) for session_id, w in watched.items()])
+        for session_id, head in heads.items():
+            for watch in self._all({session_id: self._watches.get(session_id, ())}):
+                watch.saw(head)
+
+    @staticmethod
+    def _all(watches: Mapping[SessionId, Collection[Watch]]) -> list[Watch]:
+        return [watch for group in watches.values() for watch in group]

@@ -1,0 +1,28 @@
+"""Which parts a run needs, and whether each is there. Probes are bounded in time: a probe that hangs says no."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from serve_apps.schemas.health import Health, PartHealth
+
+PROBE_S = 2.0
+
+Probe = Callable[[], Awaitable[PartHealth]]
+
+
+async def check(probes: Mapping[str, Probe]) -> Health:
+    found = await asyncio.gather(*(_bounded(probe) for probe in probes.values()))
+    ready = all(part.ready for part in found)
+    return Health(
+        status="ready" if ready else "not_ready", ready=ready, parts=dict(zip(probes.keys(), found, strict=True))
+    )
+
+
+async def _bounded(probe: Probe) -> PartHealth:
+    try:
+        async with asyncio.timeout(PROBE_S):
+            return await probe()
+    except TimeoutError:
+        return PartHealth(ready=False, detail=f"no answer within {PROBE_S:g} s")
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a part, the answer is that it is not ready
+        return PartHealth(ready=False, detail=type(error).__name__)

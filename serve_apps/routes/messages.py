@@ -1,0 +1,31 @@
+"""Prompts: recorded here, taken up by the session's host."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from models.commands import CommandKind, Message
+from models.ids import MessageId
+from planvault.storage.idempotency import Answer
+from planvault.storage.pool import Connection
+from serve_apps.dependencies import Deps, OnceKey, WritesSession, answers_of
+from serve_apps.routes.answers import problems, respond, wire
+from serve_apps.schemas.messages import MessageAccepted, PostMessage
+
+router = APIRouter(prefix="/sessions/{sessionId}/messages", tags=["messages"])
+
+
+@router.post("", status_code=202, response_model=MessageAccepted, responses=problems(409))
+async def post_message(body: PostMessage, scope: WritesSession, deps: Deps, key: OnceKey) -> Response:
+    """Send a prompt. Prompts of one session queue up; follow this one on `/chat` or `/history`."""
+    message = Message(message_id=MessageId(deps.ids.new()), text=body.message)
+    shards: list[int] = []
+
+    async def enqueue(connection: Connection) -> Answer:
+        shards.append(await deps.commands.hold_open(connection, scope))
+        await deps.commands.enqueue(connection, scope, CommandKind.MESSAGE, message)
+        return Answer(202, wire(MessageAccepted(message_id=message.message_id)))
+
+    answer = await deps.idempotency.once(answers_of(scope), key, enqueue)
+    for shard in shards:
+        await deps.commands.wake(shard)
+    return respond(answer)

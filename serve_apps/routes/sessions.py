@@ -1,0 +1,88 @@
+"""Sessions: open, look up, give secrets, close."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from models.commands import Action, CommandKind
+from models.ids import SessionId
+from models.runs import SessionStatus
+from models.tenants import SessionScope
+from planvault.storage.idempotency import Answer
+from planvault.storage.pool import Connection, transaction
+from planvault.storage.sessions import SessionFilter
+from serve_apps import paging
+from serve_apps.dependencies import (
+    Actor,
+    CreatesSessions,
+    Deps,
+    OnceKey,
+    ReadsSession,
+    ReadsSessions,
+    WritesSession,
+    answers_of,
+)
+from serve_apps.routes.answers import problems, respond, wire
+from serve_apps.schemas.base import Name, Page
+from serve_apps.schemas.sessions import CreateSession, PatchSession, PutSecrets, SessionOut
+
+router = APIRouter(prefix="/sessions", tags=["sessions"])
+
+
+@router.post("", status_code=201, response_model=SessionOut, responses=problems(409))
+async def create_session(body: CreateSession, scope: CreatesSessions, deps: Deps, key: OnceKey) -> Response:
+    """Open a conversation."""
+    session_id = SessionId(deps.ids.new())
+    session = SessionScope(org_id=scope.org_id, project_id=scope.project_id, session_id=session_id)
+
+    async def insert(connection: Connection) -> Answer:
+        record = await deps.sessions.insert(connection, scope, session_id, body.draft())
+        await deps.secrets.put(session, body.secrets, connection)
+        return Answer(201, wire(SessionOut.of(record)))
+
+    return respond(await deps.idempotency.once(answers_of(scope), key, insert))
+
+
+@router.get("", responses=problems())
+async def list_sessions(
+    scope: ReadsSessions,
+    deps: Deps,
+    tag: Annotated[Name | None, Query()] = None,
+    status: Annotated[SessionStatus | None, Query()] = None,
+    external_user: Annotated[Name | None, Query(alias="externalUser")] = None,
+    cursor: paging.Cursor = None,
+    limit: paging.Limit = 50,
+) -> Page[SessionOut]:
+    """Newest first."""
+    before = paging.decode_uuid(cursor)
+    chosen = SessionFilter(tag, status, external_user)
+    found = await deps.sessions.page(scope, chosen, SessionId(before) if before else None, limit + 1)
+    items = [SessionOut.of(record) for record in found[:limit]]
+    more = len(found) > limit
+    return Page[SessionOut](items=items, next_cursor=paging.encode(str(items[-1].id)) if more else None)
+
+
+@router.get("/{sessionId}", responses=problems())
+async def get_session(scope: ReadsSession, deps: Deps) -> SessionOut:
+    return SessionOut.of(await deps.sessions.get(scope))
+
+
+@router.patch("/{sessionId}", responses=problems())
+async def close_session(_: PatchSession, scope: WritesSession, deps: Deps, actor: Actor) -> SessionOut:
+    """Close the session; what still runs in it is cancelled. Closing it again changes nothing."""
+    async with transaction(deps.pool) as connection:
+        shard = await deps.sessions.close(connection, scope)
+        if shard is not None:
+            await deps.commands.enqueue(connection, scope, CommandKind.CLOSE, Action(actor=actor))
+    if shard is not None:
+        await deps.commands.wake(shard)
+    return SessionOut.of(await deps.sessions.get(scope))
+
+
+@router.put("/{sessionId}/secrets", status_code=204, responses=problems(409))
+async def put_secrets(body: PutSecrets, scope: WritesSession, deps: Deps) -> None:
+    """Add or replace secrets of this session; the others stay. Values never come back out."""
+    async with transaction(deps.pool) as connection:
+        await deps.commands.hold_open(connection, scope)
+        await deps.secrets.put(scope, body.secrets, connection)

@@ -1,0 +1,95 @@
+"""What a project's planner may use, and the project's decisions about it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from models.tenants import ProjectScope
+from planvault.storage import catalog, catalog_tools
+from planvault.storage.pool import transaction
+from serve_apps import paging
+from serve_apps.dependencies import ApiDeps, Deps, ReadsTools, WritesTools
+from serve_apps.routes.answers import problems
+from serve_apps.schemas.base import Page
+from serve_apps.schemas.tools import (
+    Alias,
+    IntegrationOut,
+    IntegrationsOut,
+    PutIntegration,
+    PutIntegrations,
+    PutNamedIntegration,
+    SelectionOut,
+    TestSelection,
+    ToolOut,
+)
+
+router = APIRouter(prefix="/tools", tags=["tools"])
+
+
+class ToolListType(StrEnum):
+    TOOL = "tool"
+    INTEGRATION = "integration"
+
+
+@router.get("", responses=problems())
+async def list_tools(
+    scope: ReadsTools,
+    deps: Deps,
+    type: Annotated[ToolListType, Query()] = ToolListType.TOOL,  # noqa: A002 - the query's own name
+    cursor: paging.Cursor = None,
+    limit: paging.Limit = 100,
+) -> Page[ToolOut] | Page[IntegrationOut]:
+    """The project's enabled tools by name; with `type=integration` every integration and its state here."""
+    if type is ToolListType.INTEGRATION:
+        return Page[IntegrationOut](items=await _integrations(deps, scope))
+    after = paging.decode(cursor) if cursor else ""
+    found = await catalog_tools.list_tools(deps.pool, scope, after=_text(after), limit=limit + 1)
+    items = [ToolOut.of(tool) for tool in found[:limit]]
+    more = len(found) > limit
+    return Page[ToolOut](items=items, next_cursor=paging.encode(items[-1].name) if more else None)
+
+
+@router.put("/integrations", responses=problems())
+async def put_integrations(body: PutIntegrations, scope: WritesTools, deps: Deps) -> IntegrationsOut:
+    """Several integrations at once: all of them change, or none."""
+    await _store(deps, scope, body.integrations)
+    changed = {one.alias for one in body.integrations}
+    return IntegrationsOut(items=[one for one in await _integrations(deps, scope) if one.alias in changed])
+
+
+@router.put("/integrations/{alias}", responses=problems())
+async def put_integration(
+    alias: Annotated[Alias, Path()], body: PutIntegration, scope: WritesTools, deps: Deps
+) -> IntegrationOut:
+    """Enable or disable an integration in this project, set its approval policy and its auth headers."""
+    named = PutNamedIntegration.model_validate({"alias": alias, **body.model_dump(by_alias=True)})
+    await _store(deps, scope, [named])
+    return next(one for one in await _integrations(deps, scope) if one.alias == alias)
+
+
+@router.post("/test-selection", tags=["selection"], responses=problems())
+async def test_selection(body: TestSelection, scope: ReadsTools, deps: Deps) -> SelectionOut:
+    """A dry run of tool selection: tier, timings, every candidate with every score."""
+    project = await deps.tenants.project(scope)
+    wanted = body.max_tools or project.settings.retrieval_max_tools
+    return SelectionOut.of(await deps.selector.select(scope, body.query, wanted))
+
+
+async def _integrations(deps: ApiDeps, scope: ProjectScope) -> list[IntegrationOut]:
+    cipher = await deps.keyring.cipher(scope.org_id)
+    return [IntegrationOut.of(one) for one in await catalog.project_integrations(deps.pool, scope, cipher)]
+
+
+async def _store(deps: ApiDeps, scope: ProjectScope, wanted: list[PutNamedIntegration]) -> None:
+    cipher = await deps.keyring.cipher(scope.org_id)
+    async with transaction(deps.pool) as connection:
+        for one in wanted:
+            integration = await catalog.find_integration(connection, scope, one.alias)
+            await catalog.set_integration_state(connection, scope, integration.id, one.state(), cipher)
+
+
+def _text(position: str) -> str:
+    if "\x00" in position:
+        raise paging.bad_cursor()
+    return position

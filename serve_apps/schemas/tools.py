@@ -1,0 +1,140 @@
+"""Tools, integrations and the selection's dry run on the wire."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StrictBool, StrictInt, StringConstraints
+
+from models.planning import Candidate, Selection, SelectionTier
+from models.tools import ApprovalPolicy, Idempotency, IntegrationState, OutputField, RiskClass, Tool, ToolSource
+from planvault.storage.catalog import ProjectIntegration
+from serve_apps.schemas.base import Body, JsonDocument, Reply, Text
+
+Alias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$")]
+HeaderTemplate = Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class ToolParamOut(Reply):
+    name: str
+    required: bool
+    description: str
+    schema_: JsonDocument = Field(alias="schema")
+
+
+class ToolOut(Reply):
+    id: UUID
+    version: int
+    name: str
+    group: str
+    integration_id: UUID
+    summary: str
+    description: str
+    params: list[ToolParamOut]
+    outputs: list[OutputField]
+    risk: RiskClass
+    idempotency: Idempotency
+    approval_policy: ApprovalPolicy
+    timeout_s: float
+    deprecated: bool
+
+    @classmethod
+    def of(cls, tool: Tool) -> "ToolOut":
+        return cls(
+            **tool.model_dump(
+                include={
+                    "id", "version", "name", "group", "integration_id", "summary", "description", "risk",
+                    "idempotency", "approval_policy", "timeout_s", "deprecated",
+                }
+            ),
+            params=[
+                ToolParamOut(name=p.name, required=p.required, description=p.description, schema_=p.schema_)
+                for p in tool.params
+            ],
+            outputs=list(tool.outputs),
+        )  # fmt: skip
+
+
+class IntegrationOut(Reply):
+    """An integration as this project sees it. Header templates show their handles, never values."""
+
+    id: UUID
+    alias: str
+    display_name: str
+    source: ToolSource
+    version: int
+    base_url: str
+    enabled: bool
+    approval_policy: ApprovalPolicy | None
+    auth: dict[str, str]
+    tool_count: int
+
+    @classmethod
+    def of(cls, seen: ProjectIntegration) -> "IntegrationOut":
+        it, state = seen.integration, seen.state
+        return cls(
+            id=it.id,
+            alias=it.alias,
+            display_name=it.display_name,
+            source=it.source,
+            version=it.version,
+            base_url=it.base_url,
+            enabled=state.enabled,
+            approval_policy=state.approval_policy,
+            auth=state.auth_headers,
+            tool_count=seen.tool_count,
+        )
+
+
+class PutIntegration(Body):
+    """Replaces the project's decisions about one integration; what is left out goes back to its default."""
+
+    enabled: StrictBool
+    approval_policy: ApprovalPolicy | None = None
+    auth: Annotated[dict[HeaderName, HeaderTemplate], Field(max_length=20)] = Field(
+        default_factory=dict,
+        description="Header → template. `{{secrets.NAME}}` is bound at call time.",
+        examples=[{"Authorization": "Bearer {{secrets.SHOP_TOKEN}}"}],
+    )
+
+    def state(self) -> IntegrationState:
+        return IntegrationState(enabled=self.enabled, approval_policy=self.approval_policy, auth_headers=self.auth)
+
+
+class PutNamedIntegration(PutIntegration):
+    alias: Alias
+
+
+class PutIntegrations(Body):
+    """All of them change, or none."""
+
+    integrations: list[PutNamedIntegration] = Field(min_length=1, max_length=200)
+
+
+class IntegrationsOut(Reply):
+    items: list[IntegrationOut]
+
+
+class TestSelection(Body):
+    query: Annotated[Text, StringConstraints(min_length=1, max_length=32_000, pattern=r"\S")]
+    max_tools: StrictInt | None = Field(default=None, ge=1, le=200, description="Default: the project's setting.")
+
+
+class SelectionOut(Reply):
+    """A dry run of the selection, every score explained."""
+
+    tier: SelectionTier
+    catalog_size: int
+    timings_ms: dict[str, float]
+    candidates: list[Candidate]
+    shortlist: list[str] = Field(description="Names, best first.")
+
+    @classmethod
+    def of(cls, selection: Selection) -> "SelectionOut":
+        return cls(
+            tier=selection.tier,
+            catalog_size=selection.catalog_size,
+            timings_ms=selection.timings_ms,
+            candidates=list(selection.shortlist),
+            shortlist=[candidate.name for candidate in selection.shortlist],
+        )

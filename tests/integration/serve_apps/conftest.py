@@ -1,0 +1,212 @@
+"""The real application over a real Postgres; what the session host would write is written by `Recorder`."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import orjson
+import pytest
+
+from models.base import JsonObject
+from models.events import HISTORY_ONLY, SCHEMA_VERSION, EventType, Visibility
+from models.ids import RunId, SessionId, shard_of
+from models.runs import RunStatus
+from models.tenants import ProjectScope, SessionScope
+from planvault.auth.keys import NewKey, new_admin_token
+from planvault.clock import TimeOrderedIds
+from planvault.ports import Vector
+from planvault.settings import Settings
+from planvault.storage.history import event_seal
+from planvault.storage.runs import detail_seal
+from serve_apps.api import create_app
+from serve_apps.dependencies import ApiDeps, open_deps
+from serve_apps.schemas.health import PartHealth
+
+ADMIN = new_admin_token()
+
+
+class OneHotEmbedder:
+    """Vectors of the right size that differ by text; selection's quality is tested where it lives."""
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        return [[1.0 if position == len(text) % 384 else 0.0 for position in range(384)] for text in texts]
+
+
+async def _ready() -> PartHealth:
+    return PartHealth(ready=True)
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(database_url=database_url, data_dir=tmp_path, admin_token_sha256=ADMIN.sha256.hex())
+
+
+@pytest.fixture
+async def deps(settings: Settings) -> AsyncIterator[ApiDeps]:
+    probes = {"embedder": _ready, "planner": _ready}
+    async with open_deps(settings, OneHotEmbedder(), probes) as opened:
+        yield opened
+
+
+@dataclass(frozen=True)
+class Tenant:
+    scope: ProjectScope
+    key: NewKey
+
+    @property
+    def auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key.text}"}
+
+    @property
+    def base(self) -> str:
+        return f"/api/v1/projects/{self.scope.project_id}"
+
+    @property
+    def admin(self) -> str:
+        return f"/admin/v1/orgs/{self.scope.org_id}"
+
+
+async def make_tenant(deps: ApiDeps) -> Tenant:
+    org = await deps.tenants.create_organization("an organisation")
+    project = await deps.tenants.create_project(ProjectScope(org_id=org.id, project_id=UUID(int=0)), "a project")
+    scope = ProjectScope(org_id=org.id, project_id=project.id)
+    _, key = await deps.api_keys.create_primary(scope)
+    return Tenant(scope, key)
+
+
+@pytest.fixture
+async def tenant(deps: ApiDeps) -> Tenant:
+    return await make_tenant(deps)
+
+
+@pytest.fixture
+async def stranger(deps: ApiDeps) -> Tenant:
+    """Another organisation."""
+    return await make_tenant(deps)
+
+
+@asynccontextmanager
+async def client_for(deps: ApiDeps, headers: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=create_app(deps), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(deps: ApiDeps, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+    """Speaks for the tenant's project key."""
+    async with client_for(deps, tenant.auth) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def anonymous(deps: ApiDeps) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_for(deps, {}) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def admin(deps: ApiDeps) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_for(deps, {"Authorization": f"Bearer {ADMIN.text}"}) as opened:
+        yield opened
+
+
+@dataclass
+class Recorder:
+    """Writes a session's record as its host does: sealed events, the runs' read model, a notification."""
+
+    deps: ApiDeps
+    scope: SessionScope
+    seq: int = 0
+    _ids: TimeOrderedIds = field(default_factory=TimeOrderedIds)
+
+    @property
+    def shard(self) -> int:
+        return shard_of(self.scope.session_id, self.deps.settings.shards)
+
+    async def event(
+        self,
+        kind: EventType,
+        payload: JsonObject,
+        *,
+        run_id: UUID | None = None,
+        engine: bool = False,
+        tell: bool = True,
+    ) -> int:
+        self.seq += 1
+        cipher = await self.deps.keyring.cipher(self.scope.org_id)
+        await self.deps.pool.execute(
+            "INSERT INTO events (session_id, seq, org_id, shard, epoch, type, visibility, schema_version, run_id, at,"
+            " payload) VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)",
+            self.scope.session_id,
+            self.seq,
+            self.scope.org_id,
+            self.shard,
+            kind.value,
+            (Visibility.ENGINE if engine else Visibility.HISTORY).value,
+            SCHEMA_VERSION,
+            run_id,
+            datetime.now(UTC),
+            cipher.seal(orjson.dumps(payload), event_seal(self.scope.session_id, self.seq)),
+        )
+        if tell:
+            await self.deps.pool.execute("SELECT pg_notify('planvault_history', $1)", str(self.shard))
+        return self.seq
+
+    async def run(
+        self,
+        status: RunStatus,
+        *,
+        run_id: UUID | None = None,
+        pending: JsonObject | None = None,
+        plan_hash: str | None = None,
+    ) -> RunId:
+        chosen = RunId(run_id or self._ids.new())
+        cipher = await self.deps.keyring.cipher(self.scope.org_id)
+        detail = orjson.dumps({"pending": pending, "reason": None})
+        await self.deps.pool.execute(
+            "INSERT INTO runs (id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status,"
+            " is_open = EXCLUDED.is_open, detail = EXCLUDED.detail",
+            chosen,
+            self.scope.org_id,
+            self.scope.project_id,
+            self.scope.session_id,
+            self.shard,
+            status.value,
+            not status.is_terminal,
+            plan_hash,
+            cipher.seal(detail, detail_seal(self.scope, chosen)),
+        )
+        return chosen
+
+    async def consume_commands(self) -> None:
+        await self.deps.pool.execute(
+            "UPDATE commands SET consumed_at = now() WHERE session_id = $1", self.scope.session_id
+        )
+
+
+async def open_session(deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, **body: object) -> Recorder:
+    answer = await client.post(f"{tenant.base}/sessions", json=body)
+    assert answer.status_code == 201, answer.text
+    session_id = SessionId(UUID(answer.json()["id"]))
+    scope = SessionScope(org_id=tenant.scope.org_id, project_id=tenant.scope.project_id, session_id=session_id)
+    return Recorder(deps, scope)
+
+
+@pytest.fixture
+async def session(deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant) -> Recorder:
+    return await open_session(deps, client, tenant)
+
+
+@pytest.fixture
+def path(tenant: Tenant, session: Recorder) -> str:
+    """The session's path."""
+    return f"{tenant.base}/sessions/{session.scope.session_id}"
+
+
+SSE_TYPES = frozenset(EventType) - HISTORY_ONLY
