@@ -1,1 +1,111 @@
-"""Wraps the plain classes with ray.remote."""
+"""The plain classes as Ray actors: names, options, and nothing else.
+
+Detached, restarted without end, never retried by Ray: a call that Ray repeats would be a second effect. A restarted
+actor reruns only `__init__` and reads everything else from Postgres. Names carry the build, because `get_if_exists`
+across an upgrade returns the old code (design, "On Ray").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import ray
+from ray.util.state import list_actors
+
+from actors.catalog_worker import CatalogWorker
+from actors.handles import ServeEmbedder, ServePlanner
+from actors.session_host import SessionHost
+from actors.supervisor import Desired, Supervisor
+from planvault.redact import Redactor
+from planvault.settings import Settings
+from planvault.telemetry import configure_logging
+
+NAMESPACE = "planvault"
+_DETACHED = {"namespace": NAMESPACE, "lifetime": "detached", "num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
+_DRAIN_S = 60.0
+
+
+@ray.remote
+class SessionHostActor:
+    async def __init__(self, name: str) -> None:
+        settings = Settings()
+        configure_logging(settings.log_level, Redactor())
+        self._host = SessionHost(name, settings, ServeEmbedder(), ServePlanner())
+        self._host.start()
+
+    async def stats(self) -> dict[str, int]:
+        return self._host.stats
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def drain(self) -> None:
+        await self._host.drain()
+
+
+@ray.remote
+class CatalogWorkerActor:
+    async def __init__(self, name: str) -> None:
+        settings = Settings()
+        configure_logging(settings.log_level, Redactor())
+        self._worker = CatalogWorker(settings, ServeEmbedder())
+        self._task = asyncio.create_task(self._worker.run())
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def drain(self) -> None:
+        """Stop; an import under way is taken over by the next worker when its lease runs out."""
+        self._task.cancel()
+
+
+@ray.remote
+class SupervisorActor:
+    async def __init__(self) -> None:
+        settings = Settings()
+        configure_logging(settings.log_level, Redactor())
+        self._supervisor = Supervisor(RayFleet(), desired(settings))
+        self._task = asyncio.create_task(self._supervisor.run())
+
+    async def rounds(self) -> int:
+        return self._supervisor.rounds
+
+
+_KINDS: dict[str, Any] = {"SessionHost": SessionHostActor, "CatalogWorker": CatalogWorkerActor}
+
+
+def desired(settings: Settings) -> Desired:
+    hosts = {f"session-host-{slot}-{settings.build_id}": "SessionHost" for slot in range(settings.session_hosts)}
+    return Desired({**hosts, f"catalog-worker-{settings.build_id}": "CatalogWorker"})
+
+
+class RayFleet:
+    """Implements Fleet over the cluster's named actors."""
+
+    async def running(self) -> frozenset[str]:
+        return await asyncio.to_thread(_named_actors)
+
+    async def start(self, name: str, kind: str) -> None:
+        options: dict[str, Any] = {**_DETACHED, "name": name, "get_if_exists": True, "max_concurrency": 1_000}
+        _KINDS[kind].options(**options).remote(name)
+
+    async def retire(self, name: str) -> None:
+        actor = ray.get_actor(name, namespace=NAMESPACE)
+        try:
+            await asyncio.wait_for(actor.drain.remote(), _DRAIN_S)
+        finally:
+            ray.kill(actor, no_restart=True)
+
+
+def _named_actors() -> frozenset[str]:
+    living = list_actors(filters=[("state", "!=", "DEAD"), ("ray_namespace", "=", NAMESPACE)], limit=1_000)
+    return frozenset(actor.name for actor in living if actor.name and not actor.name.startswith("supervisor"))
+
+
+def start_platform_actors(settings: Settings, timeout_s: float = 30.0) -> None:
+    """Start the supervisor and wait until it has started the rest. Needs a Ray that this process is connected to."""
+    options: dict[str, Any] = {**_DETACHED, "name": f"supervisor-{settings.build_id}", "get_if_exists": True}
+    supervisor = SupervisorActor.options(**options).remote()
+    ray.get(supervisor.rounds.remote(), timeout=timeout_s)

@@ -1,1 +1,69 @@
-"""Owns shards of sessions: runs the durable runtime."""
+"""A process that owns shards of sessions. Plain; `actors.classes` makes an actor of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from planvault.ports import Embedder, Planner
+from planvault.runtime.host import SessionRuntime
+from planvault.settings import Settings
+from planvault.storage.listen import listen
+from planvault.wiring import open_session_runtime
+
+_log = structlog.get_logger(__name__)
+
+_RESTART_S = 1.0
+
+
+class SessionHost:
+    """Runs one SessionRuntime after another: what ends one (a lost database at start, a bug) is logged, then tried
+    again under a new host id, so that nothing the old one still does can be taken for the new one's.
+    """
+
+    def __init__(self, name: str, settings: Settings, embedder: Embedder, planner: Planner) -> None:
+        self._name = name
+        self._settings = settings
+        self._embedder = embedder
+        self._planner = planner
+        self._runtime: SessionRuntime | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Shards owned, sessions in memory, commands taken; empty while there is no runtime."""
+        return self._runtime.stats if self._runtime is not None else {}
+
+    async def drain(self) -> None:
+        """Give all shards back, then stop. Calls in flight are waited for."""
+        if self._runtime is not None:
+            await self._runtime.drain()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._run_once()
+            # The process must outlive whatever ended its runtime; the cause is in the log.
+            except Exception:  # noqa: BLE001
+                _log.exception("session_host.runtime_ended", host=self._name)
+            await asyncio.sleep(_RESTART_S)
+
+    async def _run_once(self) -> None:
+        async with open_session_runtime(self._settings, self._name, self._embedder, self._planner) as runtime:
+            self._runtime = runtime
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(runtime.run())
+                    tasks.create_task(listen(self._settings.database_url, "planvault_commands", self._woken))
+            finally:
+                self._runtime = None
+
+    def _woken(self, payload: str) -> None:
+        if self._runtime is not None:
+            self._runtime.wake([int(shard) for shard in payload.split(",") if shard.isdigit()])

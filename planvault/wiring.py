@@ -1,1 +1,60 @@
 """The one composition root: builds pools and adapters inside each process; Ray adapters come in as arguments."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from planvault.clock import SystemClock, TimeOrderedIds
+from planvault.crypto.kek import LocalKeyWrapper
+from planvault.net.client import GuardedHttp
+from planvault.ports import Embedder, Planner, ToolExecutor
+from planvault.runtime.effects import EffectRunner
+from planvault.runtime.host import SessionRuntime
+from planvault.settings import Settings
+from planvault.storage.catalog_reader import CatalogReader
+from planvault.storage.events import PostgresEventStore
+from planvault.storage.keys import PostgresKeyring
+from planvault.storage.leases import PostgresLeases
+from planvault.storage.policies import PostgresPolicies
+from planvault.storage.pool import open_pool
+from planvault.storage.secrets import PostgresSecrets
+from planvault.tools.dispatch import ToolDispatcher
+from planvault.tools.http import HttpExecutor
+from planvault.tools.native import NativeExecutor
+from retrieval.selection import Selector
+
+
+@asynccontextmanager
+async def open_session_runtime(
+    settings: Settings, name: str, embedder: Embedder, planner: Planner, executor: ToolExecutor | None = None
+) -> AsyncIterator[SessionRuntime]:
+    """A session runtime under a host id of its own: `name`, and what tells this process's attempt from the last."""
+    ids, clock = TimeOrderedIds(), SystemClock()
+    host = f"{name}-{ids.new()}"
+    async with AsyncExitStack() as stack:
+        # Appends and leases never wait behind reads: each has connections of its own.
+        record = await stack.enter_async_context(await open_pool(settings.database_url, name="record", maximum=4))
+        lease = await stack.enter_async_context(await open_pool(settings.database_url, name="lease", maximum=2))
+        reads = await stack.enter_async_context(await open_pool(settings.database_url, name="reads", maximum=6))
+        keyring = PostgresKeyring(reads, LocalKeyWrapper.at(settings.keyset), ids)
+        http = GuardedHttp()
+        stack.push_async_callback(http.aclose)
+        runner = EffectRunner(
+            selector=Selector(reads, embedder),
+            catalog=CatalogReader(reads, keyring),
+            planner=planner,
+            executor=executor or ToolDispatcher(HttpExecutor(http), NativeExecutor()),
+            secrets=PostgresSecrets(reads, keyring, ids),
+            policies=PostgresPolicies(reads, keyring),
+            monotonic=clock.monotonic,
+        )
+        leases = PostgresLeases(lease, host, settings.build_id, settings.lease_seconds)
+        yield SessionRuntime(
+            host,
+            PostgresEventStore(record, keyring, host),
+            leases,
+            runner,
+            clock,
+            ids,
+            shards=settings.shards,
+            lease_s=settings.lease_seconds,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -17,6 +17,7 @@ from models.planning import PlanProblem
 from models.plans import Plan
 from models.runs import RunStatus
 from models.tools import ToolFailed, ToolOutcome, ToolSucceeded
+from models.values import Value
 from planvault.engine.machine import CallReady, Failed, Machine, advance, complete_call, start
 from planvault.engine.state import Intent, Recovery, RunSettings, RunState, SessionState, ToolFacts, ToolPin
 from planvault.plan.evaluate import Budget
@@ -88,7 +89,7 @@ def _run_status(run: RunState, payload: Payload, at: datetime) -> RunState:
     run = replace(run, status=RunStatus(payload["status"]))
     if run.status is RunStatus.EXECUTING and run.machine is None and run.plan is not None:
         scope = {**(run.slot_values or {}), "run_started_at": run.started_at.isoformat()}
-        return _advance(run, start(run.plan, scope))
+        return _advance(run, start(run.plan, cast("dict[str, Value]", scope)))
     return run
 
 
@@ -141,7 +142,8 @@ def _settle(run: RunState, outcome: ToolSucceeded | ToolFailed) -> RunState:
     stop = run.stop
     if run.machine is None or not isinstance(stop, CallReady):
         raise AssertionError("a call was recorded where the machine does not stand before one")
-    value = outcome.value if isinstance(outcome, ToolSucceeded) else None
+    # Every JSON value is a Value; the type checker cannot see it through list's invariance.
+    value = cast("Value", outcome.value) if isinstance(outcome, ToolSucceeded) else None
     return _advance(replace(run, attempt=0, recovery=None), complete_call(run.machine, stop.node.target, value))
 
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from models.plans import Assignment, Call, Fail, For, If, Plan, PlanNode, Reply
 from models.values import Value
-from planvault.plan.evaluate import Budget, EvaluationFailed, evaluate
+from planvault.plan.evaluate import Budget, EvaluationFailed, evaluate, evaluate_condition, evaluate_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +124,19 @@ def _step_over(machine: Machine) -> Machine:
 
 
 def _branch(machine: Machine, node: If, budget: Budget, trace: list[Branch]) -> Machine:
-    taken = bool(evaluate(node.condition, machine.scope, budget))
+    taken = evaluate_condition(node.condition, machine.scope, budget)
     trace.append(Branch(node.id, "then" if taken else "else"))
     stepped = _step_over(machine)
     return replace(stepped, frames=(*stepped.frames, Frame(node.then if taken else node.orelse)))
 
 
 def _enter_loop(machine: Machine, node: For, max_iterations: int, budget: Budget) -> Machine:
-    items = evaluate(node.iterable, machine.scope, budget)
-    if not isinstance(items, list):
-        raise EvaluationFailed("NOT_A_LIST", f"`for {node.variable}` needs a list, got {type(items).__name__}")
+    items = evaluate_items(node.iterable, machine.scope, budget)
     total = machine.iterations + len(items)
     if total > max_iterations:
-        raise EvaluationFailed("LIMIT_LOOP_ITERATIONS", f"the run would make {total} loop turns, {max_iterations} allowed")
+        raise EvaluationFailed(
+            "LIMIT_LOOP_ITERATIONS", f"the run would make {total} loop turns, {max_iterations} allowed"
+        )
     stepped = replace(_step_over(machine), iterations=total)
     if not items:
         return stepped

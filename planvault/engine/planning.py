@@ -89,7 +89,7 @@ def _adopt(rec: Recorder, plan: Plan) -> None:
     if not plan.slots:
         ask_approval(rec)
         return
-    slots = [slot_form(slot) for slot in plan.slots]
+    slots: list[JsonValue] = [slot_form(slot) for slot in plan.slots]
     rec.emit(EventType.SLOTS_REQUIRED, {"planGraph": graph, "slots": slots, "runId": str(rec.run.run_id)})
     rec.status(RunStatus.AWAITING_SLOTS, pending={"kind": "slots", "slots": slots})
 

@@ -81,7 +81,9 @@ def _boolean(value: JsonValue) -> JsonValue:
     raise ValueError("true or false is required")
 
 
-def _structured(kind: type[dict[str, JsonValue]] | type[list[JsonValue]], name: str) -> Callable[[JsonValue], JsonValue]:
+def _structured(
+    kind: type[dict[str, JsonValue]] | type[list[JsonValue]], name: str
+) -> Callable[[JsonValue], JsonValue]:
     def read(value: JsonValue) -> JsonValue:
         if isinstance(value, str):
             try:

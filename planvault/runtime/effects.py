@@ -1,0 +1,180 @@
+"""Runs effects: what the engine asked for, done against the outside world, once each.
+
+Selection and planning are repeatable and are retried here while a part of the platform is away. A tool call is
+handed to its executor exactly once: whether it may be repeated is the engine's decision, and costs a new intent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
+from models.planning import PlanRequest
+from models.plans import Call, For, If, Plan, PlanNode
+from models.tenants import SessionScope
+from models.tools import ApprovalPolicy, Tool, ToolCallFailure, ToolFailed, ToolSucceeded
+from planvault.engine.effects import CallTool, Effect, MakePlan, Prepare
+from planvault.engine.inputs import Broke, EffectResult, Planned, Prepared
+from planvault.engine.state import RunSettings, SessionState, ToolFacts, ToolPin
+from planvault.errors import PlanVaultError
+from planvault.ports import Catalog, Planner, Policies, Secrets, ToolCall, ToolExecutor, ToolSelector
+from planvault.runtime.tool_cache import ToolCache
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+_CALLS_AT_ONCE = 256
+_PATIENCE_S = 30.0  # how long a missing part of the platform is waited for
+
+
+class EffectRunner:
+    """Implements the session's Runner."""
+
+    def __init__(
+        self,
+        *,
+        selector: ToolSelector,
+        catalog: Catalog,
+        planner: Planner,
+        executor: ToolExecutor,
+        secrets: Secrets,
+        policies: Policies,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._selector = selector
+        self._planner = planner
+        self._executor = executor
+        self._secrets = secrets
+        self._policies = policies
+        self._tools = ToolCache(catalog, monotonic)
+        self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
+
+    async def run(self, state: SessionState, effect: Effect) -> EffectResult:
+        scope = state.scope
+        if isinstance(effect, CallTool):
+            return await self._call(scope, effect)
+        try:
+            if isinstance(effect, Prepare):
+                return await self._patiently(lambda: self._prepare(scope, effect))
+            if isinstance(effect, MakePlan):
+                return await self._patiently(lambda: self._plan(scope, effect))
+        except PlanVaultError as fault:
+            return Broke(fault.code, fault.detail)
+        # The record must say that the run failed, and why nobody understood it.
+        except Exception as fault:  # noqa: BLE001
+            _log.exception("effect.broke", effect=effect.effect_id)
+            return Broke("INTERNAL", f"The platform failed on this step ({type(fault).__name__}); see its log.")
+        raise AssertionError(f"nobody runs {type(effect).__name__} here")
+
+    async def _patiently(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Try again while the fault says that trying again can help."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(lambda fault: isinstance(fault, PlanVaultError) and fault.retryable),
+            wait=wait_exponential_jitter(initial=0.2, max=5.0),
+            stop=stop_after_delay(_PATIENCE_S),
+            reraise=True,
+        ):
+            with attempt:
+                return await work()
+        raise AssertionError("tenacity returns or raises")
+
+    async def _prepare(self, scope: SessionScope, effect: Prepare) -> Prepared:
+        policy = await self._policies.of_run(scope)
+        settings = RunSettings(
+            plan_approval_mode=policy.project.plan_approval_mode,
+            auto_approve_plan=policy.session.auto_approve_plan,
+            limits=policy.project.limits,
+        )
+        selection = await self._selector.select(scope, effect.prompt, policy.project.retrieval_max_tools)
+        return Prepared(selection, settings)
+
+    async def _plan(self, scope: SessionScope, effect: MakePlan) -> Planned:
+        policy = await self._policies.of_run(scope)
+        tools = await self._tools.many(scope, effect.pins)
+        request = PlanRequest(
+            prompt=effect.prompt,
+            tools=tuple(tools),
+            secret_names=tuple(await self._secrets.names(scope)),
+            context_vars=policy.context_vars,
+            run_started_at=effect.started_at,
+            mode=policy.session.planner_mode or policy.project.planner_mode,
+            model=policy.session.planner_model or policy.project.planner_model,
+        )
+        outcome = await self._planner.plan(request)
+        called = _called(outcome.plan) if outcome.plan is not None else frozenset()
+        facts = [await self._facts(scope, tool) for tool in tools if tool.name in called]
+        return Planned(outcome, tuple(facts))
+
+    async def _facts(self, scope: SessionScope, tool: Tool) -> ToolFacts:
+        target = await self._tools.target(scope, tool)
+        return ToolFacts(
+            pin=ToolPin(id=tool.id, version=tool.version, name=tool.name),
+            summary=tool.summary or tool.description,
+            risk=tool.risk,
+            idempotency=tool.idempotency,
+            approval_policy=_strictest(tool.approval_policy, target.state.approval_policy),
+            timeout_s=tool.timeout_s,
+        )
+
+    async def _call(self, scope: SessionScope, effect: CallTool) -> ToolSucceeded | ToolFailed:
+        try:
+            [tool] = await self._tools.many(scope, (effect.pin,))
+            target = await self._tools.target(scope, tool)
+            if not target.state.enabled:
+                return _rejected("INTEGRATION_DISABLED", f"The integration of {tool.name} is disabled in this project.")
+        except PlanVaultError as fault:
+            return _rejected(fault.code, fault.detail)
+
+        async def secret(name: str) -> str:
+            return await self._secrets.value(scope, name)
+
+        call = ToolCall(
+            tool=tool,
+            args=effect.args,
+            target=target,
+            idempotency_key=effect.idempotency_key,
+            attempt=effect.attempt,
+            limits=effect.limits,
+            secret=secret,
+        )
+        try:
+            async with self._calls:
+                return await self._executor.execute(call)
+        # An executor never raises; if one does, nobody knows what it had sent.
+        except Exception as fault:  # noqa: BLE001
+            _log.exception("executor.broke", tool=tool.name)
+            return ToolFailed(
+                failure=ToolCallFailure.UNKNOWN,
+                code="EXECUTOR_FAILED",
+                message=f"The executor of {tool.name} failed ({type(fault).__name__}); see the platform's log.",
+            )
+
+
+def _rejected(code: str, message: str) -> ToolFailed:
+    return ToolFailed(failure=ToolCallFailure.REJECTED, code=code, message=message)
+
+
+def _strictest(tool: ApprovalPolicy, integration: ApprovalPolicy | None) -> ApprovalPolicy:
+    """A tool's `always` stands; otherwise the project's word on the integration counts."""
+    return tool if integration is None or tool is ApprovalPolicy.ALWAYS else integration
+
+
+def _called(plan: Plan) -> frozenset[str]:
+    names: set[str] = set()
+    waiting: list[Sequence[PlanNode]] = [plan.body]
+    while waiting:
+        for node in waiting.pop():
+            match node:
+                case Call():
+                    names.add(node.tool)
+                case If():
+                    waiting += [node.then, node.orelse]
+                case For():
+                    waiting.append(node.body)
+                case _:
+                    pass
+    return frozenset(names)

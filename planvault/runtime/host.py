@@ -1,0 +1,242 @@
+"""The durable runtime of one host: owned shards, live sessions, and the loops that keep them going.
+
+Knows nothing of Ray; an actor wraps it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+
+from models.ids import CommandId, RunId, SessionId, shard_of
+from models.tenants import SessionScope
+from planvault.engine.evolve import fold
+from planvault.engine.inputs import CommandArrived, Recovered
+from planvault.engine.state import SessionState
+from planvault.ports import Clock, CommandInbox, EventStore, Ids, InboxEntry, Leases, ShardLease
+from planvault.runtime.committer import Committer
+from planvault.runtime.ownership import Ownership
+from planvault.runtime.session import LiveSession, Runner
+
+_log = structlog.get_logger(__name__)
+
+_POLL_S = 1.0  # the floor under every hint
+_ANNOUNCE_S = 0.02  # NOTIFY serialises commits, so it is coalesced
+_MOST_COMMANDS = 1_000  # in one look at the inbox
+_LOADS_AT_ONCE = 16
+
+
+class Store(EventStore, CommandInbox, Protocol):
+    async def announce(self, shards: Collection[int]) -> None: ...
+
+
+class SessionRuntime:
+    def __init__(
+        self,
+        host: str,
+        store: Store,
+        leases: Leases,
+        runner: Runner,
+        clock: Clock,
+        ids: Ids,
+        *,
+        shards: int,
+        lease_s: float,
+    ) -> None:
+        self._store = store
+        self._leases = leases
+        self._runner = runner
+        self._clock = clock
+        self._ids = ids
+        self._shards = shards
+        self._lease_s = lease_s
+        self._committer = Committer(store, self._committed)
+        self.ownership = Ownership(
+            host,
+            leases,
+            clock,
+            shards=shards,
+            lease_s=lease_s,
+            gained=self._gained,
+            dropped=self._drop_shards,
+            quiet=self._is_quiet,
+        )
+        self._live: dict[SessionId, LiveSession] = {}
+        self._known: dict[CommandId, SessionId] = {}  # taken from the inbox, not yet consumed
+        self._fresh: list[ShardLease] = []  # acquired, open runs not yet reloaded
+        self._news: set[int] = set()  # shards with history to announce
+        self._woken = asyncio.Event()
+        self._announcing = asyncio.Event()
+
+    async def run(self) -> None:
+        """Own shards and run their sessions until cancelled."""
+        await self._leases.create_shards(self._shards)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._committer.run())
+            tasks.create_task(self._keep_leases())
+            tasks.create_task(self._read_inbox())
+            tasks.create_task(self._announce())
+
+    def wake(self, shards: Collection[int] = ()) -> None:
+        """A hint that commands wait; empty: look anyway."""
+        if not shards or any(shard in self.ownership.owned for shard in shards):
+            self._woken.set()
+
+    async def drain(self) -> None:
+        """Give every shard back, waiting for calls in flight; returns when none is left."""
+        self.ownership.draining = True
+        while self.ownership.owned:
+            await self.ownership.tick()
+            await asyncio.sleep(_ANNOUNCE_S)
+        await self._leases.forget()
+
+    @property
+    def stats(self) -> dict[str, int]:
+        return {"shards": len(self.ownership.owned), "sessions": len(self._live), "commands": len(self._known)}
+
+    # ── loops ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _keep_leases(self) -> None:
+        while True:
+            try:
+                await self.ownership.tick()
+                self._evict_idle()
+            # The database is away: the lease runs out by itself, and effects stop.
+            except Exception as fault:  # noqa: BLE001
+                _log.warning("lease.not_renewed", cause=repr(fault))
+            await asyncio.sleep(self._lease_s / 6)
+
+    async def _read_inbox(self) -> None:
+        while True:
+            try:
+                await self._reload_open_runs()
+                more = await self._take_commands()
+            # The database is away; the next look finds everything still there.
+            except Exception as fault:  # noqa: BLE001
+                _log.warning("inbox.not_read", cause=repr(fault))
+                more = False
+            if not more:
+                await self._wait_for_work()
+
+    async def _wait_for_work(self) -> None:
+        with suppress(TimeoutError):  # the floor: look again even if nobody called
+            await asyncio.wait_for(self._woken.wait(), _POLL_S)
+        self._woken.clear()
+
+    async def _announce(self) -> None:
+        while True:
+            await self._announcing.wait()
+            await asyncio.sleep(_ANNOUNCE_S)
+            self._announcing.clear()
+            news, self._news = self._news, set()
+            try:
+                await self._store.announce(news)
+            # Viewers poll: they learn of it a second later.
+            except Exception as fault:  # noqa: BLE001
+                _log.warning("history.not_announced", cause=repr(fault))
+
+    # ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _reload_open_runs(self) -> None:
+        if not self._fresh:
+            return
+        fresh = list(self._fresh)
+        scopes = await self._store.open_runs(fresh)
+        await self._load_all(scopes)
+        self._fresh = [lease for lease in self._fresh if lease not in fresh]
+
+    async def _take_commands(self) -> bool:
+        """Hand waiting commands to their sessions; true if there may be more."""
+        owned = list(self.ownership.owned.values())
+        if not owned:
+            return False
+        entries = await self._store.waiting(owned, _MOST_COMMANDS, list(self._known))
+        await self._load_all([entry.scope for entry in entries])
+        for entry in entries:
+            self._hand_over(entry)
+        return len(entries) == _MOST_COMMANDS
+
+    def _hand_over(self, entry: InboxEntry) -> None:
+        session = self._live.get(entry.scope.session_id)
+        if session is None or entry.command.id in self._known:
+            return
+        self._known[entry.command.id] = entry.scope.session_id
+        session.give(lambda: CommandArrived(entry.command, self._clock.now(), RunId(self._ids.new())))
+
+    async def _load_all(self, scopes: Sequence[SessionScope]) -> None:
+        limit = asyncio.Semaphore(_LOADS_AT_ONCE)
+        wanted = {scope.session_id: scope for scope in scopes if scope.session_id not in self._live}
+
+        async def load(scope: SessionScope) -> None:
+            async with limit:
+                await self._load(scope)
+
+        await asyncio.gather(*(load(scope) for scope in wanted.values()))
+
+    async def _load(self, scope: SessionScope) -> None:
+        """Rebuild a session from its record. What was in flight when it was last alive has no witness."""
+        lease = self.ownership.owned.get(shard_of(scope.session_id, self._shards))
+        if lease is None:
+            return
+        events = await self._store.load(scope)
+        session = LiveSession(
+            fold(SessionState(scope), events),
+            lease,
+            committer=self._committer,
+            runner=self._runner,
+            gate=self.ownership,
+            clock=self._clock,
+            ids=self._ids,
+            applied=self._applied,
+            lost=self._lost,
+        )
+        if self.ownership.owned.get(lease.shard) != lease:
+            return  # it moved on while we read
+        self._live[scope.session_id] = session
+        session.give(lambda: Recovered(self._clock.now(), RunId(self._ids.new()), self._lease_s))
+
+    def _applied(self, commands: Sequence[CommandId]) -> None:
+        for command in commands:
+            self._known.pop(command, None)
+
+    def _lost(self, session: LiveSession, fault: Exception) -> None:
+        """A commit was refused: read the session again, if the shard is still ours."""
+        _log.warning("session.reload", session=str(session.state.scope.session_id), cause=repr(fault))
+        self._forget(session)
+        self.ownership.recheck()
+        lease = self.ownership.owned.get(session.lease.shard)
+        if lease is not None:
+            self._fresh.append(lease)
+
+    def _gained(self, leases: list[ShardLease]) -> None:
+        self._fresh.extend(leases)
+        self._woken.set()
+
+    def _drop_shards(self, shards: frozenset[int]) -> None:
+        for session in [session for session in self._live.values() if session.lease.shard in shards]:
+            session.drop()
+            self._forget(session)
+        self._fresh = [lease for lease in self._fresh if lease.shard not in shards]
+
+    def _forget(self, session: LiveSession) -> None:
+        session_id = session.state.scope.session_id
+        if self._live.get(session_id) is session:
+            del self._live[session_id]
+        self._known = {command: owner for command, owner in self._known.items() if owner != session_id}
+
+    def _is_quiet(self, shard: int) -> bool:
+        """No call is on the wire in this shard, so that giving it back loses no result."""
+        return not any(session.calls_in_flight for session in self._live.values() if session.lease.shard == shard)
+
+    def _evict_idle(self) -> None:
+        """A session that waits costs a row, not memory."""
+        for session_id in [session_id for session_id, session in self._live.items() if session.is_idle]:
+            del self._live[session_id]
+
+    def _committed(self, shards: frozenset[int]) -> None:
+        self._news |= shards
+        self._announcing.set()

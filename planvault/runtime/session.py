@@ -1,0 +1,146 @@
+"""One session in memory: takes inputs one at a time, commits what follows, then lets the effects out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from models.ids import CommandId, RunId
+from planvault.engine.decide import decide
+from planvault.engine.effects import CallTool, Effect, Wait, effects
+from planvault.engine.inputs import EffectDone, EffectResult, Input, TimerFired
+from planvault.engine.state import SessionState
+from planvault.errors import OwnershipLost
+from planvault.ports import Append, Clock, Ids, ShardLease
+from planvault.runtime.committer import Committer
+
+_log = structlog.get_logger(__name__)
+
+
+class Runner(Protocol):
+    """Does one effect; what goes wrong outside is part of the result."""
+
+    async def run(self, state: SessionState, effect: Effect) -> EffectResult: ...
+
+
+class LeaseGate(Protocol):
+    async def open(self) -> None:
+        """Returns while the lease surely holds; waits where it may have run out."""
+        ...
+
+
+class LiveSession:
+    """`applied` is told which commands a commit consumed.
+
+    `lost` is called when the session can no longer be trusted in memory: another owner, or a refused row.
+    """
+
+    def __init__(
+        self,
+        state: SessionState,
+        lease: ShardLease,
+        *,
+        committer: Committer,
+        runner: Runner,
+        gate: LeaseGate,
+        clock: Clock,
+        ids: Ids,
+        applied: Callable[[Sequence[CommandId]], None],
+        lost: Callable[[LiveSession, Exception], None],
+    ) -> None:
+        self.state = state
+        self.lease = lease
+        self._committer = committer
+        self._runner = runner
+        self._gate = gate
+        self._clock = clock
+        self._ids = ids
+        self._applied = applied
+        self._lost = lost
+        self._inputs: deque[Callable[[], Input]] = deque()
+        self._loop: asyncio.Task[None] | None = None
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._dead = False
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._inputs and self._loop is None and not self._running
+
+    @property
+    def calls_in_flight(self) -> bool:
+        """A tool call may be on the wire; only the record of its result, or its loss, settles it."""
+        run = self.state.run
+        return run is not None and run.intent is not None and run.intent.kind == "call"
+
+    def give(self, build: Callable[[], Input]) -> None:
+        """Queue an input. It is built when its turn comes, so that it carries the time at which it is decided."""
+        if self._dead:
+            return
+        self._inputs.append(build)
+        if self._loop is None:
+            self._loop = asyncio.create_task(self._work())
+
+    def _start_effects(self) -> None:
+        """Run what the state needs and nothing runs yet."""
+        wanted = {effect.effect_id: effect for effect in effects(self.state)}
+        for effect_id, task in list(self._running.items()):
+            if effect_id not in wanted and not task.done():
+                task.cancel()
+        for effect_id, effect in wanted.items():
+            if effect_id not in self._running:
+                self._running[effect_id] = asyncio.create_task(self._run(effect))
+
+    def drop(self) -> None:
+        """Forget everything: the session is another host's, or is about to be read again."""
+        self._dead = True
+        self._inputs.clear()
+        current = asyncio.current_task()
+        for task in (*self._running.values(), self._loop):
+            if task is not None and task is not current:
+                task.cancel()
+
+    async def _work(self) -> None:
+        try:
+            while self._inputs:
+                await self._apply(self._inputs.popleft()())
+        except OwnershipLost as fault:
+            self._give_up(fault)
+        # A session that cannot go on must not take its host along.
+        except Exception as fault:  # noqa: BLE001
+            _log.exception("session.broken", session=str(self.state.scope.session_id))
+            self._give_up(fault)
+        finally:
+            self._loop = None
+
+    async def _apply(self, given: Input) -> None:
+        decision = decide(self.state, given)
+        if decision.events:
+            append = Append(self.state.scope, self.lease, decision.events, decision.consumed, decision.runs)
+            await self._committer.commit(append)
+            self.state = decision.state
+            self._applied(decision.consumed)
+        self._start_effects()
+
+    def _give_up(self, fault: Exception) -> None:
+        self.drop()
+        self._lost(self, fault)
+
+    async def _run(self, effect: Effect) -> None:
+        try:
+            if isinstance(effect, Wait):
+                await self._until(effect)
+                return
+            if isinstance(effect, CallTool):
+                await self._gate.open()
+            result = await self._runner.run(self.state, effect)
+            self.give(lambda: EffectDone(effect.effect_id, result, self._clock.now(), RunId(self._ids.new())))
+        finally:
+            self._running.pop(effect.effect_id, None)
+
+    async def _until(self, effect: Wait) -> None:
+        await asyncio.sleep(max(0.0, (effect.until - self._clock.now()).total_seconds()))
+        self.give(lambda: TimerFired(effect.effect_id, self._clock.now(), RunId(self._ids.new())))
