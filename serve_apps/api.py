@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import ModuleType
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -12,7 +13,19 @@ from serve_apps import documents, problems
 from serve_apps.dependencies import ApiDeps
 from serve_apps.middleware import BodyLimit, BugBoundary, RequestIdentity
 from serve_apps.request_id import HEADER
-from serve_apps.routes import actions, chat, health, history, messages, runs, sessions, tools
+from serve_apps.routes import (
+    actions,
+    admin_projects,
+    admin_secrets,
+    admin_tools,
+    chat,
+    health,
+    history,
+    messages,
+    runs,
+    sessions,
+    tools,
+)
 
 RUNTIME_PREFIX = "/api/v1/projects/{projectId}"
 ADMIN_PREFIX = "/admin/v1/orgs/{orgId}"
@@ -48,7 +61,8 @@ def _assemble(settings: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     problems.install(app)
     app.include_router(health.router)
-    app.include_router(_runtime())
+    app.include_router(_under(RUNTIME_PREFIX, sessions, messages, actions, history, chat, runs, tools))
+    app.include_router(_under(ADMIN_PREFIX, admin_tools, admin_projects, admin_secrets))
     documents.install(app)
     # Added inside out: the last one sees the request first.
     app.add_middleware(BodyLimit, limit_for=_body_limit(settings.max_body_bytes))
@@ -65,9 +79,9 @@ def _assemble(settings: Settings) -> FastAPI:
     return app
 
 
-def _runtime() -> APIRouter:
-    router = APIRouter(prefix=RUNTIME_PREFIX)
-    for part in (sessions, messages, actions, history, chat, runs, tools):
+def _under(prefix: str, *parts: ModuleType) -> APIRouter:
+    router = APIRouter(prefix=prefix)
+    for part in parts:
         router.include_router(part.router)
     return router
 

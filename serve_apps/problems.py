@@ -109,9 +109,14 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
         return FieldError("", f"position {path[0]}: {error['ctx']['error']}")
     message = str(error["msg"]).removeprefix("Value error, ")
     if where == "body":
-        return FieldError("".join(f"/{_escape(part)}" for part in path), message)
+        return FieldError(pointer_of(path), message)
     name = ".".join(str(part) for part in path)
     return FieldError("", f"{where} parameter {name}: {message}")
+
+
+def pointer_of(path: Sequence[object]) -> str:
+    """A JSON pointer from a validator's path."""
+    return "".join(f"/{_escape(part)}" for part in path)
 
 
 def _escape(part: object) -> str:

@@ -11,7 +11,7 @@ from planvault.auth.keys import NewKey, new_project_key
 from planvault.auth.scopes import ALL_OF_PROJECT, check_scopes
 from planvault.errors import Conflict, NotFound
 from planvault.ports import Ids
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, Queryable
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/api_keys.sql")
@@ -33,18 +33,26 @@ class ApiKeys:
                 await connection.execute(_SQL["touch"], row["org_id"], row["project_id"], row["id"])
         return KeyRecord(row["id"], row["org_id"], row["project_id"], row["name"], tuple(row["scopes"]))
 
-    async def create(self, scope: ProjectScope, name: str, scopes: list[str]) -> tuple[ApiKey, NewKey]:
-        """A scoped key and its text, which exists only in this answer. Raises InvalidInput, NotFound."""
-        return await self._insert(scope, name, check_scopes(scopes), is_primary=False)
+    async def create(
+        self, scope: ProjectScope, name: str, scopes: list[str], db: Queryable | None = None
+    ) -> tuple[ApiKey, NewKey]:
+        """A scoped key and its text, which exists only in this answer. Raises InvalidInput, NotFound.
 
-    async def create_primary(self, scope: ProjectScope, name: str = "primary") -> tuple[ApiKey, NewKey]:
+        `db`, here and below, is the caller's open transaction.
+        """
+        return await self._insert(db, scope, name, check_scopes(scopes), is_primary=False)
+
+    async def create_primary(
+        self, scope: ProjectScope, name: str = "primary", db: Queryable | None = None
+    ) -> tuple[ApiKey, NewKey]:
         """The project's one key with every scope. Raises Conflict where there is one already."""
-        return await self._insert(scope, name, (ALL_OF_PROJECT,), is_primary=True)
+        return await self._insert(db, scope, name, (ALL_OF_PROJECT,), is_primary=True)
 
-    async def rotate(self, scope: ProjectScope, key_id: KeyId) -> tuple[ApiKey, NewKey]:
+    async def rotate(self, scope: ProjectScope, key_id: KeyId, db: Queryable | None = None) -> tuple[ApiKey, NewKey]:
         """A new text under the same id and scopes; the old one ends within the cache time. Raises NotFound."""
         key = new_project_key()
-        row = await self._pool.fetchrow(_SQL["rotate"], scope.org_id, scope.project_id, key_id, key.sha256, key.preview)
+        db = self._pool if db is None else db
+        row = await db.fetchrow(_SQL["rotate"], scope.org_id, scope.project_id, key_id, key.sha256, key.preview)
         return _api_key(row), key
 
     async def revoke(self, scope: ProjectScope, key_id: KeyId) -> None:
@@ -56,12 +64,13 @@ class ApiKeys:
         return [_api_key(row) for row in await self._pool.fetch(_SQL["all"], scope.org_id, scope.project_id)]
 
     async def _insert(
-        self, scope: ProjectScope, name: str, scopes: tuple[str, ...], *, is_primary: bool
+        self, db: Queryable | None, scope: ProjectScope, name: str, scopes: tuple[str, ...], *, is_primary: bool
     ) -> tuple[ApiKey, NewKey]:
         key = new_project_key()
         values = (self._ids.new(), name, key.sha256, key.preview, list(scopes), is_primary)
+        db = self._pool if db is None else db
         try:
-            row = await self._pool.fetchrow(_SQL["create"], scope.org_id, scope.project_id, *values)
+            row = await db.fetchrow(_SQL["create"], scope.org_id, scope.project_id, *values)
         except asyncpg.UniqueViolationError as error:
             raise Conflict("The project has a primary key; rotate it instead") from error
         if row is None:

@@ -11,7 +11,7 @@ from models.policies import OrgSettings, ProjectSettings
 from models.tenants import Organization, OrgScope, Project, ProjectScope
 from planvault.errors import Conflict, NotFound
 from planvault.ports import Ids
-from planvault.storage.pool import Pool, transaction
+from planvault.storage.pool import Pool, Queryable, transaction
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/tenants.sql")
@@ -41,12 +41,18 @@ class Tenants:
             )
         return settings
 
-    async def create_project(self, scope: OrgScope, name: str, settings: ProjectSettings | None = None) -> Project:
-        """Raises Conflict for a name that the organisation has, NotFound for an unknown organisation."""
+    async def create_project(
+        self, scope: OrgScope, name: str, settings: ProjectSettings | None = None, db: Queryable | None = None
+    ) -> Project:
+        """Raises Conflict for a name that the organisation has, NotFound for an unknown organisation.
+
+        `db` is the caller's open transaction.
+        """
+        db = self._pool if db is None else db
         project_id = ProjectId(self._ids.new())
         stored = (settings or ProjectSettings()).model_dump(mode="json")
         try:
-            row = await self._pool.fetchrow(_SQL["insert_project"], scope.org_id, project_id, name, stored)
+            row = await db.fetchrow(_SQL["insert_project"], scope.org_id, project_id, name, stored)
         except asyncpg.UniqueViolationError as error:
             raise Conflict(f"The organisation has a project named {name!r}") from error
         except asyncpg.ForeignKeyViolationError as error:

@@ -1,0 +1,113 @@
+"""Projects, keys, secrets and settings on the wire."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints
+
+from models.plans import PlannerMode
+from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, ProjectSettings, RunLimits
+from models.tenants import ApiKey, Project
+from serve_apps.schemas.base import Body, Name, Reply
+
+Host = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]
+Scope = Annotated[str, StringConstraints(pattern=r"^[a-z0-9:*-]{1,200}$")]
+
+
+class EgressIn(Body):
+    allow_loopback: StrictBool = False
+    allow_private: StrictBool = False
+    allow_hosts: list[Host] = Field(default_factory=list, max_length=200)
+
+
+class OrgSettingsIn(Body):
+    """Replaces the settings; what is left out goes back to its default."""
+
+    egress: EgressIn = EgressIn()
+
+    def settings(self) -> OrgSettings:
+        egress = self.egress
+        return OrgSettings(
+            egress=EgressPolicy(
+                allow_loopback=egress.allow_loopback,
+                allow_private=egress.allow_private,
+                allow_hosts=tuple(egress.allow_hosts),
+            )
+        )
+
+
+class RunLimitsIn(Body):
+    max_tool_calls: StrictInt = Field(default=200, ge=1, le=100_000)
+    max_loop_iterations: StrictInt = Field(default=1_000, ge=1, le=1_000_000)
+    max_wall_clock_s: StrictInt | StrictFloat = Field(default=3_600.0, gt=0, le=2_592_000)
+    max_result_bytes: StrictInt = Field(default=20 * 1024 * 1024, ge=1_024, le=256 * 1024 * 1024)
+    max_attempts: StrictInt = Field(default=3, ge=1, le=10)
+
+
+class ProjectSettingsIn(Body):
+    """Replaces the settings; what is left out goes back to its default."""
+
+    plan_approval_mode: PlanApprovalMode = PlanApprovalMode.REQUIRE
+    planner_mode: PlannerMode | None = None
+    planner_model: Name | None = None
+    retrieval_max_tools: StrictInt = Field(default=30, ge=1, le=200)
+    limits: RunLimitsIn = RunLimitsIn()
+
+    def settings(self) -> ProjectSettings:
+        return ProjectSettings(
+            plan_approval_mode=self.plan_approval_mode,
+            planner_mode=self.planner_mode,
+            planner_model=self.planner_model,
+            retrieval_max_tools=self.retrieval_max_tools,
+            limits=RunLimits(**self.limits.model_dump()),
+        )
+
+
+class CreateProject(Body):
+    name: Name
+    settings: ProjectSettingsIn = ProjectSettingsIn()
+
+
+class ProjectOut(Reply):
+    id: UUID
+    name: str
+    settings: ProjectSettings
+    created_at: datetime
+
+    @classmethod
+    def of(cls, project: Project) -> "ProjectOut":
+        return cls(id=project.id, name=project.name, settings=project.settings, created_at=project.created_at)
+
+
+class CreateKey(Body):
+    name: Name
+    scopes: list[Scope] = Field(max_length=50, description="For example `hrn:project:session:*`.")
+
+
+class KeyOut(Reply):
+    id: UUID
+    name: str
+    preview: str = Field(description="The last four characters.")
+    scopes: list[str]
+    is_primary: bool
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> "KeyOut":
+        return cls(**key.model_dump(exclude={"scopes"}), scopes=list(key.scopes))
+
+
+class NewKeyOut(KeyOut):
+    key: str = Field(description="The key itself; shown in this answer only.")
+
+    @classmethod
+    def with_text(cls, key: ApiKey, text: str) -> "NewKeyOut":
+        return cls(**KeyOut.of(key).model_dump(), key=text)
+
+
+class SecretOut(Reply):
+    name: str
+    updated_at: datetime
