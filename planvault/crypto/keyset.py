@@ -59,14 +59,17 @@ def load_or_create(path: Path) -> Keyset:
 def load(path: Path) -> Keyset:
     """Raises FileNotFoundError, and BringUpFailed for a file that others may read or that is not a keyset."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not hold us up
     except FileNotFoundError:
         raise
     except OSError as error:
         raise BringUpFailed(f"The keyset {path} cannot be read: {error.strerror}.") from error
-    with os.fdopen(descriptor, "rb") as file:
-        _refuse_if_exposed(path, os.fstat(file.fileno()))
-        return _parse(path, file.read())
+    try:
+        _refuse_if_exposed(path, os.fstat(descriptor))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return _parse(path, file.read())
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_if_exposed(path: Path, status: os.stat_result) -> None:
