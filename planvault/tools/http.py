@@ -1,0 +1,138 @@
+"""Calls an HTTP operation, once.
+
+At most one request of a writing method leaves per `execute`: nothing here retries, the client below sends once, and
+only GET and HEAD follow redirects. How a failure is classified decides what recovery may do (design, "Runs").
+"""
+
+import asyncio
+from typing import assert_never
+
+import httpx
+
+from models.tools import HttpBinding, NativeBinding, ToolCallFailure, ToolFailed, ToolOutcome
+from planvault.errors import EgressDenied, NotFound, PlanVaultError, TooLarge
+from planvault.net.body import read_bounded
+from planvault.net.client import GuardedHttp, sent_nothing
+from planvault.ports import Clock, ToolCall
+from planvault.redact import Redactor
+from planvault.tools.binding import SecretBinder
+from planvault.tools.request import InvalidArguments, PreparedRequest, build_request
+from planvault.tools.response import Answer, failure, success
+
+MAX_REDIRECTS = 5
+OFF_LOOP_BYTES = 256 * 1024  # a larger body is parsed in a thread: 20 MB of JSON hold a loop up for 240 ms
+MAX_ERROR_BYTES = 64 * 1024
+
+
+class HttpExecutor:
+    """Implements the ToolExecutor port for tools with an HttpBinding."""
+
+    def __init__(self, client: GuardedHttp, redactor: Redactor, clock: Clock) -> None:
+        self._client = client
+        self._redactor = redactor
+        self._clock = clock
+
+    async def execute(self, call: ToolCall) -> ToolOutcome:
+        """The call's outcome; only cancellation and faults of our own raise."""
+        match call.tool.binding:
+            case HttpBinding() as binding:
+                return await self._execute(call, binding)
+            case NativeBinding():
+                raise TypeError(f"{call.tool.name} is no HTTP tool")
+            case unknown:
+                assert_never(unknown)
+
+    async def _execute(self, call: ToolCall, binding: HttpBinding) -> ToolOutcome:
+        if not call.target.state.enabled:
+            return _rejected("INTEGRATION_DISABLED", "The integration is switched off for this project.")
+        binder = SecretBinder(call.secret)
+        try:
+            args = await binder.args(call.args)
+            auth = await binder.templates(call.target.state.auth_headers)
+            request = build_request(
+                binding,
+                call.tool.params,
+                args,
+                call.target.base_url,
+                auth=auth,
+                idempotency_key=call.idempotency_key,
+            )
+        except NotFound as fault:
+            return _rejected("SECRET_MISSING", fault.detail)
+        except InvalidArguments as fault:
+            return _rejected("INVALID_ARGUMENTS", str(fault))
+        except PlanVaultError as fault:
+            kind = ToolCallFailure.NOT_SENT if fault.retryable else ToolCallFailure.REJECTED
+            return ToolFailed(failure=kind, code=fault.code, message=fault.detail)
+        with self._redactor.bound(binder.values):
+            return await self._send(call, request, has_secrets=bool(binder.values))
+
+    async def _send(self, call: ToolCall, request: PreparedRequest, *, has_secrets: bool) -> ToolOutcome:
+        started = self._clock.monotonic()
+        try:
+            answer = await self._exchange(call, request)
+        except EgressDenied as fault:
+            return _rejected(fault.code, self._redactor.clean(fault.detail))
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            return _rejected("INVALID_URL", "The integration's base URL and the tool's path make no valid URL.")
+        except TooLarge:
+            return ToolFailed(
+                failure=ToolCallFailure.ANSWERED,
+                code="RESPONSE_TOO_LARGE",
+                message=f"The service answered with more than {call.limits.max_result_bytes:,} bytes.",
+                duration_ms=self._since(started),
+            )
+        except httpx.HTTPError as fault:
+            return self._network_failure(fault, self._since(started))
+        duration = self._since(started)
+        if not 200 <= answer.status < 300:
+            return failure(answer, duration, self._redactor.clean, self._clock.now())
+        redactor = self._redactor if has_secrets else None
+        if len(answer.body or b"") > OFF_LOOP_BYTES:
+            return await asyncio.to_thread(success, answer, duration, redactor)
+        return success(answer, duration, redactor)
+
+    async def _exchange(self, call: ToolCall, request: PreparedRequest) -> Answer:
+        """The one request. Raises httpx.HTTPError, EgressDenied, TooLarge."""
+        async with self._client.stream(
+            request.method,
+            request.url,
+            policy=call.target.egress,
+            headers=request.headers,
+            content=request.content,
+            timeout=call.tool.timeout_s,
+            max_redirects=MAX_REDIRECTS if request.method in {"GET", "HEAD"} else 0,
+        ) as response:
+            if 200 <= response.status_code < 300:
+                body = await read_bounded(response, call.limits.max_result_bytes)
+                return Answer(response.status_code, response.headers, body)
+            return Answer(response.status_code, response.headers, await _error_body(response))
+
+    def _network_failure(self, fault: httpx.HTTPError, duration_ms: float) -> ToolFailed:
+        """Not sent where that is certain; everything else that breaks leaves the outcome unknown."""
+        reason = self._redactor.clean(str(fault))[:300] or type(fault).__name__
+        if sent_nothing(fault):
+            kind, code = ToolCallFailure.NOT_SENT, "CONNECT_FAILED"
+            message = f"No connection to the service: {reason}"
+        elif isinstance(fault, httpx.TimeoutException):
+            kind, code = ToolCallFailure.UNKNOWN, "TIMEOUT"
+            message = f"The service did not answer in time: {reason}"
+        else:
+            kind, code = ToolCallFailure.UNKNOWN, "CONNECTION_LOST"
+            message = f"The connection broke before the answer was complete: {reason}"
+        return ToolFailed(failure=kind, code=code, message=message, duration_ms=duration_ms)
+
+    def _since(self, started: float) -> float:
+        return round((self._clock.monotonic() - started) * 1000, 3)
+
+
+async def _error_body(response: httpx.Response) -> bytes | None:
+    """An error's status is the outcome; a body that breaks or is too long does not change it."""
+    try:
+        return await read_bounded(response, MAX_ERROR_BYTES)
+    except (TooLarge, httpx.HTTPError):
+        return None
+
+
+def _rejected(code: str, message: str) -> ToolFailed:
+    return ToolFailed(failure=ToolCallFailure.REJECTED, code=code, message=message)

@@ -1,0 +1,135 @@
+"""Tools that run inside the platform.
+
+`get_field`, `set_field` and `merge` are functions of the plan language (`planvault.plan.functions`), where they cost no
+step; here is what takes time or measures it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from models.base import JsonValue
+from models.tools import (
+    HttpBinding,
+    Idempotency,
+    NativeBinding,
+    OutputField,
+    ParamLocation,
+    RiskClass,
+    ToolCallFailure,
+    ToolFailed,
+    ToolOutcome,
+    ToolParam,
+    ToolSucceeded,
+)
+from models.values import SecretText, Value
+from planvault.ports import Clock, ToolCall
+
+MAX_SLEEP_S = 30.0
+
+
+class BadArgument(Exception):
+    """The message names the argument and what it must be."""
+
+
+Function = Callable[[Mapping[str, JsonValue]], Awaitable[JsonValue]]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeTool:
+    """A tool of the platform: what the catalog says of it, and what runs."""
+
+    name: str
+    summary: str
+    params: tuple[ToolParam, ...]
+    outputs: tuple[OutputField, ...]
+    function: Function
+    risk: RiskClass = RiskClass.READ
+    idempotency: Idempotency = Idempotency.SAFE
+
+
+async def _noop(args: Mapping[str, JsonValue]) -> JsonValue:
+    return args.get("value")
+
+
+async def _sleep(args: Mapping[str, JsonValue]) -> JsonValue:
+    seconds = args.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_SLEEP_S:
+        raise BadArgument(f"seconds is a number from 0 to {MAX_SLEEP_S:g}; for longer waits schedule a job")
+    await asyncio.sleep(seconds)
+    return None
+
+
+NATIVE_TOOLS: tuple[NativeTool, ...] = (
+    NativeTool(
+        name="noop",
+        summary="Returns its value unchanged",
+        params=(ToolParam(name="value", location=ParamLocation.BODY, body_path=("value",)),),
+        outputs=(OutputField(path=()),),
+        function=_noop,
+    ),
+    NativeTool(
+        name="short_sleep",
+        summary=f"Waits for some seconds, at most {MAX_SLEEP_S:g}",
+        params=(
+            ToolParam(
+                name="seconds",
+                location=ParamLocation.BODY,
+                body_path=("seconds",),
+                schema_={"type": "number", "minimum": 0, "maximum": MAX_SLEEP_S},
+                required=True,
+            ),
+        ),
+        outputs=(),
+        function=_sleep,
+    ),
+)
+
+
+class NativeExecutor:
+    """Implements the ToolExecutor port for tools with a NativeBinding."""
+
+    def __init__(self, clock: Clock, tools: tuple[NativeTool, ...] = NATIVE_TOOLS) -> None:
+        self._clock = clock
+        self._functions = {tool.name: tool.function for tool in tools}
+
+    async def execute(self, call: ToolCall) -> ToolOutcome:
+        binding = call.tool.binding
+        if isinstance(binding, HttpBinding):
+            raise TypeError(f"{call.tool.name} is no native tool")
+        return await self._run(binding, call)
+
+    async def _run(self, binding: NativeBinding, call: ToolCall) -> ToolOutcome:
+        function = self._functions.get(binding.function)
+        if function is None:
+            return _rejected("TOOL_UNAVAILABLE", f"This build has no native tool {binding.function}.")
+        if any(map(_holds_secret, call.args.values())):
+            # Nothing here needs one, and what a native tool returns is recorded.
+            return _rejected("SECRET_NOT_ALLOWED", "Native tools take no secrets.")
+        started = self._clock.monotonic()
+        try:
+            value = await function({name: _json(value) for name, value in call.args.items()})
+        except BadArgument as fault:
+            return _rejected("INVALID_ARGUMENTS", str(fault))
+        return ToolSucceeded(value=value, duration_ms=round((self._clock.monotonic() - started) * 1000, 3))
+
+
+def _holds_secret(value: Value) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_secret, value))
+    if isinstance(value, dict):
+        return any(map(_holds_secret, value.values()))
+    return isinstance(value, SecretText)
+
+
+def _json(value: Value) -> JsonValue:
+    if isinstance(value, list):
+        return [_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    assert not isinstance(value, SecretText)
+    return value
+
+
+def _rejected(code: str, message: str) -> ToolFailed:
+    return ToolFailed(failure=ToolCallFailure.REJECTED, code=code, message=message)
