@@ -6,12 +6,19 @@ from types import ModuleType
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from pydantic import BaseModel, Field
+from ray import serve
+from ray.serve import Application
 
+from actors.handles import ServeEmbedder
 from planvault.clock import TimeOrderedIds
+from planvault.redact import Redactor
 from planvault.settings import Settings
+from planvault.telemetry import configure_logging
 from serve_apps import documents, problems
-from serve_apps.dependencies import ApiDeps
+from serve_apps.dependencies import ApiDeps, open_deps
 from serve_apps.middleware import BodyLimit, BugBoundary, RequestIdentity
+from serve_apps.readiness import application_probes
 from serve_apps.request_id import HEADER
 from serve_apps.routes import (
     actions,
@@ -91,3 +98,32 @@ def _body_limit(imports: int) -> Callable[[str], int]:
         return imports if path.startswith("/admin/") else min(imports, RUNTIME_BODY_BYTES)
 
     return limit_for
+
+
+class ApiArgs(BaseModel):
+    """Arguments of the application in cluster/serve.yaml."""
+
+    num_replicas: int = Field(default=1, ge=1, description="HTTP replicas; each holds its own pools and listener")
+    max_ongoing_requests: int = Field(default=2_000, ge=1, description="A viewer of the live stream holds one slot")
+
+
+def served_app() -> FastAPI:
+    """What a replica runs: everything from its environment. No deadline is set on requests, since streams stay open."""
+    settings = Settings()
+    configure_logging(settings.log_level, Redactor())
+    probes = application_probes({"embedder": "embedder", "planner": "planner"})
+    return create_served_app(settings, lambda: open_deps(settings, ServeEmbedder(), probes))
+
+
+def build(args: ApiArgs) -> Application:
+    """The Serve application of this module, for cluster/serve.yaml."""
+    deployment = serve.deployment(
+        name="Api",
+        num_replicas=args.num_replicas,
+        max_ongoing_requests=args.max_ongoing_requests,
+        ray_actor_options={"num_cpus": 0.25},
+        # Streams never end by themselves; their viewers resume on another replica.
+        graceful_shutdown_wait_loop_s=0.5,
+        graceful_shutdown_timeout_s=3,
+    )(serve.ingress(served_app)())
+    return deployment.bind()

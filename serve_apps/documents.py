@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from planvault.errors import NotFound
-from serve_apps.schemas.problems import Problem, ProblemError
+from serve_apps.schemas.imports import PutTools
+from serve_apps.schemas.problems import Problem
 
 OPENAPI_PATH = "/api/openapi.json"
 DOCS_PATH = "/api-docs"
@@ -84,9 +85,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
     )
     schemas = document["components"]["schemas"]
-    for model in (Problem, ProblemError):
+    # Models that no handler names as its own parameter or return type.
+    for model in (Problem, PutTools):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schema.pop("$defs", None)
+        schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
     # The framework's own error shape is never sent.
     for name in ("HTTPValidationError", "ValidationError"):

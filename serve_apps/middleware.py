@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from planvault.ports import Ids
+from planvault.telemetry import request_context
 from serve_apps import problems, request_id
 
 _log = structlog.get_logger(__name__)
@@ -41,7 +42,6 @@ class RequestIdentity:
             return
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in _STRIPPED]
         chosen = request_id.choose(Headers(scope=scope), self._ids)
-        request_id.bind(chosen)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -51,7 +51,7 @@ class RequestIdentity:
                     headers.setdefault(name, value)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=chosen):
+        with request_context(chosen):
             await self._app(scope, receive, send_with_headers)
 
 

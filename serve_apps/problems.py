@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from planvault.errors import FieldError, InvalidInput, NotAuthenticated, PlanVaultError
-from serve_apps.request_id import current_request_id
+from planvault.telemetry import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 100

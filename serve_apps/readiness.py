@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from ray import serve
+
 from serve_apps.schemas.health import Health, PartHealth
 
 PROBE_S = 2.0
@@ -26,3 +28,19 @@ async def _bounded(probe: Probe) -> PartHealth:
         return PartHealth(ready=False, detail=f"no answer within {PROBE_S:g} s")
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a part, the answer is that it is not ready
         return PartHealth(ready=False, detail=type(error).__name__)
+
+
+def application_probes(applications: Mapping[str, str]) -> dict[str, Probe]:
+    """Part name → Serve application name. Ready is what the Serve controller calls running."""
+
+    def probe(application: str) -> Probe:
+        async def ask() -> PartHealth:
+            status = await asyncio.to_thread(serve.status)
+            found = status.applications.get(application)
+            if found is None:
+                return PartHealth(ready=False, detail="not deployed")
+            return PartHealth(ready=found.status == "RUNNING", detail=found.status.lower())
+
+        return ask
+
+    return {part: probe(application) for part, application in applications.items()}

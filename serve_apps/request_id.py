@@ -1,7 +1,6 @@
 """One id a request: taken from the client where it is well formed, made here where it is not."""
 
 import re
-from contextvars import ContextVar
 
 from starlette.datastructures import Headers
 
@@ -10,16 +9,6 @@ from planvault.ports import Ids
 HEADER = "X-Request-Id"
 _VALID = re.compile(r"[a-zA-Z0-9._~-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-
-_current: ContextVar[str] = ContextVar("request_id", default="")
-
-
-def current_request_id() -> str:
-    return _current.get()
-
-
-def bind(request_id: str) -> None:
-    _current.set(request_id)
 
 
 def choose(headers: Headers, ids: Ids) -> str:

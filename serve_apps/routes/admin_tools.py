@@ -33,7 +33,7 @@ _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": PutTools.model_json_schema(by_alias=True)},
+            "application/json": {"schema": {"$ref": "#/components/schemas/PutTools"}},
             "application/yaml": {
                 "schema": {"type": "string"},
                 "example": "openapi: 3.1.0\ninfo: {title: Task API, version: '1'}\npaths: {}\n",
