@@ -1,0 +1,44 @@
+"""Secrets stand only in arguments of tool calls, alone or inside a text, and only under names that exist."""
+
+from models.plans import Call, DictOf, Expr, ListOf, Plan, SecretRef, Text
+from planvault.plan.flow import all_nodes, all_parts, expressions, parts
+from planvault.plan.problems import Problems, did_you_mean, shown
+
+
+def check_secrets(plan: Plan, names: frozenset[str], problems: Problems) -> None:
+    for node in all_nodes(plan.body):
+        for expr in expressions(node):
+            _check_names(expr, names, problems)
+            if isinstance(node, Call):
+                _check_places(expr, problems)
+            else:
+                _refuse_all(expr, problems, f"a {node.kind}")
+
+
+def _check_names(expr: Expr, names: frozenset[str], problems: Problems) -> None:
+    for part in all_parts(expr):
+        if isinstance(part, SecretRef) and part.name not in names:
+            hint = did_you_mean(part.name, names, "Use a secret that exists, or a slot.")
+            problems.add("UNKNOWN_SECRET", f"There is no secret {shown(part.name)}.", part.loc, hint)
+
+
+def _check_places(expr: Expr, problems: Problems) -> None:
+    """Inside an argument only lists, objects and texts may lie around a secret."""
+    if isinstance(expr, SecretRef):
+        return
+    if not isinstance(expr, (Text, ListOf, DictOf)):
+        _refuse_all(expr, problems, "an operation")
+        return
+    for part in parts(expr):
+        _check_places(part, problems)
+
+
+def _refuse_all(expr: Expr, problems: Problems, where: str) -> None:
+    for part in all_parts(expr):
+        if isinstance(part, SecretRef):
+            problems.add(
+                "SECRET_NOT_ALLOWED",
+                f"A secret cannot stand in {where}.",
+                part.loc,
+                'Pass it to a tool, alone or inside one text such as "Bearer {{secrets.NAME}}".',
+            )
