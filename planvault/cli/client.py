@@ -128,6 +128,8 @@ class ApiClient:
                 if response.is_error:
                     response.read()
                     raise ApiProblem(response)
+                if response.status_code == httpx.codes.NO_CONTENT:
+                    return  # the session is closed and all of it was seen
                 for event in EventSource(response).iter_sse():
                     kind = event.event or "message"
                     data = _OBJECT.validate_json(event.data) if event.data else {}
@@ -169,16 +171,25 @@ class ApiClient:
         return _objects(self._get(f"{self._runtime}/sessions", query=filters), "items")
 
     def tools(self) -> list[JsonObject]:
-        return _objects(self._get(f"{self._runtime}/tools"), "items")
+        """Every tool that the project has enabled, page by page."""
+        found: list[JsonObject] = []
+        query: Query = {"limit": 200}
+        while True:
+            page = self._get(f"{self._runtime}/tools", query=query)
+            found += _objects(page, "items")
+            cursor = page.get("nextCursor")
+            if not isinstance(cursor, str):
+                return found
+            query["cursor"] = cursor
 
     def integrations(self) -> list[JsonObject]:
         return _objects(self._get(f"{self._runtime}/tools", query={"type": "integration"}), "items")
 
     def set_integration(self, alias: str, **fields: JsonValue) -> JsonObject:
-        """Fields are wire names: `enabled`, `approvalPolicy`, `auth` (header → template with secret handles)."""
+        """Replace the project's decisions: `enabled`, `approvalPolicy`, `auth` (header → template with handles)."""
         path = f"{self._runtime}/tools/integrations/{alias}"
         response = self._send("PUT", path, self._project_auth, body=dict(fields))
-        return _OBJECT.validate_json(response.content) if response.content else {}
+        return _OBJECT.validate_json(response.content)
 
     def test_selection(self, query: str) -> JsonObject:
         return self._post(f"{self._runtime}/tools/test-selection", {"query": query})

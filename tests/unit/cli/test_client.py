@@ -157,3 +157,14 @@ def test_a_stream_that_never_brings_anything_is_given_up() -> None:
         list(client(answer).follow(SESSION, reconnects=3))
 
     assert len(asked) == 4
+
+
+def test_all_pages_of_tools_are_read() -> None:
+    pages = {None: {"items": [{"name": "a"}], "nextCursor": "x"}, "x": {"items": [{"name": "b"}], "nextCursor": None}}
+    api = client(lambda request: httpx.Response(200, json=pages[request.url.params.get("cursor")]))
+
+    assert [tool["name"] for tool in api.tools()] == ["a", "b"]
+
+
+def test_a_closed_session_that_was_seen_whole_has_an_empty_stream() -> None:
+    assert list(client(lambda _: httpx.Response(204)).events(SESSION, 9)) == []
