@@ -74,7 +74,7 @@ class EffectRunner:
         """Try again while the fault says that trying again can help."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(lambda fault: isinstance(fault, PlanVaultError) and fault.retryable),
-            wait=wait_exponential_jitter(initial=0.2, max=5.0),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5.0),
             stop=stop_after_delay(_PATIENCE_S),
             reraise=True,
         ):

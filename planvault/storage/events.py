@@ -13,9 +13,12 @@ from models.events import SCHEMA_VERSION, Event, EventType, Visibility
 from models.ids import CommandId, OrgId, ProjectId, SessionId
 from models.tenants import SessionScope
 from planvault.errors import OutcomeUnknown, SchemaTooNew
-from planvault.ports import Append, InboxEntry, Keyring, OrgCipher, RunRow, Seal, ShardLease
+from planvault.ports import Append, InboxEntry, Keyring, OrgCipher, RunRow, ShardLease
+from planvault.storage.commands import command_seal
+from planvault.storage.history import event_seal
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
+from planvault.storage.runs import detail_seal
 
 _SQL = load("planvault.storage", "sql/events.sql")
 
@@ -25,18 +28,6 @@ _CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutdown, crash of another backend, cancelled query
 )
-
-
-def event_place(session_id: SessionId, seq: int) -> Seal:
-    return Seal(f"session:{session_id}", "events", f"{session_id}:{seq}", "payload")
-
-
-def run_place(session_id: SessionId, run_id: object) -> Seal:
-    return Seal(f"session:{session_id}", "runs", str(run_id), "detail")
-
-
-def command_place(session_id: SessionId, command_id: object) -> Seal:
-    return Seal(f"session:{session_id}", "commands", str(command_id), "payload")
 
 
 class PostgresEventStore:
@@ -113,7 +104,7 @@ def _event_row(item: Append, event: Event, cipher: OrgCipher) -> tuple[Any, ...]
         SCHEMA_VERSION,
         event.run_id,
         event.at,
-        cipher.seal(orjson.dumps(event.payload), event_place(scope.session_id, event.seq)),
+        cipher.seal(orjson.dumps(event.payload), event_seal(scope.session_id, event.seq)),
     )
 
 
@@ -129,14 +120,14 @@ def _run_row(item: Append, row: RunRow, cipher: OrgCipher) -> tuple[Any, ...]:
         row.status.value,
         not row.status.is_terminal,
         row.plan_hash,
-        cipher.seal(detail, run_place(scope.session_id, row.run_id)),
+        cipher.seal(detail, detail_seal(scope, row.run_id)),
     )
 
 
 def _event(session_id: SessionId, row: Any, cipher: OrgCipher) -> Event:
     if row["schema_version"] > SCHEMA_VERSION:
         raise SchemaTooNew(f"Event {row['seq']} has schema {row['schema_version']}, this build reads {SCHEMA_VERSION}")
-    plaintext = cipher.open(row["payload"], event_place(session_id, row["seq"]))
+    plaintext = cipher.open(row["payload"], event_seal(session_id, row["seq"]))
     return Event.model_construct(
         session_id=session_id,
         seq=row["seq"],
@@ -156,7 +147,7 @@ def _scope(row: Any) -> SessionScope:
 
 def _entry(row: Any, cipher: OrgCipher) -> InboxEntry:
     scope, kind = _scope(row), CommandKind(row["kind"])
-    plaintext = cipher.open(row["payload"], command_place(scope.session_id, row["id"]))
+    plaintext = cipher.open(row["payload"], command_seal(scope, CommandId(row["id"])))
     payload: Message | Action
     if kind is CommandKind.MESSAGE:
         payload = Message.model_validate_json(plaintext)
