@@ -1,0 +1,110 @@
+"""The keyring over real rows."""
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from models.ids import OrgId
+from models.tenants import OrgScope
+from planvault.clock import TimeOrderedIds
+from planvault.crypto.kek import LocalKeyWrapper
+from planvault.crypto.keyset import Keyset
+from planvault.errors import DecryptionFailed, NotFound
+from planvault.ports import Keyring, Seal
+from planvault.storage.keys import PostgresKeyring
+from planvault.storage.pool import Pool, open_pool
+from planvault.storage.tenants import Tenants
+
+pytestmark = pytest.mark.postgres
+WRAPPER = LocalKeyWrapper(Keyset("kek-1", {"kek-1": bytes(range(32))}))
+PLACE = Seal("table:t", "t", "1", "c")
+
+
+async def new_org(pool: Pool) -> OrgId:
+    return (await Tenants(pool, TimeOrderedIds()).create_organization("Acme")).id
+
+
+def keyring(pool: Pool) -> PostgresKeyring:
+    return PostgresKeyring(pool, WRAPPER, TimeOrderedIds())
+
+
+async def test_processes_that_make_the_first_key_at_once_share_one(pool: Pool, database_url: str) -> None:
+    org_id = await new_org(pool)
+    pools = [await open_pool(database_url, name=f"test-{n}", maximum=2) for n in range(3)]
+    try:
+        ciphers = await asyncio.gather(*(keyring(each).cipher(org_id) for each in pools for _ in range(2)))
+    finally:
+        for each in pools:
+            await each.close()
+    for one in ciphers:
+        for other in ciphers:
+            assert other.open(one.seal(b"x", PLACE), PLACE) == b"x"
+    rows = await pool.fetch("SELECT purpose, version FROM data_keys WHERE org_id = $1 ORDER BY purpose", org_id)
+    assert [tuple(row) for row in rows] == [("hmac", 1), ("org", 1)]
+
+
+async def test_a_later_process_opens_what_an_earlier_one_sealed(pool: Pool) -> None:
+    org_id = await new_org(pool)
+    first, later = keyring(pool), keyring(pool)
+    envelope = (await first.cipher(org_id)).seal(b"kept", PLACE)
+    assert (await later.cipher(org_id)).open(envelope, PLACE) == b"kept"
+    assert await first.pseudonym(org_id, "u") == await later.pseudonym(org_id, "u")
+
+
+async def test_no_key_material_lies_in_the_database_unwrapped(pool: Pool) -> None:
+    org_id = await new_org(pool)
+    ring: Keyring = keyring(pool)
+    await ring.cipher(org_id)
+    for row in await pool.fetch("SELECT wrapped, wrapped_by FROM data_keys WHERE org_id = $1", org_id):
+        assert row["wrapped_by"] == "kek-1"
+        assert len(row["wrapped"]) == 1 + 12 + 32 + 32 + 16  # format, nonce, commitment, key, tag
+
+
+async def test_a_wrapped_key_copied_to_another_organisation_does_not_unwrap(pool: Pool) -> None:
+    victim, thief = await new_org(pool), await new_org(pool)
+    await keyring(pool).cipher(victim)
+    await keyring(pool).cipher(thief)
+    await pool.execute(
+        "UPDATE data_keys AS mine SET wrapped = theirs.wrapped FROM data_keys AS theirs"
+        " WHERE mine.org_id = $1 AND theirs.org_id = $2 AND mine.purpose = theirs.purpose",
+        thief,
+        victim,
+    )
+    with pytest.raises(DecryptionFailed):
+        await keyring(pool).cipher(thief)
+
+
+async def test_a_keyset_of_another_installation_says_what_is_missing(pool: Pool) -> None:
+    org_id = await new_org(pool)
+    await keyring(pool).cipher(org_id)
+    stranger = LocalKeyWrapper(Keyset("kek-2", {"kek-2": bytes(32)}))
+    with pytest.raises(DecryptionFailed, match="kek-1"):
+        await PostgresKeyring(pool, stranger, TimeOrderedIds()).cipher(org_id)
+
+
+async def test_an_unknown_organisation_is_not_found(pool: Pool) -> None:
+    with pytest.raises(NotFound):
+        await keyring(pool).cipher(OrgId(UUID(int=4)))
+
+
+async def test_deleting_an_organisation_takes_its_keys_with_it(pool: Pool) -> None:
+    org_id = await new_org(pool)
+    await keyring(pool).cipher(org_id)
+    await pool.execute("DELETE FROM organizations WHERE id = $1", org_id)
+    assert not await pool.fetchval("SELECT count(*) FROM data_keys WHERE org_id = $1", org_id)
+    with pytest.raises(NotFound):
+        await Tenants(pool, TimeOrderedIds()).organization(OrgScope(org_id=org_id))
+
+
+async def test_the_database_itself_keeps_a_second_key_of_one_version_out(pool: Pool) -> None:
+    org_id = await new_org(pool)
+    await keyring(pool).cipher(org_id)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await pool.execute(
+            "INSERT INTO data_keys (id, org_id, purpose, version, wrapped, wrapped_by)"
+            " VALUES ($1, $2, 'org', 1, '', 'x')",
+            TimeOrderedIds().new(),
+            org_id,
+        )
