@@ -29,10 +29,9 @@ _DRAIN_S = 60.0
 
 @ray.remote
 class SessionHostActor:
-    async def __init__(self, name: str) -> None:
-        settings = Settings()
-        configure_logging(settings.log_level, Redactor())
-        self._host = SessionHost(name, settings, ServeEmbedder(), ServePlanner())
+    def __init__(self, name: str) -> None:
+        settings, redactor = open_process()
+        self._host = SessionHost(name, settings, redactor, ServeEmbedder(), ServePlanner())
         self._host.start()
 
     async def stats(self) -> dict[str, int]:
@@ -47,9 +46,8 @@ class SessionHostActor:
 
 @ray.remote
 class CatalogWorkerActor:
-    async def __init__(self, name: str) -> None:
-        settings = Settings()
-        configure_logging(settings.log_level, Redactor())
+    def __init__(self, name: str) -> None:
+        settings, _ = open_process()
         self._worker = CatalogWorker(settings, ServeEmbedder())
         self._task = asyncio.create_task(self._worker.run())
 
@@ -63,14 +61,20 @@ class CatalogWorkerActor:
 
 @ray.remote
 class SupervisorActor:
-    async def __init__(self) -> None:
-        settings = Settings()
-        configure_logging(settings.log_level, Redactor())
+    def __init__(self) -> None:
+        settings, _ = open_process()
         self._supervisor = Supervisor(RayFleet(), desired(settings))
         self._task = asyncio.create_task(self._supervisor.run())
 
     async def rounds(self) -> int:
         return self._supervisor.rounds
+
+
+def open_process() -> tuple[Settings, Redactor]:
+    """What every actor's process starts with. Logs and tool calls share the redactor: it knows what calls bind."""
+    settings, redactor = Settings(), Redactor()
+    configure_logging(settings.log_level, redactor)
+    return settings, redactor
 
 
 _KINDS: dict[str, Any] = {"SessionHost": SessionHostActor, "CatalogWorker": CatalogWorkerActor}
@@ -107,5 +111,6 @@ def _named_actors() -> frozenset[str]:
 def start_platform_actors(settings: Settings, timeout_s: float = 30.0) -> None:
     """Start the supervisor and wait until it has started the rest. Needs a Ray that this process is connected to."""
     options: dict[str, Any] = {**_DETACHED, "name": f"supervisor-{settings.build_id}", "get_if_exists": True}
-    supervisor = SupervisorActor.options(**options).remote()
+    actor: Any = SupervisorActor
+    supervisor = actor.options(**options).remote()
     ray.get(supervisor.rounds.remote(), timeout=timeout_s)

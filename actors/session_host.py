@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from planvault.ports import Embedder, Planner
+from planvault.redact import Redactor
 from planvault.runtime.host import SessionRuntime
 from planvault.settings import Settings
 from planvault.storage.listen import listen
@@ -22,9 +23,10 @@ class SessionHost:
     again under a new host id, so that nothing the old one still does can be taken for the new one's.
     """
 
-    def __init__(self, name: str, settings: Settings, embedder: Embedder, planner: Planner) -> None:
+    def __init__(self, name: str, settings: Settings, redactor: Redactor, embedder: Embedder, planner: Planner) -> None:
         self._name = name
         self._settings = settings
+        self._redactor = redactor
         self._embedder = embedder
         self._planner = planner
         self._runtime: SessionRuntime | None = None
@@ -55,7 +57,9 @@ class SessionHost:
             await asyncio.sleep(_RESTART_S)
 
     async def _run_once(self) -> None:
-        async with open_session_runtime(self._settings, self._name, self._embedder, self._planner) as runtime:
+        async with open_session_runtime(
+            self._settings, self._name, self._redactor, self._embedder, self._planner
+        ) as runtime:
             self._runtime = runtime
             try:
                 async with asyncio.TaskGroup() as tasks:

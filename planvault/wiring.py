@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.net.client import GuardedHttp
-from planvault.ports import Embedder, Planner, ToolExecutor
+from planvault.ports import Embedder, Planner
+from planvault.redact import Redactor
 from planvault.runtime.effects import EffectRunner
 from planvault.runtime.host import SessionRuntime
 from planvault.settings import Settings
@@ -25,7 +26,7 @@ from retrieval.selection import Selector
 
 @asynccontextmanager
 async def open_session_runtime(
-    settings: Settings, name: str, embedder: Embedder, planner: Planner, executor: ToolExecutor | None = None
+    settings: Settings, name: str, redactor: Redactor, embedder: Embedder, planner: Planner
 ) -> AsyncIterator[SessionRuntime]:
     """A session runtime under a host id of its own: `name`, and what tells this process's attempt from the last."""
     ids, clock = TimeOrderedIds(), SystemClock()
@@ -42,7 +43,7 @@ async def open_session_runtime(
             selector=Selector(reads, embedder),
             catalog=CatalogReader(reads, keyring),
             planner=planner,
-            executor=executor or ToolDispatcher(HttpExecutor(http), NativeExecutor()),
+            executor=ToolDispatcher(HttpExecutor(http, redactor, clock), NativeExecutor(clock)),
             secrets=PostgresSecrets(reads, keyring, ids),
             policies=PostgresPolicies(reads, keyring),
             monotonic=clock.monotonic,
