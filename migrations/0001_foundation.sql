@@ -139,8 +139,8 @@ CREATE TABLE imports (
                    CHECK (status IN ('queued', 'parsing', 'embedding', 'completed', 'failed')),
     document       text,                            -- the source text, until the import ends
     spec_url       text,
-    total          integer NOT NULL DEFAULT 0,      -- tools to embed, known after parsing
-    done           integer NOT NULL DEFAULT 0,      -- of them embedded
+    total          integer NOT NULL DEFAULT 0,      -- tools of the integration, known after parsing
+    done           integer NOT NULL DEFAULT 0,      -- … that are embedded
     report         jsonb NOT NULL DEFAULT '[]',     -- models.tools.OperationReport, one an operation
     notes          jsonb NOT NULL DEFAULT '[]',     -- findings about the whole document
     error          text,

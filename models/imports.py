@@ -8,7 +8,7 @@ from models.tools import ImportStatus, OperationReport
 
 
 class ImportJob(Frozen):
-    """How far an import is. `total` counts the tools to embed, known after parsing; `done` of them are embedded."""
+    """How far an import is. `total` counts the integration's tools, known after parsing; `done` are embedded."""
 
     id: ImportId
     org_id: OrgId

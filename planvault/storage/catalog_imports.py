@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from models.base import JsonObject
 from models.ids import ImportId, IntegrationId
 from models.imports import ImportJob
 from models.tenants import OrgScope
@@ -87,11 +88,28 @@ async def renew_import(db: Queryable, claim: ClaimedImport, lease_s: float) -> N
 
 
 async def import_parsed(
-    db: Queryable, claim: ClaimedImport, report: Sequence[OperationReport], notes: Sequence[str], total: int
+    db: Queryable,
+    claim: ClaimedImport,
+    report: Sequence[OperationReport],
+    notes: Sequence[str],
+    *,
+    total: int,
+    done: int,
 ) -> None:
-    """The tools are stored (same transaction), `total` of them wait for their embedding."""
-    rows = [entry.model_dump(mode="json", by_alias=True) for entry in report]
-    _held(await db.fetchval(_SQL["import_parsed"], *_fence(claim), rows, list(notes), total))
+    """The tools are stored (same transaction): `total` of them, of which `done` have their embedding already."""
+    _held(await db.fetchval(_SQL["import_parsed"], *_fence(claim), _rows(report), list(notes), total, done))
+
+
+async def queue_embedding(
+    db: Queryable,
+    scope: OrgScope,
+    import_id: ImportId,
+    integration_id: IntegrationId,
+    report: Sequence[OperationReport],
+) -> None:
+    """Have a worker embed tools that were stored without a document to import."""
+    await db.execute(_SQL["insert_embedding"], scope.org_id, import_id, integration_id, _rows(report), len(report))
+    await db.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
 async def import_progress(db: Queryable, claim: ClaimedImport, embedded: int, lease_s: float) -> None:
@@ -105,6 +123,10 @@ async def complete_import(db: Queryable, claim: ClaimedImport) -> None:
 async def fail_import(db: Queryable, claim: ClaimedImport, error: str) -> None:
     """`error` says what to do next; it is shown to the person who imports."""
     _held(await db.fetchval(_SQL["finish_import"], *_fence(claim), ImportStatus.FAILED.value, error))
+
+
+def _rows(report: Sequence[OperationReport]) -> list[JsonObject]:
+    return [entry.model_dump(mode="json", by_alias=True) for entry in report]
 
 
 def _fence(claim: ClaimedImport) -> tuple[object, object, int]:

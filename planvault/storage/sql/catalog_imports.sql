@@ -40,9 +40,14 @@ RETURNING id
 -- name: import_parsed
 -- The tools are stored, what is left is to embed them. The document is needed no more.
 UPDATE imports
-SET status = 'embedding', report = $4, notes = $5, total = $6, done = 0, document = NULL
+SET status = 'embedding', report = $4, notes = $5, total = $6, done = $7, document = NULL
 WHERE org_id = $1 AND id = $2 AND attempts = $3 AND status = 'parsing'
 RETURNING id
+
+-- name: insert_embedding
+-- An import whose tools are stored already and only wait for their vectors.
+INSERT INTO imports (id, org_id, integration_id, status, report, total)
+VALUES ($2, $1, $3, 'embedding', $4, $5)
 
 -- name: import_progress
 UPDATE imports SET done = done + $4, leased_until = now() + make_interval(secs => $5)

@@ -1,0 +1,66 @@
+"""A process that runs catalog imports. Plain; `actors.classes` makes an actor of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from planvault.clock import TimeOrderedIds
+from planvault.ingestion.worker import CatalogImporter, ImporterOptions
+from planvault.net.client import GuardedHttp
+from planvault.ports import Embedder
+from planvault.settings import Settings
+from planvault.storage.catalog_imports import CHANNEL
+from planvault.storage.listen import listen
+from planvault.storage.pool import open_pool
+from retrieval.embedding import EMBEDDING_MODEL
+
+_log = structlog.get_logger(__name__)
+
+_POLL_S = 1.0  # a floor: notifications are hints
+_PAUSE_S = 2.0  # after a fault of ours, which the same import may meet again when its lease has run out
+
+
+class CatalogWorker:
+    """Claims and runs imports until it is stopped; an import that it leaves behind is claimed by the next worker."""
+
+    def __init__(self, settings: Settings, embedder: Embedder) -> None:
+        self._settings = settings
+        self._embedder = embedder
+        self._woken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled. Opens its own pool and client, and closes them."""
+        while True:
+            try:
+                await self._serve()
+            # The process must outlive a lost database and our own mistakes; the cause is in the log.
+            except Exception:  # noqa: BLE001
+                _log.exception("catalog_worker.interrupted")
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _serve(self) -> None:
+        pool = await open_pool(self._settings.database_url, name="catalog", maximum=4)
+        http = GuardedHttp()
+        listener = asyncio.create_task(listen(self._settings.database_url, CHANNEL, lambda _: self._woken.set()))
+        options = ImporterOptions(embedding_model=EMBEDDING_MODEL, batch=self._settings.embedding_batch)
+        importer = CatalogImporter(pool, http, self._embedder, TimeOrderedIds(), options)
+        try:
+            while True:
+                self._woken.clear()
+                while await importer.run_one():
+                    pass
+                await self._wait()
+        finally:
+            listener.cancel()
+            await asyncio.wait({listener})
+            await http.aclose()
+            await pool.close()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_POLL_S):
+                await self._woken.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,67 @@
+"""Puts the platform's own tools into an organisation's catalog."""
+
+from models.ids import ImportId, IntegrationId, ToolId
+from models.tenants import OrgScope
+from models.tools import ImportOutcome, Integration, NativeBinding, OperationReport, Tool, ToolSource
+from planvault.errors import NotFound
+from planvault.ingestion.reconcile import Changes, definition_hash
+from planvault.ingestion.store import write
+from planvault.ports import Ids
+from planvault.storage import catalog, catalog_imports, catalog_tools
+from planvault.storage.pool import Connection, Pool, transaction
+from planvault.tools.native import NATIVE_TOOLS, NativeTool
+
+ALIAS = "native"
+
+
+async def install_native_tools(pool: Pool, scope: OrgScope, ids: Ids, *, embedding_model: str) -> Integration:
+    """The integration `native`, made where the organisation has none; a catalog worker embeds its tools."""
+    async with transaction(pool) as connection:
+        await catalog_tools.lock_names(connection, scope)
+        integration = await _integration(connection, scope, ids)
+        known = await catalog_tools.latest_versions(connection, scope, integration.id)
+        have = {latest.tool.definition_hash for latest in known if latest.current}
+        versions = {latest.tool.name: latest.tool for latest in known}
+        offered = [_tool(native, versions.get(native.name), integration, ids) for native in NATIVE_TOOLS]
+        fresh = [tool for tool in offered if tool.definition_hash not in have]
+        if fresh:
+            changes = Changes(inserted=fresh, retired=[tool.id for tool in fresh])
+            await write(connection, scope, integration, changes, embedding_model)
+            report = [
+                OperationReport(operation=f"native {tool.name}", outcome=ImportOutcome.CREATED, tool=tool.name)
+                for tool in fresh
+            ]
+            await catalog_imports.queue_embedding(connection, scope, ImportId(ids.new()), integration.id, report)
+    return integration
+
+
+async def _integration(connection: Connection, scope: OrgScope, ids: Ids) -> Integration:
+    try:
+        return await catalog.find_integration(connection, scope, ALIAS)
+    except NotFound:
+        return await catalog.create_integration(
+            connection,
+            scope,
+            IntegrationId(ids.new()),
+            alias=ALIAS,
+            display_name="Native tools",
+            source=ToolSource.NATIVE,
+        )
+
+
+def _tool(native: NativeTool, known: Tool | None, integration: Integration, ids: Ids) -> Tool:
+    tool = Tool(
+        id=known.id if known else ToolId(ids.new()),
+        org_id=integration.org_id,
+        integration_id=integration.id,
+        version=known.version + 1 if known else 1,
+        name=native.name,
+        group=ALIAS,
+        summary=native.summary,
+        params=native.params,
+        outputs=native.outputs,
+        binding=NativeBinding(function=native.name),
+        risk=native.risk,
+        idempotency=native.idempotency,
+    )
+    return tool.model_copy(update={"definition_hash": definition_hash(tool)})
