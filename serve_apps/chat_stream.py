@@ -17,9 +17,16 @@ BATCH = 200
 PING = b"event: ping\ndata: {}\n\n"
 
 
+# JSON leaves these as they are, and many clients end a line at them: U+0085, U+2028, U+2029.
+_LINE_BREAKS = (("\x85", rb"\u0085"), ("\u2028", rb"\u2028"), ("\u2029", rb"\u2029"))
+
+
 def frame(event: HistoryEvent) -> bytes:
-    """`id:` is the history seq; `data:` is one line, since JSON escapes line breaks."""
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), orjson.dumps(event.payload))
+    """`id:` is the history seq; `data:` is one line, whatever the client takes for a line break."""
+    data = orjson.dumps(event.payload)
+    for character, escaped in _LINE_BREAKS:
+        data = data.replace(character.encode(), escaped)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), data)
 
 
 class ChatStreams:

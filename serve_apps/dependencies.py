@@ -16,9 +16,9 @@ from models.tenants import OrgScope, ProjectScope, SessionScope
 from planvault.auth import scopes
 from planvault.auth.authenticator import Authenticator
 from planvault.auth.principals import Principal
-from planvault.clock import TimeOrderedIds
+from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
-from planvault.ports import Embedder, Ids, Keyring, ToolSelector
+from planvault.ports import Clock, Embedder, Ids, Keyring, ToolSelector
 from planvault.settings import Settings
 from planvault.storage.api_keys import ApiKeys
 from planvault.storage.commands import Commands
@@ -42,6 +42,7 @@ from serve_apps.schemas.health import PartHealth
 class ApiDeps:
     settings: Settings
     ids: Ids
+    clock: Clock
     pool: Pool
     keyring: Keyring
     authenticator: Authenticator
@@ -76,6 +77,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         yield ApiDeps(
             settings=settings,
             ids=ids,
+            clock=SystemClock(),
             pool=pool,
             keyring=keyring,
             authenticator=Authenticator(api_keys, settings.admin_token_sha256),

@@ -1,11 +1,14 @@
 """Which open run an action is for, and whether that run asks for it. The engine judges again when it applies it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
-from models.plans import Slot
+from models.base import JsonObject
+from models.commands import Resolution
+from models.plans import Slot, SlotType
 from models.runs import RunStatus
 from planvault.engine.slots import fill
 from planvault.errors import Conflict, InvalidInput
@@ -24,8 +27,10 @@ _ASKS = MappingProxyType(
 _SLOTS: TypeAdapter[list[Slot]] = TypeAdapter(list[Slot])
 
 
-def target(action: PostAction, open_runs: Sequence[RunRecord], waiting: int) -> RunRecord | None:
+def target(action: PostAction, open_runs: Sequence[RunRecord], waiting: int, now: datetime) -> RunRecord | None:
     """The run that the action answers; None for a `cancel` that meets prompts which no host has taken up yet.
+
+    `waiting` counts the session's commands that no host has applied; `now` is timezone-aware.
 
     Raises Conflict with what the caller can do instead, InvalidInput for values that do not fit the slots.
     """
@@ -39,7 +44,7 @@ def target(action: PostAction, open_runs: Sequence[RunRecord], waiting: int) -> 
     wanted = _ASKS.get(action.action)
     if wanted is not None and run.status is not wanted:
         raise Conflict(f"Run {run.id} is {run.status.value}; {action.action.value} answers one that is {wanted.value}.")
-    _check_answer(action, run)
+    _check_answer(action, run, run.pending or {}, now)
     return run
 
 
@@ -57,10 +62,22 @@ def _nothing(action: PostAction, waiting: int) -> str:
     return "Nothing is pending in this session: no run is open. Send a prompt with POST …/messages."
 
 
-def _check_answer(action: PostAction, run: RunRecord) -> None:
-    if action.action is ActionKind.APPROVE and action.plan_hash not in (None, run.plan_hash):
-        raise Conflict("The plan has changed since it was shown; look at the newest confirm_plan_required and decide.")
-    if action.action is ActionKind.FILL_SLOTS and run.pending is not None and "slots" in run.pending:
-        filled = fill(_SLOTS.validate_python(run.pending["slots"]), action.values)
-        if filled.errors:
-            raise InvalidInput("The values do not fit the slots.", errors=filled.errors)
+def _check_answer(action: PostAction, run: RunRecord, question: JsonObject, now: datetime) -> None:
+    match action.action:
+        case ActionKind.APPROVE if action.plan_hash not in (None, run.plan_hash):
+            raise Conflict(
+                "The plan has changed since it was shown; look at the newest confirm_plan_required and decide."
+            )
+        case ActionKind.FILL_SLOTS if "slots" in question:
+            filled = fill([_typed(slot) for slot in _SLOTS.validate_python(question["slots"])], action.values)
+            if filled.errors:
+                raise InvalidInput("The values do not fit the slots.", errors=filled.errors)
+        case ActionKind.RESOLVE if action.resolution is Resolution.RETRY and "retryNotBefore" in question:
+            opens = datetime.fromisoformat(str(question["retryNotBefore"]))
+            if now < opens:
+                raise Conflict(f"A retry opens at {opens.isoformat()}: until then the first request may still arrive.")
+
+
+def _typed(slot: Slot) -> Slot:
+    """A form shows every option as text; only text can be compared with it here. The engine compares the others."""
+    return slot if slot.type is SlotType.STRING else slot.model_copy(update={"options": ()})

@@ -25,7 +25,8 @@ async def post_action(body: PostAction, scope: WritesSession, deps: Deps, key: O
         if body.run_id is not None:
             await deps.runs.get(scope, RunId(body.run_id))
         open_runs = await deps.runs.open_runs(connection, scope)
-        run = pending.target(body, open_runs, await deps.commands.waiting(connection, scope))
+        waiting = await deps.commands.waiting(connection, scope)
+        run = pending.target(body, open_runs, waiting, deps.clock.now())
         kind = body.action.command
         assert kind is not None, "pending.target refuses actions without a command"
         # Bound to the run that was judged: a later run must not be approved by an answer to this one.

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from models.base import JsonObject
-from models.events import HISTORY_ONLY, SCHEMA_VERSION, EventType, Visibility
+from models.events import SCHEMA_VERSION, EventType, Visibility
 from models.ids import RunId, SessionId, shard_of
 from models.runs import RunStatus
 from models.tenants import ProjectScope, SessionScope
@@ -207,6 +207,3 @@ async def session(deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant) -> R
 def path(tenant: Tenant, session: Recorder) -> str:
     """The session's path."""
     return f"{tenant.base}/sessions/{session.scope.session_id}"
-
-
-SSE_TYPES = frozenset(EventType) - HISTORY_ONLY
