@@ -1,0 +1,112 @@
+import base64
+import html
+import json
+import re
+import urllib.parse
+
+import pytest
+
+from planvault.redact import MASK, Redactor
+
+SECRET = 'p@ss/w+rd "ü" 42'
+KEY = "sk_live_8sK3mVq0ZxB7"
+
+
+@pytest.mark.parametrize("secret", [SECRET, KEY])
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda s: s,
+        lambda s: f"Authorization: Bearer {s}",
+        lambda s: json.dumps({"k": s}),
+        lambda s: json.dumps({"k": s}, ensure_ascii=False),
+        lambda s: json.dumps({"body": json.dumps({"k": s})}),
+        lambda s: urllib.parse.quote(s),
+        lambda s: urllib.parse.quote(s, safe=""),
+        lambda s: urllib.parse.quote_plus(s),
+        lambda s: re.sub("%..", lambda code: code[0].lower(), urllib.parse.quote(s, safe="")),
+        lambda s: urllib.parse.urlencode({"q": s}),
+        lambda s: html.escape(s),
+        lambda s: repr(s),
+        lambda s: s.encode().hex(),
+        lambda s: s.encode().hex().upper(),
+        lambda s: base64.b64encode(s.encode()).decode(),
+        lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+    ],
+)
+def test_a_bound_value_disappears_in_every_spelling(secret: str, spell) -> None:
+    cleaned = Redactor([secret]).clean(spell(secret))
+    assert MASK in cleaned
+    assert spell(secret) not in cleaned
+    assert secret not in urllib.parse.unquote_plus(cleaned)
+
+
+@pytest.mark.parametrize("before", ["", "u", "us", "usr", "user:"])
+@pytest.mark.parametrize("after", ["", "x", "xy", "xyz"])
+def test_a_value_inside_a_basic_header_disappears_at_every_alignment(before: str, after: str) -> None:
+    encoded = base64.b64encode(f"{before}{KEY}{after}".encode()).decode()
+    cleaned = Redactor([KEY]).clean(f"Basic {encoded}")
+    assert MASK in cleaned
+    left = cleaned.removeprefix("Basic ").replace(MASK, "")
+    assert len(left) <= len(base64.b64encode((before + after).encode())) + 6  # only what its neighbours share
+
+
+def test_overlapping_values_leave_no_tail() -> None:
+    redactor = Redactor(["abcdefgh-1", "fgh-1234567"])
+    assert redactor.clean("abcdefgh-1234567 abcabcdefgh-1") == f"{MASK} abc{MASK}"
+
+
+def test_a_value_that_a_mask_would_put_together_disappears_too() -> None:
+    redactor = Redactor(["inner-value", "left***right"])
+    assert redactor.clean("leftinner-valueright") == MASK
+
+
+def test_short_values_are_masked_where_they_stand_alone() -> None:
+    redactor = Redactor(["1234", "on", ""])
+    assert redactor.clean("pin=1234; order 123456 is on") == f"pin={MASK}; order 123456 is on"
+
+
+def test_json_is_cleaned_in_keys_values_and_numbers_and_keeps_its_shape() -> None:
+    redactor = Redactor([KEY, "31415926"])
+    value = {KEY: [1, None, True, {"x": f"a {KEY}"}], "n": 31415926, "f": 1.5, "t": (KEY, b"raw")}
+    assert redactor.clean_json(value) == {
+        MASK: [1, None, True, {"x": f"a {MASK}"}],
+        "n": MASK,
+        "f": 1.5,
+        "t": [MASK, "b'raw'"],
+    }
+
+
+def test_an_object_is_cleaned_as_its_text() -> None:
+    class Leaky:
+        def __str__(self) -> str:
+            return f"Leaky({KEY})"
+
+    assert Redactor([KEY]).clean_json({"x": Leaky()}) == {"x": f"Leaky({MASK})"}
+
+
+def test_a_value_stays_masked_until_everybody_has_let_go_of_it() -> None:
+    redactor = Redactor()
+    redactor.bind([KEY])
+    with redactor.bound([KEY]):
+        assert redactor.clean(KEY) == MASK
+    assert redactor.clean(KEY) == MASK
+    redactor.unbind([KEY])
+    assert redactor.clean(KEY) == KEY
+    redactor.unbind([KEY])  # once too often does no harm
+    redactor.bind([KEY])
+    assert redactor.clean(KEY) == MASK
+
+
+def test_the_lines_of_a_key_file_and_a_value_without_its_final_newline_are_known() -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\nCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n"
+    redactor = Redactor([pem, "token-from-a-file\n"])
+    assert redactor.clean("x CCqGSM49AwEHBG0wawIBAQQg y") == f"x {MASK} y"
+    assert redactor.clean("Bearer token-from-a-file") == f"Bearer {MASK}"
+    assert redactor.clean("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
+
+
+def test_text_without_secrets_comes_back_as_it_is() -> None:
+    text = "nothing to see: 日本語 %20 \\u00fc"
+    assert Redactor([KEY]).clean(text) == text
+    assert Redactor().clean(text) == text
