@@ -110,6 +110,6 @@ def _join(one: Types, other: Types) -> Types:
 
 def _listed(lead: str, names: list[str]) -> str:
     if not names:
-        return f"{lead[:-4]} none."
+        return "There are none."
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return f"{lead} {', '.join(names[:_SHOWN_NAMES])}{more}."

@@ -28,12 +28,12 @@ class Calls:
     def is_call(self, node: ast.expr) -> bool:
         """Whether the value of a statement is a tool call: any name called that is not a standard function.
 
-        A dotted name that is called counts too: it is reported with the spelling that works.
+        A dotted name called with named arguments counts too: it is reported with the spelling that works.
         """
         if not isinstance(node, ast.Call):
             return False
         if isinstance(node.func, ast.Attribute):
-            return _dotted(node.func) is not None and not node.args
+            return bool(node.keywords) and not node.args and _dotted(node.func) is not None
         if not isinstance(node.func, ast.Name):
             return False
         name = node.func.id

@@ -26,8 +26,8 @@ from models.plans import (
 from planvault.plan.functions import FUNCTIONS
 from planvault.plan.limits import INT_MAX, INT_MIN, has_surrogate
 from planvault.plan.names import CONCAT, LITERAL_WORDS, STATEMENT_WORDS
-from planvault.plan.problems import Problems, did_you_mean, shown
-from planvault.plan.refusals import refusal
+from planvault.plan.problems import Problems, shown
+from planvault.plan.refusals import method_refusal, refusal
 from planvault.plan.secret_text import f_string_parts, text_of
 
 _COMPARISONS: dict[type[ast.cmpop], CompareOp] = {
@@ -231,7 +231,7 @@ class Expressions:
 
     def _call(self, node: ast.Call, loc: Loc | None) -> Expr:
         if not isinstance(node.func, ast.Name):
-            return self.refuse(node, *_method_refusal(node.func))
+            return self.refuse(node, *method_refusal(node.func))
         name = node.func.id
         if name in STATEMENT_WORDS:
             return self.refuse(
@@ -254,11 +254,3 @@ def _keyword_refusal(name: str) -> tuple[str, str, str]:
         f"The tool call {name}(…) must be a statement of its own.",
         f"Write result = {name}(…) on its own line, then use result.",
     )
-
-
-def _method_refusal(func: ast.expr) -> tuple[str, str, str]:
-    if isinstance(func, ast.Attribute):
-        known = did_you_mean(func.attr, FUNCTIONS)
-        same = f"Write {FUNCTIONS[func.attr].signature}." if func.attr in FUNCTIONS else known
-        return "NO_METHODS", f"Values have no methods: .{func.attr}(…) is not allowed.", same
-    return "NO_METHODS", "Only functions and tools can be called, by name.", ""

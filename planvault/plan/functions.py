@@ -167,8 +167,10 @@ _ALL = (
         "boolean",
         data.contains,
     ),
-    Function("starts_with", "starts_with(text, start)", "", 2, 2, "boolean", text.starts_with),
-    Function("ends_with", "ends_with(text, end)", "", 2, 2, "boolean", text.ends_with),
+    Function(
+        "starts_with", "starts_with(text, start)", "Whether the text starts so.", 2, 2, "boolean", text.starts_with
+    ),
+    Function("ends_with", "ends_with(text, end)", "Whether the text ends so.", 2, 2, "boolean", text.ends_with),
     Function("replace", "replace(text, old, new)", "Every `old` replaced.", 3, 3, "string", text.replace),
     Function("to_json", "to_json(value)", "Compact JSON text.", 1, 1, "string", text.to_json_),
     Function("parse_json", "parse_json(text)", "The value of a JSON text.", 1, 1, None, text.parse_json),

@@ -103,7 +103,7 @@ class _Reader:
         if variable is None:
             return None
         loc = self._document.at(path)
-        return Slot(variable=variable, prompt=prompt or "", type=kind or SlotType.STRING, options=scalars, loc=loc)
+        return Slot(variable=variable, prompt=prompt or "?", type=kind or SlotType.STRING, options=scalars, loc=loc)
 
     # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

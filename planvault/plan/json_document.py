@@ -16,7 +16,7 @@ from planvault.plan.limits import (
     within_text_limits,
 )
 from planvault.plan.problems import Problems, shown
-from planvault.plan.source import find_json
+from planvault.plan.source import find_json, node_position
 
 _MAX_BRACKETS = 16  # the wire format needs five
 
@@ -41,26 +41,29 @@ class Document:
         start = self.offsets.get(path)
         characters = [] if start is None else character_offsets(self.text, start)
         lead = len(content) - len(content.lstrip())
-        return JsonExpression(content.strip(), self, path, tuple(characters[lead:]))
+        lines = tuple(content.strip().split("\n"))
+        return JsonExpression(lines, self, path, tuple(characters[lead:]))
 
 
 @dataclass(frozen=True, slots=True)
 class JsonExpression:
     """An expression inside a JSON string; `characters` are the offsets of its characters in the document."""
 
-    text: str
+    lines: tuple[str, ...]
     document: Document
     path: JsonPath
     characters: tuple[int, ...]
 
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
     def locate(self, node: ast.AST) -> Loc:
-        line, byte_column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        content = self.text.split("\n")[line - 1] if line <= self.text.count("\n") + 1 else ""
-        return self.at(line, len(content.encode("utf-8")[:byte_column].decode("utf-8", "ignore")) + 1)
+        line, column = node_position(node, self.lines)
+        return self.at(line, column)
 
     def at(self, line: int, column: int) -> Loc:
-        before = sum(len(content) + 1 for content in self.text.split("\n")[: line - 1])
-        index = before + column - 1
+        index = sum(len(content) + 1 for content in self.lines[: line - 1]) + column - 1
         if not 0 <= index < len(self.characters):
             return self.document.at(self.path)
         return self.document.lines.at(self.document.offset + self.characters[index])

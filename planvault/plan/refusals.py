@@ -2,6 +2,9 @@
 
 import ast
 
+from planvault.plan.functions import FUNCTIONS
+from planvault.plan.problems import did_you_mean
+
 _FORMS: dict[type[ast.AST], tuple[str, str]] = {
     ast.IfExp: ("`a if c else b`", "Use an if statement that assigns the variable in both branches."),
     ast.Lambda: ("lambda", "Use pluck, filter_by, find_by or sort with a field path."),
@@ -41,3 +44,33 @@ def refusal(node: ast.AST) -> tuple[str, str, str]:
     """Code, message and hint."""
     form, hint = _FORMS.get(type(node), (type(node).__name__, ""))
     return "NOT_ALLOWED", f"{form} is no part of the plan language.", hint
+
+
+_METHODS = {
+    "strip": "trim",
+    "startswith": "starts_with",
+    "endswith": "ends_with",
+    "get": "get_field",
+    "update": "merge",
+    "extend": "append",
+    "count": "len",
+    "index": "find_by",
+    "sorted": "sort",
+    "items": "keys",
+    "isoformat": "str",
+    "dumps": "to_json",
+    "loads": "parse_json",
+}
+
+
+def method_refusal(func: ast.expr) -> tuple[str, str, str]:
+    """Code, message and hint for a call of something that is no plain name."""
+    if not isinstance(func, ast.Attribute):
+        return "NO_METHODS", "Only functions and tools can be called, by name.", ""
+    name = _METHODS.get(func.attr, func.attr)
+    hint = (
+        f"Write {FUNCTIONS[name].signature}."
+        if name in FUNCTIONS
+        else did_you_mean(name, FUNCTIONS, 'A tool with a dot in its name is called with call("name", …).')
+    )
+    return "NO_METHODS", f"Values have no methods: .{func.attr}(…) is not allowed.", hint

@@ -2,8 +2,9 @@
 
 OpenAI's strict mode (platform.openai.com/docs/guides/structured-outputs) and llama.cpp's grammar converter share a
 small dialect: every property required and every object closed, `anyOf` but no `oneOf`, no recursion, no annotations
-that some vendor refuses. Optional things are nullable. Blocks are lists of node ids, expressions are strings, so nothing nests.
-Property order is the order of generation: `id` and `kind` first, so that a grammar commits to a node's shape early.
+that some vendor refuses. Optional things are nullable. Blocks are lists of node ids and expressions are strings, so
+nothing nests. Property order is the order of generation: `id` and `kind` come first, so that a grammar commits to a
+node's shape early.
 """
 
 from models.base import JsonObject, JsonValue

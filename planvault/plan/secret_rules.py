@@ -4,6 +4,14 @@ from models.plans import Call, DictOf, Expr, ListOf, Plan, SecretRef, Text
 from planvault.plan.flow import all_nodes, all_parts, expressions, parts
 from planvault.plan.problems import Problems, did_you_mean, shown
 
+_PLACES = {
+    "assignment": "an assignment",
+    "if": "a condition",
+    "for": "a loop's list",
+    "reply": "a reply",
+    "fail": "a fail",
+}
+
 
 def check_secrets(plan: Plan, names: frozenset[str], problems: Problems) -> None:
     for node in all_nodes(plan.body):
@@ -12,7 +20,7 @@ def check_secrets(plan: Plan, names: frozenset[str], problems: Problems) -> None
             if isinstance(node, Call):
                 _check_places(expr, problems)
             else:
-                _refuse_all(expr, problems, f"a {node.kind}")
+                _refuse_all(expr, problems, _PLACES[node.kind])
 
 
 def _check_names(expr: Expr, names: frozenset[str], problems: Problems) -> None:

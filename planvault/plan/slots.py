@@ -9,6 +9,7 @@ from planvault.plan.expressions import Expressions
 from planvault.plan.problems import did_you_mean
 
 _PARAMETERS = ("type", "options")
+_UNREADABLE = "?"  # keeps the slot in the plan, so that its uses are not reported as well
 _SPELLING = 'Write name = slot("question", type="string", options=["a", "b"]).'
 
 
@@ -33,7 +34,7 @@ def read_slot(node: ast.stmt, expressions: Expressions, locate: Callable[[ast.AS
         else:
             hint = did_you_mean(keyword.arg or "", _PARAMETERS, _SPELLING)
             expressions.refuse(keyword, "BAD_SLOT", f"slot() has no parameter {keyword.arg!r}.", hint)
-    return Slot(variable=target.id, prompt=prompt or "", type=kind, options=options, loc=locate(node))
+    return Slot(variable=target.id, prompt=prompt or _UNREADABLE, type=kind, options=options, loc=locate(node))
 
 
 def slot_type(name: object) -> SlotType | None:

@@ -6,6 +6,7 @@ Models wrap programs in prose, `<script>` tags and Markdown fences. The program 
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,27 +25,32 @@ class Source(Protocol):
         ...
 
 
-_OPEN = re.compile(r"<script\b[^>\n]*>", re.IGNORECASE)
+_OPEN = re.compile(r"<script\b[^>\n]{0,200}>", re.IGNORECASE)
 _CLOSE = re.compile(r"</script\s*>", re.IGNORECASE)
+_BLANK_LINE = re.compile(r"[^\S\n]*\n")
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program text that starts on `first_line` (1-based) of the answer; each line lost `indent` characters.
+    """A program whose first line is `first_line` of the answer (1-based); each line lost `indent` characters.
 
     `first_column` is the 1-based column at which the first line started.
     """
 
-    text: str
+    lines: tuple[str, ...]
     first_line: int = 1
     first_column: int = 1
     indent: int = 0
 
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
     def locate(self, node: ast.AST) -> Loc:
-        """The position of a syntax node; ast counts columns in UTF-8 bytes."""
-        line = getattr(node, "lineno", 1)
-        return self.at(line, _characters(self.text, line, getattr(node, "col_offset", 0)) + 1)
+        """The position of a syntax node."""
+        line, column = node_position(node, self.lines)
+        return self.at(line, column)
 
     def at(self, line: int, column: int) -> Loc:
         """1-based line and column of the program → of the answer."""
@@ -52,10 +58,11 @@ class Program:
         return Loc(self.first_line + line - 1, column + shift)
 
 
-def _characters(text: str, line: int, byte_column: int) -> int:
-    lines = text.split("\n")
+def node_position(node: ast.AST, lines: Sequence[str]) -> tuple[int, int]:
+    """1-based line and column of a syntax node; ast counts columns in UTF-8 bytes."""
+    line, byte_column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
     content = lines[line - 1] if 0 < line <= len(lines) else ""
-    return len(content.encode("utf-8")[:byte_column].decode("utf-8", "ignore"))
+    return line, len(content.encode("utf-8")[:byte_column].decode("utf-8", "ignore")) + 1
 
 
 def find_program(answer: str, problems: Problems) -> Program:
@@ -95,20 +102,13 @@ def _script(answer: str, problems: Problems) -> tuple[int, int]:
 
 def _dedented(answer: str, start: int, end: int) -> Program:
     """The stretch without blank lines at its ends and without the indentation that all of its lines share."""
-    while (
-        start < end
-        and answer[start : answer.find("\n", start, end) + 1 or end].strip() == ""
-        and "\n" in answer[start:end]
-    ):
-        start = answer.index("\n", start, end) + 1
-    before = answer[:start]
-    first_line = before.count("\n") + 1
-    first_column = start - (before.rfind("\n") + 1) + 1
+    while blank := _BLANK_LINE.match(answer, start, end):
+        start = blank.end()
+    first_line = answer.count("\n", 0, start) + 1
+    first_column = start - (answer.rfind("\n", 0, start) + 1) + 1
     lines = answer[start:end].rstrip().split("\n")
-    first = lines[0]
-    indent = len(first) - len(first.lstrip(" \t"))
-    margin = first[:indent]
-    if indent and all(line.startswith(margin) or not line.strip() for line in lines):
-        lines = [line[indent:] if line.startswith(margin) else "" for line in lines]
-        return Program("\n".join(lines), first_line, first_column, indent)
-    return Program("\n".join(lines), first_line, first_column)
+    indent = len(lines[0]) - len(lines[0].lstrip(" \t"))
+    margin = lines[0][:indent]
+    if not all(line.startswith(margin) or not line.strip() for line in lines):
+        indent = 0
+    return Program(tuple(line[indent:] for line in lines), first_line, first_column, indent)

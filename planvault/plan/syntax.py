@@ -13,11 +13,11 @@ _PARSER_FAILURES = (ValueError, RecursionError, MemoryError, OverflowError)
 
 def parse_module(program: Source, problems: Problems) -> ast.Module | None:
     """The tree of a program, or None with its syntax errors: several, each found with the earlier ones blanked out."""
-    text = program.text
+    original = text = program.text
     for _ in range(_MAX_SYNTAX_ERRORS):
         tree = _parse(program, text, "exec", problems)
         if not isinstance(tree, SyntaxError):
-            return tree if isinstance(tree, ast.Module) and text is program.text else None
+            return tree if isinstance(tree, ast.Module) and text is original else None
         text, before = _without_line(text, tree.lineno or 1), text
         if text == before:
             return None
