@@ -48,10 +48,6 @@ class SessionEvent:
     type: str
     data: JsonObject
 
-    @property
-    def is_terminal(self) -> bool:
-        return self.type in TERMINAL
-
 
 class ApiClient:
     """One project of one platform. Raises ApiProblem for a refusal, Unavailable where nobody answers.
@@ -137,9 +133,17 @@ class ApiClient:
         except (httpx.TransportError, SSEError) as error:
             raise Unavailable(f"The chat stream of session {session_id} broke: {error}.") from error
 
-    def follow(self, session_id: str, last_event_id: int = 0, *, reconnects: int = 5) -> Iterator[SessionEvent]:
-        """Events after `last_event_id` up to and with `done` or `error`; a broken stream is resumed where it stopped.
+    def follow(
+        self,
+        session_id: str,
+        last_event_id: int = 0,
+        *,
+        until: frozenset[str] = TERMINAL,
+        reconnects: int = 5,
+    ) -> Iterator[SessionEvent]:
+        """Events after `last_event_id` up to and with the first of `until`; a broken stream resumes where it stopped.
 
+        An `error` is followed by a `done`: who stops at `error` meets that `done` when following the next prompt.
         Raises Unavailable when `reconnects` connections in a row brought nothing new.
         """
         seen, idle = last_event_id, 0
@@ -149,7 +153,7 @@ class ApiClient:
                     if event.id:
                         seen, idle = event.id, 0
                     yield event
-                    if event.is_terminal:
+                    if event.type in until:
                         return
             except Unavailable:
                 if idle >= reconnects:

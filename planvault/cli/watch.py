@@ -1,0 +1,144 @@
+"""Follows one prompt from its first event to `done`, answering the run's questions on the way."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from models.base import JsonObject, JsonValue
+from planvault.cli.client import ApiClient, ApiProblem, SessionEvent
+from planvault.errors import Unavailable
+
+Show = Callable[[SessionEvent], None]
+
+DEADLINE_S = 300.0
+_HISTORY_ONLY = frozenset({"tool_selection", "plan_summary"})
+_CONFLICT = 409
+
+
+class Answers(Protocol):
+    """Who answers a run's questions: a person at the terminal, or a rule that says what it did."""
+
+    def approve(self, question: JsonObject) -> bool:
+        """`confirm_plan_required`'s data: tools, plan graph, hash."""
+        ...
+
+    def fill(self, slots: list[JsonObject]) -> JsonObject | None:
+        """Variable → value for `{variable, prompt, options, type}`; None cancels."""
+        ...
+
+
+@dataclass
+class RunSeen:
+    """What a viewer saw of one run. `status` is empty until its run ends or stops for an operator."""
+
+    run_id: str = ""
+    status: str = ""
+    reply: str = ""
+    error: str = ""
+    planner: str = ""
+    mode: str = ""
+    tier: str = ""
+    shortlist: list[str] = field(default_factory=list)
+    succeeded: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    approval_asked: bool = False
+    approved: bool = False
+    slots_asked: list[str] = field(default_factory=list)
+    to_plan_s: float | None = None
+    last_event_id: int = 0
+
+
+class Watcher:
+    """One viewer of one session. `show` is told of every event, in order, pings excepted."""
+
+    def __init__(
+        self, api: ApiClient, session_id: str, answers: Answers, show: Show, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._api = api
+        self._session_id = session_id
+        self._answers = answers
+        self._show = show
+        self._clock = clock
+        self._position = 0
+
+    def prompt(self, text: str, deadline_s: float = DEADLINE_S) -> RunSeen:
+        """Send a prompt and follow its run to the end, or to where only an operator can go on.
+
+        Raises Unavailable when the run has not ended after `deadline_s`, ApiProblem when the prompt is refused.
+        """
+        started = self._clock()
+        self._api.send_message(self._session_id, text)
+        seen = RunSeen()
+        for event in self._api.follow(self._session_id, self._position, until=frozenset({"done"})):
+            if self._clock() - started > deadline_s:
+                raise Unavailable(f"The run has not ended after {deadline_s:.0f} s; it goes on without a viewer.")
+            if event.type == "ping":
+                continue
+            if event.type in ("started", "error") and not seen.planner:
+                self._tell_history(seen)
+            self._position = seen.last_event_id = event.id
+            self._show(event)
+            note(seen, event.type, event.data)
+            if event.type == "started":
+                seen.to_plan_s = self._clock() - started
+            self._answer(event, seen)
+            if seen.status:
+                return seen
+        return seen
+
+    def _tell_history(self, seen: RunSeen) -> None:
+        """What led to the plan is in the history only: the shortlist, the planner and its text."""
+        for entry in self._api.history(self._session_id):
+            kind, seq, payload = entry.get("eventType"), entry.get("seq"), entry.get("payload")
+            fresh = isinstance(seq, int) and seq > self._position
+            if fresh and isinstance(kind, str) and kind in _HISTORY_ONLY and isinstance(payload, dict):
+                self._show(SessionEvent(0, kind, payload))
+                note(seen, kind, payload)
+
+    def _answer(self, event: SessionEvent, seen: RunSeen) -> None:
+        if event.type == "confirm_plan_required":
+            seen.approval_asked = True
+            seen.approved = self._answers.approve(event.data)
+            self._act("approve" if seen.approved else "reject", event, planHash=event.data.get("planHash"))
+        elif event.type == "slots_required":
+            slots = [slot for slot in _list(event.data.get("slots")) if isinstance(slot, dict)]
+            seen.slots_asked = [str(slot.get("variable")) for slot in slots]
+            values = self._answers.fill(slots)
+            if values is None:
+                self._act("cancel_slots", event)
+            else:
+                self._act("fill_slots", event, values=values)
+
+    def _act(self, action: str, event: SessionEvent, **fields: JsonValue) -> None:
+        given = {name: value for name, value in fields.items() if value is not None}
+        try:
+            self._api.act(self._session_id, action, runId=event.data.get("runId"), **given)
+        except ApiProblem as problem:
+            if problem.status != _CONFLICT:
+                raise
+            # Somebody else has answered already, or a resumed stream told an old question again: the run goes on.
+
+
+def note(seen: RunSeen, kind: str, data: JsonObject) -> None:
+    """Write into `seen` what one event says."""
+    match kind:
+        case "started":
+            seen.run_id = str(data.get("runId", ""))
+        case "tool_selection":
+            seen.tier = str(data.get("tier", ""))
+            seen.shortlist = [str(item.get("tool")) for item in _list(data.get("shortlist")) if isinstance(item, dict)]
+        case "plan_summary":
+            seen.planner, seen.mode = str(data.get("planner", "")), str(data.get("mode", ""))
+        case "tool_end":
+            (seen.succeeded if data.get("ok") is True else seen.failed).append(str(data.get("tool")))
+        case "error":
+            seen.error = str(data.get("msg", ""))
+        case "run_status" if data.get("status") == "needs_manual_recovery":
+            seen.status = "needs_manual_recovery"
+        case "done":
+            seen.status, seen.reply = str(data.get("status", "")), str(data.get("reply") or "")
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
