@@ -1,0 +1,194 @@
+"""Which value of a prompt goes into which parameter of a tool."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from models.base import JsonScalar
+from models.plans import Expr, ListOf, Lit
+from models.tools import ToolParam
+from planvault.planner.builtin.clauses import Clause
+from planvault.planner.builtin.coercion import coerce, enum_of, items_of, schema_type
+from planvault.planner.builtin.toolview import ToolView, is_identifier
+from planvault.planner.builtin.values import Kind, Mention
+from planvault.planner.builtin.words import canonical, content, split
+
+_NEEDED, _WISHED = 0.5, 1.0  # least fit for a required and for an optional parameter
+
+_PAGING = frozenset("limit page size count offset per cursor skip max top take start results".split())
+_POSITIONS = frozenset("number no index position".split())
+_FREE_TEXT = frozenset("message text body content note notes comment description reason subject caption".split())
+_FREE_NAME = frozenset("name title q query search keyword keywords term terms phrase".split())
+_NAME_LIKE = frozenset(
+    "name title city location place country region symbol artist author user username topic category tag genre".split()
+)
+_DATE_LIKE = frozenset("date day time since until start end from to at on before after checkin checkout in out".split())
+_MAIL_LIKE = frozenset("email mail to recipient recipients address contact login username user query q".split())
+_NAME_ALIASES = frozenset("name title query q search keyword term label".split())
+_TEXT_ALIASES = frozenset("message text body content comment note description".split())
+_ROLES: dict[str, frozenset[str]] = {
+    "from": frozenset("from origin source start departure depart sender base since begin min after".split()),
+    "to": frozenset("to destination dest target end arrival recipient until max before till".split()),
+    "in": frozenset("in city location place country region area language year currency near".split()),
+    "at": frozenset("at location place time address price".split()),
+    "on": frozenset("on date day".split()),
+    "by": frozenset("by author artist creator owner".split()),
+    "for": frozenset("q query search keyword term name for".split()),
+    "about": frozenset("q query search keyword term topic".split()),
+    "with": frozenset("with".split()),
+    "since": frozenset("since from start after min begin".split()),
+    "until": frozenset("until to end before max till".split()),
+    "before": frozenset("until to end before max".split()),
+    "after": frozenset("since from start after min".split()),
+}
+_OPPOSED = (("from", "to"), ("to", "from"))
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """`exprs` by parameter; `used` are the mentions in them; `missing` are required parameters without a value."""
+
+    exprs: dict[str, Expr]
+    used: frozenset[Mention]
+    missing: tuple[ToolParam, ...]
+
+
+def bind(view: ToolView, clause: Clause, available: Sequence[Mention], role: str = "") -> Bound:
+    """Assign mentions to parameters, best fit first; each mention goes into one parameter of a tool."""
+    fits = sorted(
+        (
+            (fit(view, param, mention, role) + (0.05 if param.required else 0.0), -at, param, mention)
+            for param in view.tool.params
+            for at, mention in enumerate(available)
+        ),
+        key=lambda entry: entry[:2],
+        reverse=True,
+    )
+    exprs: dict[str, Expr] = {}
+    used: set[Mention] = set()
+    for score, _, param, mention in fits:
+        if score < (_NEEDED if param.required else _WISHED):
+            continue
+        free = param.name not in exprs
+        if mention not in used and (free or schema_type(param.schema_) == "array"):
+            literal = Lit(value=_coerced(param, mention))
+            previous = exprs.get(param.name)
+            if schema_type(param.schema_) == "array":
+                exprs[param.name] = ListOf(items=(*(previous.items if isinstance(previous, ListOf) else ()), literal))
+            else:
+                exprs[param.name] = literal
+            used.add(mention)
+    for param in view.tool.params:
+        if param.name not in exprs and (value := _from_words(param, clause, view)) is not None:
+            scalar = Lit(value=value)
+            exprs[param.name] = ListOf(items=(scalar,)) if schema_type(param.schema_) == "array" else scalar
+    missing = tuple(param for param in view.required if param.name not in exprs)
+    return Bound(exprs, frozenset(used), missing)
+
+
+def fit(view: ToolView, param: ToolParam, mention: Mention, role: str = "") -> float:
+    """How well a value suits a parameter, 0 = not at all."""
+    if _coerced(param, mention) is None:
+        return 0.0
+    names = set(split(param.name))
+    if mention.key:
+        return _keyed(mention.key, names)
+    near = _nearness(mention, _announcing(view, param))
+    kind = _kind_fit(param, names, mention, near)
+    preposition = role or (mention.hints[0] if mention.hints else "")
+    if kind == 0.0 or any(
+        preposition == one and names & _ROLES[other] and not names & _ROLES[one] for one, other in _OPPOSED
+    ):
+        return 0.0
+    return kind + near + (0.8 if names & _ROLES.get(preposition, frozenset()) else 0.0)
+
+
+def _keyed(key: str, names: Collection[str]) -> float:
+    words = {canonical(word) for word in split(key)}
+    own = {canonical(word) for word in names}
+    if words == own:
+        return 4.0
+    if words & own:
+        return 2.5
+    for aliases in (_NAME_ALIASES, _TEXT_ALIASES):
+        if set(split(key)) & aliases and set(names) & aliases:
+            return 2.0
+    return 0.0
+
+
+def _announcing(view: ToolView, param: ToolParam) -> frozenset[str]:
+    """The words in a prompt that announce a value of this parameter: its last word, and what an id identifies."""
+    words = [canonical(word) for word in split(param.name) if len(word) > 1]
+    if is_identifier(param):
+        return frozenset(words) | view.resource_of(param)
+    return frozenset(words if param.required else words[-1:])
+
+
+def _nearness(mention: Mention, names: frozenset[str]) -> float:
+    for distance, word in enumerate(mention.hints[:4]):
+        if canonical(word) in names:
+            return (1.4, 1.1, 0.8, 0.6)[distance]
+    return 0.0
+
+
+def _kind_fit(param: ToolParam, names: set[str], mention: Mention, near: float) -> float:
+    """How natural the kind of value is for a parameter of this name and type."""
+    kind, numeric = mention.kind, schema_type(param.schema_) in ("integer", "number")
+    if enum_of(param.schema_) or enum_of(items_of(param.schema_)):
+        return 1.2
+    if names & _PAGING and numeric:
+        return 0.6 if near or set(mention.hints[:1]) & {"top", "first", "last"} else 0.0
+    if kind is Kind.ORDINAL:  # `second season` is season_number 2, and no id
+        return 0.9 if near and split(param.name)[-1] in _POSITIONS else 0.0
+    if is_identifier(param):
+        return _identifier_fit(kind, mention, near)
+    if kind in (Kind.DATE, Kind.DATETIME):
+        return 0.9 if names & _DATE_LIKE or "format" in param.schema_ else (0.5 if near else 0.0)
+    if kind is Kind.EMAIL:
+        return 1.2 if names & _MAIL_LIKE else (0.6 if near else 0.0)
+    if kind is Kind.URL:
+        return 1.2 if names & {"url", "uri", "link", "href", "website", "domain"} or "format" in param.schema_ else 0.0
+    if numeric:
+        return 0.5 if near or param.required else 0.0
+    if names & _FREE_TEXT:
+        return 1.1 if kind in (Kind.QUOTED, Kind.TAIL) else 0.0
+    if names <= _FREE_NAME or names & {"query", "search"}:
+        return 1.0 if kind in (Kind.NAME, Kind.QUOTED, Kind.TAIL) else 0.55
+    if kind in (Kind.INTEGER, Kind.NUMBER):
+        return 0.4 if near else 0.0
+    likely = bool(names & _NAME_LIKE) and kind in (Kind.NAME, Kind.QUOTED, Kind.TAIL)
+    return 0.7 if likely else 0.45 if kind is Kind.QUOTED or param.required or near else 0.3
+
+
+def _identifier_fit(kind: Kind, mention: Mention, near: float) -> float:
+    if kind is Kind.UUID:
+        return 1.2
+    if kind is Kind.CODE:
+        return 1.0
+    if kind is Kind.INTEGER:
+        return 0.7 if near else 0.0  # a bare number may count anything
+    if kind is Kind.QUOTED and " " not in str(mention.value):
+        return 0.5 if near else 0.0
+    return 0.9 if kind in (Kind.EMAIL, Kind.URL) and near else 0.0
+
+
+def _coerced(param: ToolParam, mention: Mention) -> JsonScalar:
+    array = schema_type(param.schema_) == "array"
+    return coerce(mention, items_of(param.schema_) if array else param.schema_)
+
+
+def _from_words(param: ToolParam, clause: Clause, view: ToolView) -> JsonScalar:
+    """A value that the clause's plain words give: a member of an enumeration, or the schema's only or default one."""
+    array = schema_type(param.schema_) == "array"
+    members = enum_of(items_of(param.schema_) if array else param.schema_)
+    said = {canonical(word) for word in split(clause.text)}
+    announced = bool({canonical(word) for word in split(param.name)} & said)
+    for member in members:
+        words = content(split(str(member))) if isinstance(member, str) else []
+        if words and all(word in said for word in words) and (param.required or announced or words[0] not in view.head):
+            return member
+    if not param.required:
+        return None
+    default = param.schema_.get("default")
+    if isinstance(default, (bool, int, float, str)):
+        return default
+    return members[0] if len(members) == 1 else None

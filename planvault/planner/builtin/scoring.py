@@ -1,0 +1,68 @@
+"""How well a chain of calls answers a clause.
+
+It gains what it accounts for: words of the clause that name its tools, values that it uses. It pays for further tools,
+for questions to the user, for words of its tools that nobody said, and for links that are guesses.
+"""
+
+from collections.abc import Sequence
+
+from planvault.planner.builtin.clauses import Clause
+from planvault.planner.builtin.steps import Chain, Step, Wish
+from planvault.planner.builtin.toolview import ToolView, rarity
+from planvault.planner.builtin.values import Kind
+from planvault.planner.builtin.verbs import fits_method, writes
+
+_VALUE = 1.2  # what a value weighs beside the average word
+_TOOL, _SLOT, _UNSAID, _GUESS = 0.09, 0.14, 0.3, 0.1
+_RANK, _FOLLOWS, _METHOD = 0.06, 0.08, 0.06
+_UNKNOWN = 0.5  # weight of a word that no tool has
+_WEAK_READ, _WEAK_WRITE, _WEAK = 0.2, 0.45, 0.05
+
+
+class Scorer:
+    """Weighs words by how well they tell the tools of one shortlist apart."""
+
+    def __init__(self, tools: Sequence[ToolView]) -> None:
+        self._rarity = rarity(tools)
+        self._size = max(len(tools), 1)
+        self._mass = {view.tool.name: sum(map(self.weight, view.head)) for view in tools}
+
+    def knows(self, word: str) -> bool:
+        return word in self._rarity
+
+    def weight(self, word: str) -> float:
+        return self._rarity.get(word, _UNKNOWN)
+
+    def overlap(self, words: Sequence[str], tools: Sequence[ToolView]) -> float:
+        """The weight of the words that the tools answer to."""
+        return sum(self.weight(word) * max(view.weights.get(word, 0.0) for view in tools) for word in words)
+
+    def unsaid(self, clause: Clause, view: ToolView) -> float:
+        """The share of a tool's own words that the clause does not say, 0…1."""
+        mass = self._mass[view.tool.name]
+        return sum(self.weight(word) for word in view.head if word not in clause.words) / mass if mass else 0.0
+
+    def chain(self, step: Step, wish: Wish) -> Chain:
+        clause, steps = wish.clause, step.steps()
+        new = [each for each in steps if each not in wish.earlier]
+        mass = sum(map(self.weight, clause.words))
+        covered = self.overlap(clause.words, [each.view for each in new] or [step.view])
+        value = _VALUE * (mass / len(clause.words) if clause.words else 1.0)
+        given = sum(mention.kind is not Kind.ORDINAL for mention in wish.values)
+        used = sum(mention.kind is not Kind.ORDINAL for mention in step.all_used())
+        total = mass + value * given
+        score = (covered + value * used) / total if total else 0.0
+        score -= _TOOL * (len(new) - 1) + _SLOT * sum(len(each.asked) for each in steps)
+        score -= _UNSAID * self.unsaid(clause, step.view)
+        score -= _UNSAID / 2 * sum(self.unsaid(clause, each.view) for each in new if each is not step)
+        score -= _GUESS * sum(1 - link.strength for each in steps for _, link in each.linked.values())
+        score += _RANK * (1 - step.view.rank / self._size)
+        score += _FOLLOWS if len(new) < len(steps) else 0.0
+        score += _METHOD if fits_method(clause.verb, step.view.tool) else 0.0
+        return Chain(step, score, covered / mass if mass else 0.0)
+
+
+def is_weak(chain: Chain) -> bool:
+    """Whether a chain rests on too little to be run; what changes something needs more."""
+    least = _WEAK_WRITE if writes(chain.target.view.tool) else _WEAK_READ
+    return chain.words < least or chain.score < _WEAK

@@ -1,0 +1,116 @@
+"""What the built-in planner knows of a tool: its words, its resource, what it needs and what it yields."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from models.tools import HttpBinding, OutputField, Tool, ToolParam
+from planvault.planner.builtin.verbs import is_verb
+from planvault.planner.builtin.words import canonical, content, is_generic, split
+
+_PLACEHOLDER = re.compile(r"\{[^}]*\}")
+_HEAD, _SUMMARY, _DESCRIPTION, _GROUP, _PARAM, _OUTPUT = 1.0, 0.9, 0.55, 0.45, 0.3, 0.35
+_SELF = frozenset({"me", "self", "whoami"})  # by convention the signed-in user
+_ID_WORDS = frozenset(
+    {"id", "ids", "uuid", "guid", "key", "code", "uri", "uris", "slug", "number", "no", "ref", "reference"}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ToolView:
+    tool: Tool
+    rank: int  # place in the shortlist, 0 = best
+
+    @cached_property
+    def segments(self) -> tuple[str, ...]:
+        """The static segments of the path, in order."""
+        path = self.tool.binding.path if isinstance(self.tool.binding, HttpBinding) else ""
+        return tuple(part for part in path.split("/") if part and not _PLACEHOLDER.search(part))
+
+    @cached_property
+    def head(self) -> frozenset[str]:
+        """The words that say which operation this is, without verbs and words that every API uses."""
+        words = [word for word in split(self.tool.name) + _words(self.segments) if not is_verb(word)]
+        return frozenset(word for word in content(words) if not is_generic(word))
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """Every word of the tool's name, path and summary."""
+        return frozenset(content(_words([self.tool.name, *self.segments, self.tool.summary])))
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """How strongly a word points to this tool: the best place it stands in."""
+        tool, weights = self.tool, dict[str, float]()
+        parts: tuple[tuple[float, Sequence[str]], ...] = (
+            (_OUTPUT, [part for field in tool.outputs[:40] for part in field.path if part != "*"]),
+            (_PARAM, [param.name for param in tool.params]),
+            (_GROUP, [tool.group]),
+            (_DESCRIPTION, [tool.description[:400]]),
+            (_SUMMARY, [tool.summary]),
+            (_HEAD, [tool.name, *self.segments]),
+        )
+        for weight, texts in parts:
+            for word in content(_words(texts)):
+                if not is_generic(word):
+                    weights[word] = max(weights.get(word, 0.0), weight)
+        return weights
+
+    @cached_property
+    def required(self) -> tuple[ToolParam, ...]:
+        return tuple(param for param in self.tool.params if param.required)
+
+    @cached_property
+    def resource(self) -> str:
+        """What the operation is about: the path's last static segment, else the last word of its name."""
+        if self.segments and self.segments[-1].lower() in _SELF:
+            return canonical("user")
+        last = (
+            content(split(self.segments[-1])) if self.segments else sorted(self.head, key=split(self.tool.name).count)
+        )
+        return last[-1] if last else ""
+
+    def resource_of(self, param: ToolParam) -> frozenset[str]:
+        """Whose identifier a parameter is: `movie_id` → movie; `id` in `/movies/{id}/cast` → movie; else empty."""
+        own = [word for word in split(param.name) if word not in _ID_WORDS]
+        if own:
+            return frozenset(content(own))
+        path = self.tool.binding.path if isinstance(self.tool.binding, HttpBinding) else ""
+        before = path.split("{" + (param.wire_name or param.name) + "}")[0] if "{" in path else ""
+        static = [part for part in before.split("/") if part and not _PLACEHOLDER.search(part)]
+        if static:
+            return frozenset(content(split(static[-1])))
+        return self.head
+
+
+def is_identifier(param: ToolParam) -> bool:
+    """Whether a parameter's name says that it identifies something: `id`, `orderId`, `sku_code`, `uris`."""
+    words = split(param.name)
+    return bool(words) and words[-1] in _ID_WORDS
+
+
+def identifies(name: str) -> str:
+    """The identifying part of a name in the singular, or '': `movie_ids` → id, `uri` → uri, `title` → ''."""
+    last = (split(name) or [""])[-1]
+    return last.removesuffix("s") if last in _ID_WORDS else ""
+
+
+def views(tools: Sequence[Tool]) -> tuple[ToolView, ...]:
+    return tuple(ToolView(tool, rank) for rank, tool in enumerate(tools))
+
+
+def rarity(tools: Sequence[ToolView]) -> dict[str, float]:
+    """How much a word tells tools of the shortlist apart: log(1 + N/df), over names, paths and summaries."""
+    counts = Counter(word for view in tools for word, weight in view.weights.items() if weight >= _DESCRIPTION)
+    return {word: math.log(1 + len(tools) / count) for word, count in counts.items()}
+
+
+def list_depth(field: OutputField) -> int:
+    return sum(part == "*" for part in field.path)
+
+
+def _words(texts: Sequence[str]) -> list[str]:
+    return [word for text in texts for word in split(text)]
