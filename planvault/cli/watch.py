@@ -12,8 +12,9 @@ from planvault.errors import Unavailable
 Show = Callable[[SessionEvent], None]
 
 DEADLINE_S = 300.0
+SLOT_TRIES = 5
 _HISTORY_ONLY = frozenset({"tool_selection", "plan_summary"})
-_CONFLICT = 409
+_CONFLICT, _INVALID = 409, 422
 
 
 class Answers(Protocol):
@@ -23,8 +24,11 @@ class Answers(Protocol):
         """`confirm_plan_required`'s data: tools, plan graph, hash."""
         ...
 
-    def fill(self, slots: list[JsonObject]) -> JsonObject | None:
-        """Variable → value for `{variable, prompt, options, type}`; None cancels."""
+    def fill(self, slots: list[JsonObject], problems: list[str]) -> JsonObject | None:
+        """Variable → value for `{variable, prompt, options, type}`; None cancels.
+
+        `problems` is what was wrong with the values given before, empty at the first asking.
+        """
         ...
 
 
@@ -104,11 +108,22 @@ class Watcher:
         elif event.type == "slots_required":
             slots = [slot for slot in _list(event.data.get("slots")) if isinstance(slot, dict)]
             seen.slots_asked = [str(slot.get("variable")) for slot in slots]
-            values = self._answers.fill(slots)
+            self._fill(event, slots)
+
+    def _fill(self, event: SessionEvent, slots: list[JsonObject]) -> None:
+        problems: list[str] = []
+        for _ in range(SLOT_TRIES):
+            values = self._answers.fill(slots, problems)
             if values is None:
-                self._act("cancel_slots", event)
-            else:
+                break
+            try:
                 self._act("fill_slots", event, values=values)
+                return
+            except ApiProblem as problem:
+                if problem.status != _INVALID:
+                    raise
+                problems = [str(error.get("detail", "")) for error in problem.errors] or [problem.detail]
+        self._act("cancel_slots", event)
 
     def _act(self, action: str, event: SessionEvent, **fields: JsonValue) -> None:
         given = {name: value for name, value in fields.items() if value is not None}

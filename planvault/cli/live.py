@@ -1,0 +1,124 @@
+"""How a session's events look in a terminal: one line each, and a table for what led to the plan."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from models.base import JsonObject, JsonValue
+from planvault.cli.client import SessionEvent
+
+SHORTLIST_SHOWN = 5
+REPLY_SHOWN = 600
+
+
+class EventPrinter:
+    """Prints the events that a person watching a run wants to see; the rest stays silent."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: SessionEvent) -> None:
+        printer = _PRINTERS.get(event.type)
+        if printer is not None:
+            printer(self._console, event.data)
+
+
+def _line(console: Console, mark: str, style: str, text: str) -> None:
+    # Text, not markup: what a service answers may hold square brackets.
+    console.print(Text.assemble((f"  {mark} ", style), text), soft_wrap=True)
+
+
+def _phase(console: Console, data: JsonObject) -> None:
+    _line(console, "…", "dim", str(data.get("detail") or data.get("phase")))
+
+
+def _selection(console: Console, data: JsonObject) -> None:
+    shortlist = [item for item in _list(data.get("shortlist")) if isinstance(item, dict)]
+    timings = data.get("timingsMs")
+    total = timings.get("total") if isinstance(timings, dict) else None
+    title = f"{len(shortlist)} of {data.get('catalogSize')} tools ({data.get('tier')}"
+    table = Table(
+        title=f"{title}, {total} ms)" if total is not None else f"{title})", title_justify="left", box=None, padding=0
+    )
+    table.add_column("tool")
+    table.add_column("score", justify="right")
+    for item in shortlist[:SHORTLIST_SHOWN]:
+        score = item.get("score")
+        table.add_row(Text(f"    {item.get('tool')}  "), f"{score:.3f}" if isinstance(score, float | int) else "")
+    console.print(table)
+
+
+def _plan(console: Console, data: JsonObject) -> None:
+    _line(console, "≡", "cyan", f"plan by {data.get('planner')} ({data.get('mode')})")
+
+
+def _graph(console: Console, data: JsonObject) -> None:
+    graph = data.get("planGraph")
+    nodes = _list(graph.get("nodes")) if isinstance(graph, dict) else []
+    for node in nodes:
+        if isinstance(node, dict):
+            _line(console, f"  {node.get('id')}", "cyan", f"{node.get('kind')}: {node.get('label')}")
+
+
+def _slots(console: Console, data: JsonObject) -> None:
+    for slot in _list(data.get("slots")):
+        if isinstance(slot, dict):
+            _line(console, "?", "yellow", f"{slot.get('variable')}: {slot.get('prompt')}")
+
+
+def _confirm(console: Console, data: JsonObject) -> None:
+    tools = ", ".join(map(str, _list(data.get("tools"))))
+    _line(console, "?", "yellow", f"approval is asked for this plan; it calls {tools}")
+
+
+def _confirmed(console: Console, data: JsonObject) -> None:
+    verdict = "approved" if data.get("approved") is True else "rejected"
+    _line(console, "✓" if verdict == "approved" else "✗", "green", f"{verdict} ({data.get('approvalSource')})")
+
+
+def _tool_start(console: Console, data: JsonObject) -> None:
+    attempt = data.get("attempt")
+    again = f", attempt {attempt}" if isinstance(attempt, int) and attempt > 1 else ""
+    _line(console, "→", "blue", f"{data.get('tool')} ({data.get('nodeId')}{again})")
+
+
+def _tool_end(console: Console, data: JsonObject) -> None:
+    duration = data.get("durationMs")
+    took = f"{duration:.0f} ms" if isinstance(duration, float | int) else ""
+    if data.get("ok") is True:
+        _line(console, "✓", "green", f"{data.get('tool')} {took}")
+    else:
+        _line(console, "✗", "red", f"{data.get('tool')} {took}: {data.get('error')}")
+
+
+def _error(console: Console, data: JsonObject) -> None:
+    _line(console, "✗", "red", f"{data.get('code')}: {data.get('msg')}")
+
+
+def _done(console: Console, data: JsonObject) -> None:
+    reply = str(data.get("reply") or "")
+    shown = reply if len(reply) <= REPLY_SHOWN else f"{reply[:REPLY_SHOWN]}… ({len(reply)} characters)"
+    if shown:
+        _line(console, "»", "bold", shown)
+    _line(console, "■", "bold", str(data.get("status")))
+
+
+_PRINTERS: dict[str, Callable[[Console, JsonObject], None]] = {
+    "run_phase": _phase,
+    "tool_selection": _selection,
+    "plan_summary": _plan,
+    "started": _graph,
+    "slots_required": _slots,
+    "confirm_plan_required": _confirm,
+    "confirm_plan_result": _confirmed,
+    "tool_start": _tool_start,
+    "tool_end": _tool_end,
+    "error": _error,
+    "done": _done,
+}
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
