@@ -1,9 +1,17 @@
 """Settings: read from the environment once, at a process's composition root, and passed on as values."""
 
+import os
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_data_dir() -> Path:
+    """As root /var/lib/planvault, where the embedded database's own user can reach it; else the user's data folder."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/planvault")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "planvault"
 
 
 class Settings(BaseSettings):
@@ -12,7 +20,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PLANVAULT_", extra="ignore", frozen=True, populate_by_name=True)
 
     data_dir: Path = Field(
-        default=Path(".planvault"), description="State of the embedded default: database, keys, logs"
+        default_factory=default_data_dir, description="State of the embedded default: database, keys, logs"
     )
     database_url: str = Field(default="", validation_alias="DATABASE_URL", description="Empty: the embedded Postgres")
     keyset_path: Path | None = Field(default=None, description="Local KEK keyset (0600); default DATA_DIR/keyset.json")

@@ -1,0 +1,194 @@
+"""Brings the platform up, in order, and leaves nothing running when a step fails.
+
+Postgres → migrations → default tenant → credentials ┐
+Ray head ────────────────────────────────────────────┴→ actors, Serve applications → /health says ready
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+from uuid import UUID
+
+from cluster import credentials as files
+from cluster import database, postgres, ray_head, serving, state
+from cluster.credentials import Credentials
+from cluster.data_dir import DataDir, locked, prepare
+from cluster.environment import process_environment
+from cluster.health import wait_until_ready
+from cluster.ports import free_port, is_free
+from cluster.processes import ProcessSession
+from cluster.ray_head import RayHead
+from cluster.server_user import server_user
+from cluster.teardown import stop_everything
+from cluster.topology import APPS, DEFAULT_PORT, LOOPBACK, Part
+from models.ids import OrgId, ProjectId
+from planvault.auth.keys import new_admin_token
+from planvault.errors import BringUpFailed
+from planvault.settings import Settings
+from planvault.storage.bootstrap import TenantCredentials
+
+APPS_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 60.0
+ACTORS_TIMEOUT_S = 90.0
+
+Report: TypeAlias = Callable[[Part, str], None]
+"""Called with a part's name and what it is doing; an empty text means that the part is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    data_dir: Path
+    port: int = DEFAULT_PORT
+    database_url: str = ""  # empty: the embedded Postgres
+    keep_owner: bool = False  # the caller stays and takes the platform down at its end
+    environment: Mapping[str, str] | None = None  # default: this process's
+
+
+def up(options: UpOptions, report: Report) -> Credentials:
+    """Start everything and wait until it is healthy.
+
+    Raises BringUpFailed with the cause and the way out; what had been started is down again by then.
+    """
+    user = None if options.database_url else server_user()
+    data = prepare(options.data_dir, user)
+    server = None if options.database_url else postgres.embedded(data, user)
+    with locked(data):
+        _refuse_second(data)
+        if not is_free(LOOPBACK, options.port):
+            raise BringUpFailed(f"Port {options.port} is in use. Choose another with --port.")
+        try:
+            return _Bringup(options, data, server, report).run()
+        except BaseException:
+            stop_everything(data, server)
+            raise
+
+
+class _Bringup:
+    """One bring-up: what the steps hand to each other."""
+
+    def __init__(self, options: UpOptions, data: DataDir, server: postgres.Server | None, report: Report) -> None:
+        self._data = data
+        self._server = server
+        self._report = report
+        self._port = options.port
+        self._database_url = options.database_url if server is None else server.url()
+        self._known = files.read(data.credentials)
+        self._admin_token = self._known.admin_token if self._known else new_admin_token().text
+        self._environment = process_environment(
+            os.environ if options.environment is None else options.environment,
+            data,
+            database_url=self._database_url,
+            admin_token_sha256=files.sha256(self._admin_token),
+            metric_port=free_port(LOOPBACK),
+        )
+        owner = os.getpid() if options.keep_owner else None
+        self._state = state.PlatformState(phase="starting", base_url=self._base_url, owner_pid=owner)
+
+    @property
+    def _base_url(self) -> str:
+        return f"http://{LOOPBACK}:{self._port}"
+
+    def run(self) -> Credentials:
+        files.ray_token(self._data.ray_token)
+        state.write(self._data, self._state)
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="up") as pool:
+            tenant, head = pool.submit(self._start_database), pool.submit(self._start_ray)
+            # Both are waited for before either error is raised, so that no thread starts something behind the clean-up.
+            errors = [future.exception() for future in (tenant, head)]
+        for error in errors:
+            if error is not None:
+                raise error
+        self._start_applications(head.result())
+        made = self._credentials(tenant.result())
+        files.write(self._data.credentials, made)
+        self._report("health", "waiting for every part")
+        wait_until_ready(self._base_url, timeout_s=READY_TIMEOUT_S)
+        self._report("health", "")
+        self._record(phase="healthy")
+        return made
+
+    def _start_database(self) -> TenantCredentials:
+        self._report("database", "starting" if self._server else "connecting")
+        if self._server is not None:
+            self._server.start()
+            asyncio.run(database.create_database(self._server.url("postgres")))
+        self._report("database", "migrating")
+        keyset = Settings(data_dir=self._data.root).keyset
+        tenant = asyncio.run(database.ready(self._database_url, keyset, _tenant(self._known)))
+        self._report("database", "")
+        return tenant
+
+    def _start_ray(self) -> RayHead:
+        self._report("ray", "starting")
+        head = ray_head.start(self._data, self._environment, self._ray_launched)
+        self._record(ray_address=head.address, dashboard_url=head.dashboard_url)
+        self._report("ray", "")
+        return head
+
+    def _ray_launched(self, session: ProcessSession, folder: Path) -> None:
+        self._record(ray_sid=session.sid, ray_started_at=session.started_at, ray_dir=folder)
+
+    def _start_applications(self, head: RayHead) -> None:
+        serve = serving.ServeApi(head.dashboard_url, files.ray_token(self._data.ray_token))
+        for app in APPS:
+            self._report(app, "deploying")
+        serve.deploy(serving.config(self._port))
+        self._report("actors", "starting")
+        _start_actors(head.address, self._environment)
+        self._report("actors", "")
+        serve.wait_until_running(APPS, lambda app: self._report(app, ""), timeout_s=APPS_TIMEOUT_S)
+
+    def _credentials(self, tenant: TenantCredentials) -> Credentials:
+        return Credentials(
+            base_url=self._base_url,
+            org_id=str(tenant.org_id),
+            project_id=str(tenant.project_id),
+            project_key=tenant.project_key,
+            admin_token=self._admin_token,
+        )
+
+    def _record(self, **changes: object) -> None:
+        self._state = state.write(self._data, self._state.model_copy(update=changes))
+
+
+def _refuse_second(data: DataDir) -> None:
+    """A healthy platform stays as it is; what a bring-up or a crash left behind is cleared away."""
+    found = state.read(data)
+    if found is None:
+        return
+    if found.phase == "healthy" and found.ray is not None and found.ray.members():
+        raise BringUpFailed(
+            f"PlanVault already runs in {data.root}, at {found.base_url}. "
+            "See `planvault status`; stop it with `planvault down`, or choose another --data-dir and --port."
+        )
+    stop_everything(data, None)
+
+
+def _tenant(known: Credentials | None) -> TenantCredentials | None:
+    if known is None:
+        return None
+    return TenantCredentials(OrgId(UUID(known.org_id)), ProjectId(UUID(known.project_id)), known.project_key)
+
+
+def _start_actors(address: str, environment: Mapping[str, str]) -> None:
+    command = [sys.executable, "-m", "cluster.start_actors", address]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=ACTORS_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise BringUpFailed(f"The platform's actors did not start within {ACTORS_TIMEOUT_S:g} s.") from None
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise BringUpFailed(f"The platform's actors did not start: {lines[-1] if lines else 'no reason given'}")

@@ -1,0 +1,157 @@
+"""The data directory: where it is, who may enter it, and the short folders that unix sockets need.
+
+As root, Postgres has to run as another user, who must be able to walk down to its files. `prepare` gives that user's
+group the right to pass through the data directory itself and never touches a folder above it: where one of those
+keeps others out, it refuses.
+"""
+
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.server_user import ServerUser
+from planvault.errors import BringUpFailed
+
+# Names that only this product puts into a folder: one that holds none of them, and is not empty, is somebody else's.
+_OURS = frozenset({"credentials.json", "keyset.json", "platform.json", "postgres", "ray", "up.lock"})
+_HARMLESS = frozenset({"lost+found"})
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Paths under one data directory; absolute, symbolic links resolved."""
+
+    root: Path
+
+    @property
+    def credentials(self) -> Path:
+        return self.root / "credentials.json"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "platform.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "up.lock"
+
+    @property
+    def ray_token(self) -> Path:
+        return self.root / "ray_token"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def postgres(self) -> Path:
+        return self.root / "postgres"
+
+    def short(self, name: str, longest: int) -> Path:
+        """ROOT/name, or where that is longer than `longest` bytes a folder in the temporary one, to be made private.
+
+        Socket paths end at 107 bytes.
+        """
+        inside = self.root / name
+        if len(os.fsencode(inside)) <= longest:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()).resolve() / f"planvault-{digest}-{name}"
+
+
+def prepare(root: Path, user: ServerUser | None) -> DataDir:
+    """Make the directory where it is missing, private to us and passable for `user`, the embedded database's, if any.
+
+    Raises BringUpFailed for a folder that cannot be written, is somebody else's, or lies where the database's user
+    could not reach it without opening a folder above.
+    """
+    root = root.expanduser().resolve()
+    if root.exists() and not root.is_dir():
+        raise BringUpFailed(f"{root} is not a directory. Choose another with --data-dir.")
+    if user is not None:
+        _refuse_closed_parents(root, user)
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if user is not None:
+            _refuse_closed_parents(root, user)  # those just made, under this process's umask
+        _claim(root, user)
+        (root / "logs").mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise BringUpFailed(
+            f"The data directory {root} cannot be used: {error.strerror}. Choose another with --data-dir."
+        ) from error
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise BringUpFailed(f"The data directory {root} is not writable. Choose another with --data-dir.")
+    return DataDir(root)
+
+
+def existing(root: Path) -> DataDir:
+    """The directory as it is, for commands that only look. Nothing is made or changed."""
+    return DataDir(root.expanduser().resolve())
+
+
+def private_folder(path: Path, owner: ServerUser | None = None) -> Path:
+    """A folder with mode 0700 that belongs to us (or to `owner`). Raises BringUpFailed where another made it first."""
+    uid = os.geteuid() if owner is None else owner.uid
+    try:
+        path.mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(path, owner.uid, owner.gid)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise BringUpFailed(f"{path} cannot be made: {error.strerror}.") from error
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o077:
+        raise BringUpFailed(f"{path} is not a folder of ours that is closed to others. Remove it and try again.")
+    return path
+
+
+@contextmanager
+def locked(data: DataDir) -> Iterator[None]:
+    """Hold the directory for one command that starts or stops the platform. Raises BringUpFailed where it is held."""
+    descriptor = os.open(data.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise BringUpFailed(
+            f"Another planvault command is starting or stopping the platform in {data.root}. Wait for it to end."
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_closed_parents(root: Path, user: ServerUser) -> None:
+    for folder in root.parents:
+        if folder.exists() and not user.may_pass(folder.stat()):
+            raise BringUpFailed(
+                f"As root, the embedded Postgres runs as the user {user.name}, who may not pass through {folder} "
+                f"(mode {stat.S_IMODE(folder.stat().st_mode):04o}); it stays closed. Choose another --data-dir (the "
+                "default is /var/lib/planvault), run as an ordinary user, or set DATABASE_URL."
+            )
+
+
+def _claim(root: Path, user: ServerUser | None) -> None:
+    """Close the directory to others. A folder that holds other things is left as it is, and refused."""
+    status = root.stat()
+    if status.st_uid != os.geteuid():
+        raise BringUpFailed(f"The data directory {root} belongs to another user. Choose another with --data-dir.")
+    names = {entry.name for entry in root.iterdir()} - _HARMLESS
+    if names and not names & _OURS:
+        raise BringUpFailed(
+            f"{root} holds files that are not PlanVault's. Choose an empty or new directory with --data-dir."
+        )
+    if user is None:
+        root.chmod(0o700)
+        return
+    os.chown(root, -1, user.gid)
+    root.chmod(0o710)

