@@ -15,7 +15,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+from planvault.settings import Settings
 
 MASK: Final = "***"
 SHORTEST: Final = 4
@@ -24,22 +26,33 @@ SHORTEST_INSIDE: Final = 8
 """Values of fewer characters are masked only where they stand alone, not inside a longer word or number."""
 
 
+# OPENAI_API_KEY, AWS_SECRET_ACCESS_KEY, VAULT_TOKEN, PGPASSWORD … but not PLANVAULT_KEYSET_PATH or a digest.
+_CREDENTIAL = re.compile(r"(API_KEY|ACCESS_KEY|SECRET|TOKEN|PASSWORD|CREDENTIALS)$")
+
+
 class Redactor:
-    """One a process. Binding counts: a value is masked until it was unbound as often as it was bound. Thread-safe."""
+    """Binding counts: a value is masked until it was unbound as often as it was bound. Thread-safe.
+
+    One a process for its logs. What a tenant gets to see is cleaned by a redactor that knows this call's values only:
+    a shared one would tell a tenant which of its guesses are another tenant's secrets.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._bound: Counter[str] = Counter()
+        self._forms: dict[str, frozenset[str]] = {}  # of each bound value; making them is what costs
         self._anywhere: tuple[str, ...] = ()
         self._alone: tuple[re.Pattern[str], ...] = ()
         self.bind(secrets)
 
     def bind(self, secrets: Iterable[str]) -> None:
         with self._lock:
-            before = len(self._bound)
-            self._bound.update(secret for secret in secrets if len(secret) >= SHORTEST)
-            if len(self._bound) != before:
-                self._rebuild()
+            for secret in secrets:
+                if len(secret) >= SHORTEST:
+                    self._bound[secret] += 1
+                    if secret not in self._forms:
+                        self._forms[secret] = forms_of(secret)
+            self._rebuild()
 
     def unbind(self, secrets: Iterable[str]) -> None:
         with self._lock:
@@ -47,6 +60,7 @@ class Redactor:
                 self._bound[secret] -= 1
                 if self._bound[secret] <= 0:
                     del self._bound[secret]
+                    self._forms.pop(secret, None)
             self._rebuild()
 
     @contextmanager
@@ -88,7 +102,8 @@ class Redactor:
         return cleaned
 
     def _rebuild(self) -> None:
-        forms = {form for secret in self._bound for form in forms_of(secret)}
+        """Whole tuples replace whole tuples, so that a reader in another thread needs no lock."""
+        forms = frozenset().union(*self._forms.values())
         self._anywhere = tuple(form for form in forms if len(form) >= SHORTEST_INSIDE)
         self._alone = tuple(
             re.compile(rf"(?<!\w){re.escape(form)}(?!\w)") for form in forms if SHORTEST <= len(form) < SHORTEST_INSIDE
@@ -105,6 +120,13 @@ class Redactor:
             else:
                 merged.append((start, end))
         return merged
+
+
+def process_redactor(settings: Settings, environ: Mapping[str, str]) -> Redactor:
+    """For a process's logs: knows from the start the credentials that the process itself was given."""
+    named = (value for name, value in environ.items() if _CREDENTIAL.search(name))
+    password = urlsplit(settings.database_url).password
+    return Redactor([settings.llm_api_key, password or "", unquote(password or ""), *named])
 
 
 def forms_of(secret: str) -> frozenset[str]:

@@ -6,7 +6,8 @@ import urllib.parse
 
 import pytest
 
-from planvault.redact import MASK, Redactor
+from planvault.redact import MASK, Redactor, process_redactor
+from planvault.settings import Settings
 
 SECRET = 'p@ss/w+rd "ü" 42'
 KEY = "sk_live_8sK3mVq0ZxB7"
@@ -110,3 +111,15 @@ def test_text_without_secrets_comes_back_as_it_is() -> None:
     text = "nothing to see: 日本語 %20 \\u00fc"
     assert Redactor([KEY]).clean(text) == text
     assert Redactor().clean(text) == text
+
+
+def test_a_process_knows_the_credentials_it_was_given() -> None:
+    settings = Settings(
+        llm_api_key="llm-key-1234567",
+        database_url="postgresql://planvault:s3cr%40t-word@db/planvault",  # type: ignore[call-arg]
+    )
+    environ = {"OPENAI_API_KEY": "vendor-key-1234567", "PGPASSWORD": "pg-password-123", "HOME": "/home/somebody"}
+    redactor = process_redactor(settings, environ)
+    for leaked in ("llm-key-1234567", "s3cr%40t-word", "s3cr@t-word", "vendor-key-1234567", "pg-password-123"):
+        assert redactor.clean(f"x {leaked} y") == f"x {MASK} y"
+    assert redactor.clean("/home/somebody") == "/home/somebody"
