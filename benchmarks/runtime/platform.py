@@ -53,8 +53,8 @@ class BenchmarkHost:
 
     async def owning(self) -> None:
         """Returns once the host owns its shards; Ray offers no event across processes to wait on."""
-        while not self._host.stats.get("shards"):
-            await asyncio.sleep(0.02)  # noqa: ASYNC110
+        while not self._host.stats.get("shards"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 class Bench:
