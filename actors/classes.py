@@ -18,7 +18,7 @@ from actors.catalog_worker import CatalogWorker
 from actors.handles import ServeEmbedder, ServePlanner
 from actors.session_host import SessionHost
 from actors.supervisor import Desired, Supervisor
-from planvault.redact import Redactor
+from planvault.redact import Redactor, process_redactor
 from planvault.settings import Settings
 from planvault.telemetry import configure_logging
 
@@ -72,7 +72,8 @@ class SupervisorActor:
 
 def open_process() -> tuple[Settings, Redactor]:
     """What every actor's process starts with. Logs and tool calls share the redactor: it knows what calls bind."""
-    settings, redactor = Settings(), Redactor()
+    settings = Settings()
+    redactor = process_redactor(settings, os.environ)
     configure_logging(settings.log_level, redactor)
     return settings, redactor
 

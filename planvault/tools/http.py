@@ -5,6 +5,7 @@ only GET and HEAD follow redirects. How a failure is classified decides what rec
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import assert_never
 
 import httpx
@@ -64,15 +65,18 @@ class HttpExecutor:
         except PlanVaultError as fault:
             kind = ToolCallFailure.NOT_SENT if fault.retryable else ToolCallFailure.REJECTED
             return ToolFailed(failure=kind, code=fault.code, message=fault.detail)
+        # Logs of this process know the values while the call runs. What the tenant sees is cleaned of this call's own
+        # values only: a redactor shared with other calls would show which guesses are another tenant's secrets.
         with self._redactor.bound(binder.values):
-            return await self._send(call, request, has_secrets=bool(binder.values))
+            return await self._send(call, request, Redactor(binder.values) if binder.values else None)
 
-    async def _send(self, call: ToolCall, request: PreparedRequest, *, has_secrets: bool) -> ToolOutcome:
+    async def _send(self, call: ToolCall, request: PreparedRequest, own: Redactor | None) -> ToolOutcome:
         started = self._clock.monotonic()
+        clean = own.clean if own else str
         try:
             answer = await self._exchange(call, request)
         except EgressDenied as fault:
-            return _rejected(fault.code, self._redactor.clean(fault.detail))
+            return _rejected(fault.code, clean(fault.detail))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             return _rejected("INVALID_URL", "The integration's base URL and the tool's path make no valid URL.")
         except TooLarge:
@@ -83,14 +87,13 @@ class HttpExecutor:
                 duration_ms=self._since(started),
             )
         except httpx.HTTPError as fault:
-            return self._network_failure(fault, self._since(started))
+            return _network_failure(fault, self._since(started), clean)
         duration = self._since(started)
         if not 200 <= answer.status < 300:
-            return failure(answer, duration, self._redactor.clean, self._clock.now())
-        redactor = self._redactor if has_secrets else None
+            return failure(answer, duration, clean, self._clock.now())
         if len(answer.body or b"") > OFF_LOOP_BYTES:
-            return await asyncio.to_thread(success, answer, duration, redactor)
-        return success(answer, duration, redactor)
+            return await asyncio.to_thread(success, answer, duration, own)
+        return success(answer, duration, own)
 
     async def _exchange(self, call: ToolCall, request: PreparedRequest) -> Answer:
         """The one request. Raises httpx.HTTPError, EgressDenied, TooLarge."""
@@ -108,22 +111,23 @@ class HttpExecutor:
                 return Answer(response.status_code, response.headers, body)
             return Answer(response.status_code, response.headers, await _error_body(response))
 
-    def _network_failure(self, fault: httpx.HTTPError, duration_ms: float) -> ToolFailed:
-        """Not sent where that is certain; everything else that breaks leaves the outcome unknown."""
-        reason = self._redactor.clean(str(fault))[:300] or type(fault).__name__
-        if sent_nothing(fault):
-            kind, code = ToolCallFailure.NOT_SENT, "CONNECT_FAILED"
-            message = f"No connection to the service: {reason}"
-        elif isinstance(fault, httpx.TimeoutException):
-            kind, code = ToolCallFailure.UNKNOWN, "TIMEOUT"
-            message = f"The service did not answer in time: {reason}"
-        else:
-            kind, code = ToolCallFailure.UNKNOWN, "CONNECTION_LOST"
-            message = f"The connection broke before the answer was complete: {reason}"
-        return ToolFailed(failure=kind, code=code, message=message, duration_ms=duration_ms)
-
     def _since(self, started: float) -> float:
         return round((self._clock.monotonic() - started) * 1000, 3)
+
+
+def _network_failure(fault: httpx.HTTPError, duration_ms: float, clean: Callable[[str], str]) -> ToolFailed:
+    """Not sent where that is certain; everything else that breaks leaves the outcome unknown."""
+    reason = clean(str(fault))[:300] or type(fault).__name__
+    if sent_nothing(fault):
+        kind, code = ToolCallFailure.NOT_SENT, "CONNECT_FAILED"
+        message = f"No connection to the service: {reason}"
+    elif isinstance(fault, httpx.TimeoutException):
+        kind, code = ToolCallFailure.UNKNOWN, "TIMEOUT"
+        message = f"The service did not answer in time: {reason}"
+    else:
+        kind, code = ToolCallFailure.UNKNOWN, "CONNECTION_LOST"
+        message = f"The connection broke before the answer was complete: {reason}"
+    return ToolFailed(failure=kind, code=code, message=message, duration_ms=duration_ms)
 
 
 async def _error_body(response: httpx.Response) -> bytes | None:
