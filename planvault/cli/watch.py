@@ -47,26 +47,32 @@ class RunSeen:
     succeeded: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     approval_asked: bool = False
-    approved: bool = False
+    declined: bool = False  # the plan was rejected or its form cancelled, here
     slots_asked: list[str] = field(default_factory=list)
-    to_plan_s: float | None = None
+    to_plan_s: float | None = None  # from sending the prompt to seeing its plan
+    planned_at: float | None = None  # on the watcher's clock
     last_event_id: int = 0
 
 
 class Watcher:
-    """One viewer of one session. `show` is told of every event, in order, pings excepted."""
+    """One viewer of one session, from the event `position` on. `show` is told of every event but pings, in order."""
 
     def __init__(
-        self, api: ApiClient, session_id: str, answers: Answers, show: Show, clock: Callable[[], float] = time.monotonic
+        self,
+        api: ApiClient,
+        session_id: str,
+        show: Show,
+        *,
+        position: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._session_id = session_id
-        self._answers = answers
         self._show = show
         self._clock = clock
-        self._position = 0
+        self._position = position
 
-    def prompt(self, text: str, deadline_s: float = DEADLINE_S) -> RunSeen:
+    def prompt(self, text: str, answers: Answers, deadline_s: float = DEADLINE_S) -> RunSeen:
         """Send a prompt and follow its run to the end, or to where only an operator can go on.
 
         Raises Unavailable when the run has not ended after `deadline_s`, ApiProblem when the prompt is refused.
@@ -85,8 +91,9 @@ class Watcher:
             self._show(event)
             note(seen, event.type, event.data)
             if event.type == "started":
-                seen.to_plan_s = self._clock() - started
-            self._answer(event, seen)
+                seen.planned_at = self._clock()
+                seen.to_plan_s = seen.planned_at - started
+            self._answer(event, seen, answers)
             if seen.status:
                 return seen
         return seen
@@ -100,30 +107,33 @@ class Watcher:
                 self._show(SessionEvent(0, kind, payload))
                 note(seen, kind, payload)
 
-    def _answer(self, event: SessionEvent, seen: RunSeen) -> None:
+    def _answer(self, event: SessionEvent, seen: RunSeen, answers: Answers) -> None:
         if event.type == "confirm_plan_required":
             seen.approval_asked = True
-            seen.approved = self._answers.approve(event.data)
-            self._act("approve" if seen.approved else "reject", event, planHash=event.data.get("planHash"))
+            approved = answers.approve(event.data)
+            seen.declined = not approved
+            self._act("approve" if approved else "reject", event, planHash=event.data.get("planHash"))
         elif event.type == "slots_required":
             slots = [slot for slot in _list(event.data.get("slots")) if isinstance(slot, dict)]
             seen.slots_asked = [str(slot.get("variable")) for slot in slots]
-            self._fill(event, slots)
+            seen.declined = not self._fill(event, slots, answers)
 
-    def _fill(self, event: SessionEvent, slots: list[JsonObject]) -> None:
+    def _fill(self, event: SessionEvent, slots: list[JsonObject], answers: Answers) -> bool:
+        """Whether the form was filled; otherwise it was cancelled."""
         problems: list[str] = []
         for _ in range(SLOT_TRIES):
-            values = self._answers.fill(slots, problems)
+            values = answers.fill(slots, problems)
             if values is None:
                 break
             try:
                 self._act("fill_slots", event, values=values)
-                return
+                return True
             except ApiProblem as problem:
                 if problem.status != _INVALID:
                     raise
                 problems = [str(error.get("detail", "")) for error in problem.errors] or [problem.detail]
         self._act("cancel_slots", event)
+        return False
 
     def _act(self, action: str, event: SessionEvent, **fields: JsonValue) -> None:
         given = {name: value for name, value in fields.items() if value is not None}
