@@ -18,8 +18,6 @@ from models.plans import (
     Lit,
     Loc,
     Logic,
-    SecretRef,
-    Text,
     Unary,
     Var,
 )
@@ -172,8 +170,6 @@ class Expressions:
         if isinstance(node.slice, ast.Slice):
             return self.refuse(node, "NO_SLICE", "Slices are not allowed.", "Use slice(value, start, end).")
         index = self.convert(node.slice)
-        if isinstance(index, (SecretRef, Text)) and isinstance(node.slice, ast.Constant):
-            return self.refuse(node, "SECRET_OPERATION", "A secret cannot be a key.")
         if isinstance(index, Lit) and isinstance(index.value, str):
             return FieldAccess(base=base, key=index.value, loc=loc)
         return IndexAccess(base=base, index=index, loc=loc)
