@@ -245,6 +245,27 @@ async def test_a_timeout_of_the_callers_own_stays_the_callers(http: GuardedHttp)
                 raise TimeoutError("mine")
 
 
+async def test_requests_that_were_cancelled_leave_no_connection_and_no_place_behind(http: GuardedHttp) -> None:
+    arrived, answering = asyncio.Semaphore(0), asyncio.Event()
+
+    async def wait(received: Received, writer: asyncio.StreamWriter) -> None:
+        arrived.release()
+        if received.path == "/wait":
+            await answering.wait()
+        writer.write(response())
+
+    async with serving(wait) as server:
+        tasks = [asyncio.create_task(get(http, server.url("/wait"))) for _ in range(20)]
+        for _ in tasks:
+            await asyncio.wait_for(arrived.acquire(), 5)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert http.transport(LOCAL).is_idle()
+        assert await get(http, server.url("/now")) == (200, b"ok")
+        answering.set()
+
+
 # ── redirects ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
