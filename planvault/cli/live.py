@@ -38,10 +38,9 @@ def _selection(console: Console, data: JsonObject) -> None:
     shortlist = [item for item in _list(data.get("shortlist")) if isinstance(item, dict)]
     timings = data.get("timingsMs")
     total = timings.get("total") if isinstance(timings, dict) else None
-    title = f"{len(shortlist)} of {data.get('catalogSize')} tools ({data.get('tier')}"
-    table = Table(
-        title=f"{title}, {total} ms)" if total is not None else f"{title})", title_justify="left", box=None, padding=0
-    )
+    took = f", {total} ms" if total is not None else ""
+    _line(console, "⌕", "cyan", f"{len(shortlist)} of {data.get('catalogSize')} tools ({data.get('tier')}{took})")
+    table = Table(box=None, padding=0, show_header=False)
     table.add_column("tool")
     table.add_column("score", justify="right")
     for item in shortlist[:SHORTLIST_SHOWN]:

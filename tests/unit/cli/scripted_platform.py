@@ -1,0 +1,61 @@
+"""The public API of a platform whose runs are scripted: what it was asked is kept, what it tells is given."""
+
+import json
+from collections.abc import Iterator
+
+import httpx
+
+from models.base import JsonObject
+from planvault.cli.client import ApiClient
+
+Told = tuple[str, JsonObject]
+
+
+class ScriptedPlatform:
+    """Streams `events` one at a time; `history` is what GET /history shows; actions get `verdicts` in turn, then 202."""
+
+    def __init__(self, events: list[Told], *, history: list[Told] | None = None) -> None:
+        self.events = events
+        self.history = history or []
+        self.verdicts: list[httpx.Response] = []
+        self.messages: list[str] = []
+        self.actions: list[JsonObject] = []
+        self.told = 0
+
+    def client(self) -> ApiClient:
+        return ApiClient(
+            "http://platform",
+            project_id="p",
+            project_key="k",
+            transport=httpx.MockTransport(self._answer),
+            pause=lambda _: None,
+        )
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        match request.method, request.url.path.rpartition("/")[2]:
+            case "POST", "messages":
+                self.messages.append(json.loads(request.content)["message"])
+                return httpx.Response(202, json={"status": "queued", "messageId": "m"})
+            case "POST", "actions":
+                self.actions.append(json.loads(request.content))
+                return self.verdicts.pop(0) if self.verdicts else httpx.Response(202, json={"status": "accepted"})
+            case "GET", "history":
+                entries = [
+                    {"eventType": kind, "seq": seq, "payload": data} for seq, (kind, data) in enumerate(self.history, 1)
+                ]
+                return httpx.Response(200, json={"events": entries})
+            case _:
+                stream = {"Content-Type": "text/event-stream"}
+                return httpx.Response(200, headers=stream, content=self._stream(int(request.headers["Last-Event-ID"])))
+
+    def _stream(self, after: int) -> Iterator[bytes]:
+        # Ids begin at 10, so that the history's events of the same run lie before them.
+        for seq, (kind, data) in enumerate(self.events, 10):
+            if seq > after:
+                self.told += 1
+                yield f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def problem(status: int, code: str, *details: str) -> httpx.Response:
+    errors = [{"pointer": "/values", "detail": detail} for detail in details]
+    return httpx.Response(status, json={"type": f"urn:planvault:problem:{code}", "detail": "no", "errors": errors})
