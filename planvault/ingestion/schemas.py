@@ -137,7 +137,7 @@ def types_of(node: Mapping[str, JsonValue]) -> frozenset[str]:
 
 def plain_keywords(node: Mapping[str, JsonValue]) -> JsonObject:
     """A schema's own keywords that hold no subschemas, in JSON Schema's spelling, long texts shortened."""
-    result: JsonObject = {key: node[key] for key in _SCALAR_KEYS if node.get(key) is not None}
+    result: JsonObject = {key: node[key] for key in _SCALAR_KEYS if node.get(key) not in (None, "")}
     types = sorted(types_of(node))
     if types:
         result["type"] = types[0] if len(types) == 1 else list[JsonValue](types)

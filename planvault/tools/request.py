@@ -16,7 +16,7 @@ from planvault.tools.styles import Pair, Unserializable, cookie_pairs, encode, h
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _FIELD = re.compile(r"[\t\x20-\x7e]*")
 _TEMPLATE = re.compile(r"\{([^{}/]+)\}")
-_BASE_URL = re.compile(r"https?://[^\s/?#{}@]+[^\s?#{}]*")
+_BASE_URL = re.compile(r"https?://[^\s/?#{}@]+(/[^\s?#{}]*)?")
 _FRAMING = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"}
 )
