@@ -67,3 +67,18 @@ class AnswerByRule:
     def _value_for(self, variable: str) -> JsonValue:
         named = [key for key in self._values if key == variable] or [key for key in self._values if key in variable]
         return self._values[named[0]] if named else None
+
+
+class RefuseAll:
+    """Rejects every plan and cancels every form, and says so: nobody is there to ask and nobody allowed it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def approve(self, question: JsonObject) -> bool:
+        self._console.print("  (not a terminal, nobody to ask: rejected)", style="yellow")
+        return False
+
+    def fill(self, slots: list[JsonObject], problems: list[str]) -> JsonObject | None:
+        self._console.print("  (not a terminal, nobody to ask: cancelled)", style="yellow")
+        return None

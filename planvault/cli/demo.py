@@ -93,7 +93,7 @@ class _Story:
         self._import()
         session = str(self._api.create_session({"tags": ["demo"]})["id"])
         self._api.put_secrets(session, {SECRET: self._shop.token})
-        watcher = Watcher(self._api, session, EventPrinter(self._console))
+        watcher = Watcher(self._api, session, self._answers(), EventPrinter(self._console))
         for number, scene in enumerate(SCENES):
             seen = self._scene(watcher, scene)
             if number == 0:
@@ -113,11 +113,15 @@ class _Story:
         self._api.set_integration("shop", enabled=True, auth={"Authorization": f"Bearer {{{{secrets.{SECRET}}}}}"})
         self._console.print(f"  {len(self._api.tools())} tools")
 
+    def _answers(self) -> Answers:
+        if self._asks:
+            return AskPerson(self._console)
+        return AnswerByRule(self._console, {name: value for scene in SCENES for name, value in scene.slots.items()})
+
     def _scene(self, watcher: Watcher, scene: Scene) -> RunSeen:
         self._console.print(Rule(scene.title, align="left"))
         self._console.print(Text.assemble(("  > ", "bold"), (scene.prompt, "bold")))
-        answers: Answers = AskPerson(self._console) if self._asks else AnswerByRule(self._console, scene.slots)
-        seen = watcher.prompt(scene.prompt, answers)
+        seen = watcher.prompt(scene.prompt)
         self._declined |= seen.declined
         for missing in judge(scene, seen):
             self._note_missing(f"{scene.prompt}: {missing}")

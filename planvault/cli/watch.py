@@ -61,6 +61,7 @@ class Watcher:
         self,
         api: ApiClient,
         session_id: str,
+        answers: Answers,
         show: Show,
         *,
         position: int = 0,
@@ -68,11 +69,12 @@ class Watcher:
     ) -> None:
         self._api = api
         self._session_id = session_id
+        self._answers = answers
         self._show = show
         self._clock = clock
         self._position = position
 
-    def prompt(self, text: str, answers: Answers, deadline_s: float = DEADLINE_S) -> RunSeen:
+    def prompt(self, text: str, deadline_s: float = DEADLINE_S) -> RunSeen:
         """Send a prompt and follow its run to the end, or to where only an operator can go on.
 
         Raises Unavailable when the run has not ended after `deadline_s`, ApiProblem when the prompt is refused.
@@ -93,7 +95,7 @@ class Watcher:
             if event.type == "started":
                 seen.planned_at = self._clock()
                 seen.to_plan_s = seen.planned_at - started
-            self._answer(event, seen, answers)
+            self._answer(event, seen)
             if seen.status:
                 return seen
         return seen
@@ -107,22 +109,22 @@ class Watcher:
                 self._show(SessionEvent(0, kind, payload))
                 note(seen, kind, payload)
 
-    def _answer(self, event: SessionEvent, seen: RunSeen, answers: Answers) -> None:
+    def _answer(self, event: SessionEvent, seen: RunSeen) -> None:
         if event.type == "confirm_plan_required":
             seen.approval_asked = True
-            approved = answers.approve(event.data)
+            approved = self._answers.approve(event.data)
             seen.declined = not approved
             self._act("approve" if approved else "reject", event, planHash=event.data.get("planHash"))
         elif event.type == "slots_required":
             slots = [slot for slot in _list(event.data.get("slots")) if isinstance(slot, dict)]
             seen.slots_asked = [str(slot.get("variable")) for slot in slots]
-            seen.declined = not self._fill(event, slots, answers)
+            seen.declined = not self._fill(event, slots)
 
-    def _fill(self, event: SessionEvent, slots: list[JsonObject], answers: Answers) -> bool:
+    def _fill(self, event: SessionEvent, slots: list[JsonObject]) -> bool:
         """Whether the form was filled; otherwise it was cancelled."""
         problems: list[str] = []
         for _ in range(SLOT_TRIES):
-            values = answers.fill(slots, problems)
+            values = self._answers.fill(slots, problems)
             if values is None:
                 break
             try:

@@ -12,7 +12,7 @@ Told = tuple[str, JsonObject]
 
 
 class ScriptedPlatform:
-    """Streams `events` one at a time; `history` is what GET /history shows; actions get `verdicts` in turn, then 202."""
+    """Streams `events` one by one; `history` is what GET /history shows; actions get `verdicts` in turn, then 202."""
 
     def __init__(self, events: list[Told], *, history: list[Told] | None = None) -> None:
         self.events = events

@@ -34,15 +34,17 @@ class Answers:
         return next(self.fills)
 
 
-def watcher(platform: ScriptedPlatform, shown: list[SessionEvent] | None = None) -> Watcher:
-    return Watcher(platform.client(), "s1", (shown if shown is not None else []).append)
+def watcher(
+    platform: ScriptedPlatform, answers: Answers | None = None, shown: list[SessionEvent] | None = None
+) -> Watcher:
+    return Watcher(platform.client(), "s1", answers or Answers(), (shown if shown is not None else []).append)
 
 
 def test_a_run_is_followed_to_its_reply() -> None:
     platform = ScriptedPlatform([STARTED, ("tool_end", {"tool": "getOrder", "ok": True}), DONE])
     shown: list[SessionEvent] = []
 
-    seen = watcher(platform, shown).prompt("Show order 1", Answers())
+    seen = watcher(platform, shown=shown).prompt("Show order 1")
 
     assert platform.messages == ["Show order 1"]
     assert (seen.status, seen.reply, seen.succeeded, seen.run_id) == ("completed", "hello", ["getOrder"], "r1")
@@ -60,7 +62,7 @@ def test_the_shortlist_and_the_planner_come_from_the_history_before_the_plan_is_
     )
     shown: list[SessionEvent] = []
 
-    seen = watcher(platform, shown).prompt("Show order 1", Answers())
+    seen = watcher(platform, shown=shown).prompt("Show order 1")
 
     assert [event.type for event in shown] == ["tool_selection", "plan_summary", "started", "done"]
     assert (seen.tier, seen.shortlist, seen.planner) == ("direct", ["getOrder"], "builtin")
@@ -69,7 +71,7 @@ def test_the_shortlist_and_the_planner_come_from_the_history_before_the_plan_is_
 def test_a_plan_is_approved_by_the_hash_that_was_shown() -> None:
     platform = ScriptedPlatform([STARTED, CONFIRM, DONE])
 
-    seen = watcher(platform).prompt("x", Answers(approve=True))
+    seen = watcher(platform, Answers(approve=True)).prompt("x")
 
     assert platform.actions == [{"action": "approve", "runId": "r1", "planHash": "a" * 64}]
     assert (seen.approval_asked, seen.declined) == (True, False)
@@ -78,7 +80,7 @@ def test_a_plan_is_approved_by_the_hash_that_was_shown() -> None:
 def test_a_plan_can_be_rejected() -> None:
     platform = ScriptedPlatform([STARTED, CONFIRM, ("done", {**RUN, "status": "cancelled"})])
 
-    seen = watcher(platform).prompt("x", Answers(approve=False))
+    seen = watcher(platform, Answers(approve=False)).prompt("x")
 
     assert platform.actions[0]["action"] == "reject"
     assert (seen.status, seen.declined) == ("cancelled", True)
@@ -88,7 +90,7 @@ def test_a_question_that_somebody_else_answered_is_no_error() -> None:
     platform = ScriptedPlatform([STARTED, CONFIRM, DONE])
     platform.verdicts = [problem(409, "CONFLICT")]
 
-    assert watcher(platform).prompt("x", Answers()).status == "completed"
+    assert watcher(platform, Answers()).prompt("x").status == "completed"
 
 
 def test_another_refusal_of_an_answer_is_an_error() -> None:
@@ -96,7 +98,7 @@ def test_another_refusal_of_an_answer_is_an_error() -> None:
     platform.verdicts = [problem(403, "FORBIDDEN")]
 
     with pytest.raises(ApiProblem, match="FORBIDDEN"):
-        watcher(platform).prompt("x", Answers())
+        watcher(platform, Answers()).prompt("x")
 
 
 def test_values_that_do_not_fit_are_asked_for_again_with_what_was_wrong() -> None:
@@ -104,7 +106,7 @@ def test_values_that_do_not_fit_are_asked_for_again_with_what_was_wrong() -> Non
     platform.verdicts = [problem(422, "VALIDATION_FAILED", "a number is required")]
     answers = Answers(fills=[{"amount": "much"}, {"amount": 12}])
 
-    seen = watcher(platform).prompt("x", answers)
+    seen = watcher(platform, answers).prompt("x")
 
     assert [action.get("values") for action in platform.actions] == [{"amount": "much"}, {"amount": 12}]
     assert answers.problems == [[], ["a number is required"]]
@@ -114,7 +116,7 @@ def test_values_that_do_not_fit_are_asked_for_again_with_what_was_wrong() -> Non
 def test_a_form_that_is_not_filled_is_cancelled() -> None:
     platform = ScriptedPlatform([STARTED, SLOTS, ("done", {**RUN, "status": "cancelled"})])
 
-    assert watcher(platform).prompt("x", Answers(fills=[None])).declined
+    assert watcher(platform, Answers(fills=[None])).prompt("x").declined
 
     assert platform.actions[-1]["action"] == "cancel_slots"
 
@@ -123,7 +125,7 @@ def test_asking_again_has_an_end() -> None:
     platform = ScriptedPlatform([STARTED, SLOTS, ("done", {**RUN, "status": "cancelled"})])
     platform.verdicts = [problem(422, "VALIDATION_FAILED", "no") for _ in range(SLOT_TRIES)]
 
-    watcher(platform).prompt("x", Answers(fills=[{"amount": "?"}] * SLOT_TRIES))
+    watcher(platform, Answers(fills=[{"amount": "?"}] * SLOT_TRIES)).prompt("x")
 
     assert [action["action"] for action in platform.actions] == ["fill_slots"] * SLOT_TRIES + ["cancel_slots"]
 
@@ -132,7 +134,7 @@ def test_an_error_is_followed_to_the_runs_done() -> None:
     error = ("error", {**RUN, "msg": "carrier is off", "code": "TOOL_FAILED"})
     platform = ScriptedPlatform([STARTED, error, ("done", {**RUN, "status": "failed", "reply": None})])
 
-    seen = watcher(platform).prompt("x", Answers())
+    seen = watcher(platform, Answers()).prompt("x")
 
     assert (seen.status, seen.error, seen.reply) == ("failed", "carrier is off", "")
 
@@ -140,16 +142,16 @@ def test_an_error_is_followed_to_the_runs_done() -> None:
 def test_a_run_that_needs_an_operator_is_not_waited_for() -> None:
     platform = ScriptedPlatform([STARTED, ("run_status", {**RUN, "status": "needs_manual_recovery"}), DONE])
 
-    assert watcher(platform).prompt("x", Answers()).status == "needs_manual_recovery"
+    assert watcher(platform, Answers()).prompt("x").status == "needs_manual_recovery"
 
 
 def test_the_next_prompt_does_not_see_the_run_before() -> None:
     platform = ScriptedPlatform([STARTED, DONE])
     followed = watcher(platform)
-    followed.prompt("first", Answers())
+    followed.prompt("first")
     platform.events += [("started", {"runId": "r2"}), ("done", {"runId": "r2", "status": "failed"})]
 
-    seen = followed.prompt("second", Answers())
+    seen = followed.prompt("second")
 
     assert (seen.run_id, seen.status) == ("r2", "failed")
     assert platform.told == 4
@@ -158,7 +160,7 @@ def test_the_next_prompt_does_not_see_the_run_before() -> None:
 def test_a_run_that_does_not_end_is_given_up_after_the_deadline() -> None:
     ticks: Iterator[int] = count(step=200)
     platform = ScriptedPlatform([("ping", {}), STARTED, ("ping", {}), DONE])
-    impatient = Watcher(platform.client(), "s1", lambda _: None, clock=lambda: float(next(ticks)))
+    impatient = Watcher(platform.client(), "s1", Answers(), lambda _: None, clock=lambda: float(next(ticks)))
 
     with pytest.raises(Unavailable, match="has not ended after 300 s"):
-        impatient.prompt("x", Answers())
+        impatient.prompt("x")
