@@ -13,6 +13,7 @@ from planvault.errors import Conflict, NotFound
 from planvault.ports import Ids
 from planvault.storage.pool import Pool, Queryable
 from planvault.storage.queries import load
+from planvault.storage.tenants import checked_name
 
 _SQL = load("planvault.storage", "sql/api_keys.sql")
 
@@ -67,7 +68,7 @@ class ApiKeys:
         self, db: Queryable | None, scope: ProjectScope, name: str, scopes: tuple[str, ...], *, is_primary: bool
     ) -> tuple[ApiKey, NewKey]:
         key = new_project_key()
-        values = (self._ids.new(), name, key.sha256, key.preview, list(scopes), is_primary)
+        values = (self._ids.new(), checked_name(name), key.sha256, key.preview, list(scopes), is_primary)
         db = self._pool if db is None else db
         try:
             row = await db.fetchrow(_SQL["create"], scope.org_id, scope.project_id, *values)

@@ -9,12 +9,21 @@ import asyncpg
 from models.ids import OrgId, ProjectId
 from models.policies import OrgSettings, ProjectSettings
 from models.tenants import Organization, OrgScope, Project, ProjectScope
-from planvault.errors import Conflict, NotFound
+from planvault.errors import Conflict, FieldError, InvalidInput, NotFound
 from planvault.ports import Ids
 from planvault.storage.pool import Pool, Queryable, transaction
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/tenants.sql")
+_LONGEST_NAME = 200
+
+
+def checked_name(name: str) -> str:
+    """A name that people read: 1 to 200 printable characters, no blanks around it. Raises InvalidInput."""
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable() or name != name.strip():
+        detail = f"must be 1 to {_LONGEST_NAME} printable characters without blanks around them"
+        raise InvalidInput("The name is not valid", errors=(FieldError("/name", detail),))
+    return name
 
 
 class Tenants:
@@ -23,9 +32,9 @@ class Tenants:
         self._ids = ids
 
     async def create_organization(self, name: str, settings: OrgSettings | None = None) -> Organization:
-        org_id = OrgId(self._ids.new())
-        stored = (settings or OrgSettings()).model_dump(mode="json")
-        return _organization(await self._pool.fetchrow(_SQL["insert_organization"], org_id, name, stored))
+        """Raises InvalidInput for a name that nobody could read."""
+        values = (OrgId(self._ids.new()), checked_name(name), (settings or OrgSettings()).model_dump(mode="json"))
+        return _organization(await self._pool.fetchrow(_SQL["insert_organization"], *values))
 
     async def organization(self, scope: OrgScope) -> Organization:
         """Raises NotFound."""
@@ -44,15 +53,18 @@ class Tenants:
     async def create_project(
         self, scope: OrgScope, name: str, settings: ProjectSettings | None = None, db: Queryable | None = None
     ) -> Project:
-        """Raises Conflict for a name that the organisation has, NotFound for an unknown organisation.
+        """Raises InvalidInput, Conflict for a name that the organisation has, NotFound for an unknown organisation.
 
         `db` is the caller's open transaction.
         """
         db = self._pool if db is None else db
-        project_id = ProjectId(self._ids.new())
-        stored = (settings or ProjectSettings()).model_dump(mode="json")
+        values = (
+            ProjectId(self._ids.new()),
+            checked_name(name),
+            (settings or ProjectSettings()).model_dump(mode="json"),
+        )
         try:
-            row = await db.fetchrow(_SQL["insert_project"], scope.org_id, project_id, name, stored)
+            row = await db.fetchrow(_SQL["insert_project"], scope.org_id, *values)
         except asyncpg.UniqueViolationError as error:
             raise Conflict(f"The organisation has a project named {name!r}") from error
         except asyncpg.ForeignKeyViolationError as error:

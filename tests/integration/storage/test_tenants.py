@@ -7,7 +7,7 @@ from models.ids import OrgId, ProjectId
 from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, ProjectSettings
 from models.tenants import OrgScope, ProjectScope
 from planvault.clock import TimeOrderedIds
-from planvault.errors import Conflict, NotFound
+from planvault.errors import Conflict, InvalidInput, NotFound
 from planvault.storage.pool import Pool
 from planvault.storage.tenants import Tenants
 
@@ -84,3 +84,13 @@ async def test_what_is_not_there_is_not_found(tenants: Tenants) -> None:
         await tenants.change_organization(nowhere, lambda old: old)
     with pytest.raises(NotFound):
         await tenants.project(ProjectScope(org_id=nowhere.org_id, project_id=ProjectId(UUID(int=2))))
+
+
+@pytest.mark.parametrize("name", ["", " ", " x", "x\n", "a\x00b", "\ud800", "x" * 201])
+async def test_a_name_that_nobody_could_read_is_refused(tenants: Tenants, name: str) -> None:
+    scope = await new_project(tenants)
+    with pytest.raises(InvalidInput) as refused:
+        await tenants.create_project(scope, name)
+    assert refused.value.errors[0].pointer == "/name"
+    with pytest.raises(InvalidInput):
+        await tenants.create_organization(name)
