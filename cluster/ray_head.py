@@ -34,9 +34,9 @@ class RayHead:
     dashboard_url: str
 
 
-def _home(data: DataDir) -> Path:
+def home(data: DataDir) -> Path:
     """Ray's folder. Ray opens it to everybody (mode 0777), so it lies in one that is closed."""
-    return private_folder(data.short("ray", RAY_DIR_MAX - len("/s"))) / "s"
+    return data.short("ray", RAY_DIR_MAX - len("/s")) / "s"
 
 
 def start(data: DataDir, environment: Mapping[str, str], started: Callable[[ProcessSession, Path], None]) -> RayHead:
@@ -44,14 +44,15 @@ def start(data: DataDir, environment: Mapping[str, str], started: Callable[[Proc
 
     Raises BringUpFailed with what Ray said.
     """
-    home = _home(data)
-    _forget_old_sessions(home)
+    folder = home(data)
+    private_folder(folder.parent)
+    _forget_old_sessions(folder)
     dashboard_port = DASHBOARD_PORT if is_free(LOOPBACK, DASHBOARD_PORT) else free_port(LOOPBACK)
     log = data.logs / "ray-start.log"
     with log.open("wb") as output:
         launched_at = time.time()
         process = subprocess.Popen(  # noqa: S603
-            _command(home, dashboard_port),
+            _command(folder, dashboard_port),
             env=dict(environment),
             cwd=data.root,
             stdin=subprocess.DEVNULL,
@@ -60,15 +61,15 @@ def start(data: DataDir, environment: Mapping[str, str], started: Callable[[Proc
             start_new_session=True,
         )
         session = ProcessSession(process.pid, launched_at)
-        started(session, home)
+        started(session, folder)
         try:
             status = process.wait(START_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             raise BringUpFailed(f"Ray did not start within {START_TIMEOUT_S:g} s. Its log: {log}") from None
     if status != 0:
         raise BringUpFailed(f"Ray did not start: {_last_lines(log)} (log: {log})")
-    address = (home / "ray_current_cluster").read_text(encoding="utf-8").strip()
-    return RayHead(session, home, address, f"http://{LOOPBACK}:{dashboard_port}")
+    address = (folder / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    return RayHead(session, folder, address, f"http://{LOOPBACK}:{dashboard_port}")
 
 
 def halt(session: ProcessSession) -> None:
@@ -80,11 +81,11 @@ def halt(session: ProcessSession) -> None:
         raise BringUpFailed(f"These processes of Ray could not be ended: {describe(left)}.")
 
 
-def _command(home: Path, dashboard_port: int) -> list[str]:
+def _command(folder: Path, dashboard_port: int) -> list[str]:
     return [
         # The `ray` beside this interpreter, whatever PATH says.
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--disable-usage-stats"),
-        *("--node-ip-address", LOOPBACK, "--port", "0", "--temp-dir", str(home)),
+        *("--node-ip-address", LOOPBACK, "--port", "0", "--temp-dir", str(folder)),
         *("--include-dashboard", "true", "--dashboard-host", LOOPBACK, "--dashboard-port", str(dashboard_port)),
         *("--dashboard-agent-listen-port", str(free_port(LOOPBACK))),
         *("--object-store-memory", str(OBJECT_STORE_BYTES)),
@@ -101,14 +102,14 @@ def _is_raylet(process: psutil.Process) -> bool:
         return False
 
 
-def _forget_old_sessions(home: Path) -> None:
+def _forget_old_sessions(folder: Path) -> None:
     """Logs of the run before stay readable until the next start, and no longer."""
-    for path in home.glob("session_*"):
+    for path in folder.glob("session_*"):
         if path.is_symlink():
             path.unlink()
         else:
             shutil.rmtree(path, ignore_errors=True)
-    (home / "ray_current_cluster").unlink(missing_ok=True)
+    (folder / "ray_current_cluster").unlink(missing_ok=True)
 
 
 def _last_lines(log: Path, count: int = 5) -> str:

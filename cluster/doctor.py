@@ -1,0 +1,155 @@
+"""Examines the machine and the installation: each finding says what is wrong and what to do."""
+
+import asyncio
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import psutil
+
+from cluster import credentials, database, postgres, state
+from cluster.data_dir import DataDir, check, existing
+from cluster.ports import is_free
+from cluster.server_user import server_user
+from cluster.topology import DEFAULT_PORT, LOOPBACK
+from planvault.errors import BringUpFailed
+
+Verdict: TypeAlias = Literal["ok", "warning", "failed"]
+
+OUR_DISTRIBUTION = "planvault-on-ray"
+# Top-level packages; some of their names are taken by other projects of the package index.
+ROOTS = ("models", "planvault", "retrieval", "actors", "serve_apps", "cluster", "migrations")
+RAY_SERIES = "2.60."
+MEMORY_NEEDED_MIB = 3_072
+DISK_NEEDED_MIB = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    subject: str
+    verdict: Verdict
+    detail: str
+
+    def as_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def examine(data_dir: Path, database_url: str) -> list[Finding]:
+    """Everything that can be known without starting anything."""
+    data = existing(data_dir)
+    return [
+        _python(),
+        _ray(),
+        _torch(),
+        *_root_packages(),
+        _guarded("data directory", lambda: _data_dir(data, database_url)),
+        _guarded("credentials", lambda: _credentials(data)),
+        _guarded("database", lambda: _database(data, database_url)),
+        _port(data),
+        _memory(),
+        _disk(data),
+    ]
+
+
+def _guarded(subject: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except BringUpFailed as failure:
+        return Finding(subject, "failed", failure.detail)
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def _ray() -> Finding:
+    version = metadata.version("ray")
+    if not version.startswith(RAY_SERIES):
+        return Finding(
+            "ray", "failed", f"{version}; this build is made for {RAY_SERIES}x: pip install 'ray=={RAY_SERIES}*'"
+        )
+    return Finding("ray", "ok", version)
+
+
+def _torch() -> Finding:
+    """From the package's data, not by importing it: that takes seconds."""
+    version = metadata.version("torch")
+    cuda = any(name.startswith(("nvidia-", "nvidia_")) for name in _distributions())
+    if not cuda:
+        return Finding("torch", "ok", f"{version}, for the CPU")
+    detail = f"{version}, with CUDA libraries: fine for a GPU, gigabytes too many without one (docs/installation.md)"
+    return Finding("torch", "ok" if Path("/dev/nvidiactl").exists() else "warning", detail)
+
+
+def _root_packages() -> Iterator[Finding]:
+    """No foreign distribution may claim one of our package names, nor stand in its place."""
+    claims = metadata.packages_distributions()
+    foreign = {root: set(claims.get(root, ())) - {OUR_DISTRIBUTION} for root in ROOTS}
+    for root, owners in foreign.items():
+        if owners:
+            names = ", ".join(sorted(owners))
+            yield Finding("packages", "failed", f"`{root}` also belongs to {names}: pip uninstall {names}")
+    home = _origin("planvault")
+    for root in ROOTS:
+        if _origin(root) != home:
+            yield Finding("packages", "failed", f"`{root}` is imported from {_origin(root)}, not from {home}")
+    if not any(foreign.values()):
+        yield Finding("packages", "ok", f"{len(ROOTS)} root packages in {home}, claimed by nobody else")
+
+
+def _data_dir(data: DataDir, database_url: str) -> Finding:
+    check(data.root, None if database_url else server_user())
+    return Finding("data directory", "ok", f"{data.root}{'' if data.root.exists() else ' (will be made)'}")
+
+
+def _credentials(data: DataDir) -> Finding:
+    found = credentials.read(data.credentials)
+    return Finding("credentials", "ok", "none yet" if found is None else f"{data.credentials}, mode 0600")
+
+
+def _database(data: DataDir, database_url: str) -> Finding:
+    if database_url:
+        facts = asyncio.run(database.check(database_url))
+        where = database.named(database_url)
+        return Finding("database", "ok", f"{where}: Postgres {facts.postgres}, pgvector {facts.pgvector}")
+    server = postgres.embedded(data, server_user())
+    return Finding("database", "ok", f"embedded, {'running' if server.pid() is not None else 'stopped'}")
+
+
+def _port(data: DataDir) -> Finding:
+    running = state.read(data)
+    if running is not None and running.ray is not None and running.ray.members():
+        return Finding("port", "ok", f"the platform answers at {running.base_url}")
+    if is_free(LOOPBACK, DEFAULT_PORT):
+        return Finding("port", "ok", f"{DEFAULT_PORT} is free")
+    return Finding("port", "warning", f"{DEFAULT_PORT} is in use: choose another with `planvault up --port`")
+
+
+def _memory() -> Finding:
+    free = psutil.virtual_memory().available // 2**20
+    if free < MEMORY_NEEDED_MIB:
+        return Finding("memory", "warning", f"{free} MiB available; the idle platform takes up to {MEMORY_NEEDED_MIB}")
+    return Finding("memory", "ok", f"{free} MiB available, {os.cpu_count()} cores")
+
+
+def _disk(data: DataDir) -> Finding:
+    folder = next(path for path in (data.root, *data.root.parents) if path.exists())
+    free = shutil.disk_usage(folder).free // 2**20
+    if free < DISK_NEEDED_MIB:
+        return Finding("disk", "warning", f"{free} MiB free in {folder}; Ray stops placing work on a full disk")
+    return Finding("disk", "ok", f"{free} MiB free in {folder}")
+
+
+def _distributions() -> set[str]:
+    return {str(found.metadata["Name"]).lower() for found in metadata.distributions()}
+
+
+def _origin(package: str) -> Path | None:
+    spec = util.find_spec(package)
+    return None if spec is None or spec.origin is None else Path(spec.origin).resolve().parent.parent

@@ -1,0 +1,67 @@
+"""Where errors end: one clear message on stderr and an exit status, no traceback (unless PLANVAULT_DEBUG asks)."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from planvault.errors import PlanVaultError
+
+DEBUG_VARIABLE = "PLANVAULT_DEBUG"
+
+FAILED = 1
+UNEXPECTED = 70  # EX_SOFTWARE
+INTERRUPTED = 130
+
+
+class FriendlyGroup(TyperGroup):
+    """The command group; every command's failure passes through here."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with messages(), terminable():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def messages() -> Iterator[None]:
+    """Turn what a command raises into a message and an exit status."""
+    try:
+        yield
+    except PlanVaultError as error:
+        _fail(error, str(error), FAILED)
+    except KeyboardInterrupt as error:
+        _fail(error, "Interrupted.", INTERRUPTED)
+    except Exception as error:
+        if type(error).__module__.startswith("typer."):
+            raise  # an exit, or a wrong option, which Typer explains itself
+        if type(error).__name__ == "ApiProblem":  # by name: `--help` should not wait for the HTTP client's import
+            _fail(error, str(error), FAILED)
+        _fail(error, f"Unexpected {type(error).__name__}: {error} ({DEBUG_VARIABLE}=1 shows where)", UNEXPECTED)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM ends a command the way Ctrl-C does: with its clean-up."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fail(error: BaseException, text: str, status: int) -> NoReturn:
+    if os.environ.get(DEBUG_VARIABLE):
+        raise error
+    Console(stderr=True, soft_wrap=True).print(Text("✗ ", "red") + Text(text))
+    raise typer.Exit(status) from None

@@ -1,0 +1,97 @@
+"""`keys`: the project's API keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from models.base import JsonObject
+from planvault.cli.options import (
+    CredentialsOption,
+    DataDirOption,
+    JsonOption,
+    client,
+    credentials_path,
+    load_credentials,
+)
+
+keys = typer.Typer(help="List, create, rotate and revoke the project's API keys.", no_args_is_help=True)
+
+ScopeOption = Annotated[
+    list[str], typer.Option("--scope", help="What the key may do; may be given more than once.", show_default=True)
+]
+KeyId = Annotated[str, typer.Argument(help="The key's id, see `planvault keys list`.")]
+
+
+@keys.command("list")
+def list_keys(data: DataDirOption = None, credentials: CredentialsOption = None, as_json: JsonOption = False) -> None:
+    """Show every key's name, last four characters and scopes; the keys themselves are not stored."""
+    with client(load_credentials(credentials_path(data, credentials))) as api:
+        found = api.keys()
+    if as_json:
+        import json
+
+        print(json.dumps(found, indent=2))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("id", "name", "key", "scopes", "state"):
+        table.add_column(column, overflow="fold")
+    for key in found:
+        scopes = key.get("scopes")
+        listed = " ".join(map(str, scopes)) if isinstance(scopes, list) else ""
+        cells = (key.get("id"), key.get("name"), f"…{key.get('preview')}", listed, _state(key))
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    Console().print(table)
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: ScopeOption = ["hrn:project:*"],  # noqa: B006 - Typer reads the default, nobody changes it
+    data: DataDirOption = None,
+    credentials: CredentialsOption = None,
+) -> None:
+    """Make a key and print it, this once."""
+    with client(load_credentials(credentials_path(data, credentials))) as api:
+        made = api.create_key(name, scope)
+    _show_once(made)
+
+
+@keys.command()
+def rotate(key_id: KeyId, data: DataDirOption = None, credentials: CredentialsOption = None) -> None:
+    """Replace a key's text and print the new one, this once. The old text stops working."""
+    from cluster import credentials as files
+
+    path = credentials_path(data, credentials)
+    held = load_credentials(path)
+    with client(held) as api:
+        before = next((key for key in api.keys() if key.get("id") == key_id), {})  # noqa: SIM118 - the client's call, no mapping
+        made = api.rotate_key(key_id)
+    if held.project_key.endswith(str(before.get("preview"))):
+        # The key that this file holds is the one that has just died.
+        files.write(path, held.model_copy(update={"project_key": str(made.get("key"))}))
+        Console(stderr=True).print(f"{path} holds the new key.", soft_wrap=True)
+    _show_once(made)
+
+
+@keys.command()
+def revoke(key_id: KeyId, data: DataDirOption = None, credentials: CredentialsOption = None) -> None:
+    """End a key; requests with it are refused from now on."""
+    with client(load_credentials(credentials_path(data, credentials))) as api:
+        api.revoke_key(key_id)
+    Console().print(f"Key {key_id} is revoked.")
+
+
+def _show_once(made: JsonObject) -> None:
+    Console(stderr=True).print(f"Key {made.get('id')} ({made.get('name')}). It is shown this once:", soft_wrap=True)
+    print(made.get("key"))
+
+
+def _state(key: JsonObject) -> str:
+    if key.get("revokedAt") is not None:
+        return "revoked"
+    return "primary" if key.get("isPrimary") is True else "active"

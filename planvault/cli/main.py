@@ -1,0 +1,35 @@
+"""`planvault`: the command line. Heavy imports wait until the command that needs them runs."""
+
+import typer
+
+from planvault.cli.boundary import FriendlyGroup
+from planvault.cli.catalog import import_spec
+from planvault.cli.chat import chat
+from planvault.cli.database import migrate
+from planvault.cli.doctor import doctor
+from planvault.cli.keys import keys
+from planvault.cli.logs import logs
+from planvault.cli.platform import down, status, up
+from planvault.cli.runs import runs
+from planvault.cli.show import demo
+
+app = typer.Typer(
+    name="planvault",
+    cls=FriendlyGroup,
+    help="A model may plan, never act. Brings the platform up, and talks to it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+app.command()(up)
+app.command()(down)
+app.command()(status)
+app.command()(doctor)
+app.command()(demo)
+app.command()(migrate)
+app.command("import")(import_spec)
+app.command()(chat)
+app.command()(runs)
+app.add_typer(keys, name="keys")
+app.command()(logs)

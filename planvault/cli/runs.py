@@ -1,0 +1,47 @@
+"""`runs`: what was asked of the project, and how it went."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from models.base import JsonObject
+from planvault.cli.options import (
+    CredentialsOption,
+    DataDirOption,
+    JsonOption,
+    client,
+    credentials_path,
+    load_credentials,
+)
+
+
+def runs(
+    session: Annotated[str, typer.Argument(help="Runs of one session; without it, of the newest sessions.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="Sessions to look at.")] = 10,
+    data: DataDirOption = None,
+    credentials: CredentialsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs with their status and duration."""
+    with client(load_credentials(credentials_path(data, credentials))) as api:
+        sessions = [session] if session else [str(found.get("id")) for found in api.sessions(limit=limit)]
+        found: list[JsonObject] = [{"sessionId": each, **run} for each in sessions for run in api.runs(each)]
+    if as_json:
+        import json
+
+        print(json.dumps(found, indent=2))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("session", "run", "status", "ms", "started", "reason"):
+        table.add_column(column, overflow="fold")
+    for run in found:
+        duration = run.get("durationMs")
+        took = f"{duration:.0f}" if isinstance(duration, int | float) else ""
+        cells = (run.get("sessionId"), run.get("id"), run.get("status"), took, run.get("createdAt"), run.get("reason"))
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
+    Console().print(table if found else "No runs yet.")
