@@ -1,1 +1,1 @@
-"""Prompts (versioned files), context building, repair loop and the built-in planner."""
+"""Prompts to validated plans: a model with a bounded repair loop, or the built-in planner without one."""

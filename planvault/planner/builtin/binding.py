@@ -8,38 +8,23 @@ from models.plans import Expr, ListOf, Lit
 from models.tools import ToolParam
 from planvault.planner.builtin.clauses import Clause
 from planvault.planner.builtin.coercion import coerce, enum_of, items_of, schema_type
+from planvault.planner.builtin.english import lists_of, words_of
 from planvault.planner.builtin.toolview import ToolView, is_identifier
 from planvault.planner.builtin.values import Kind, Mention
 from planvault.planner.builtin.words import canonical, content, split
 
 _NEEDED, _WISHED = 0.5, 1.0  # least fit for a required and for an optional parameter
 
-_PAGING = frozenset("limit page size count offset per cursor skip max top take start results".split())
-_POSITIONS = frozenset("number no index position".split())
-_FREE_TEXT = frozenset("message text body content note notes comment description reason subject caption".split())
-_FREE_NAME = frozenset("name title q query search keyword keywords term terms phrase".split())
-_NAME_LIKE = frozenset(
-    "name title city location place country region symbol artist author user username topic category tag genre".split()
-)
-_DATE_LIKE = frozenset("date day time since until start end from to at on before after checkin checkout in out".split())
-_MAIL_LIKE = frozenset("email mail to recipient recipients address contact login username user query q".split())
-_NAME_ALIASES = frozenset("name title query q search keyword term label".split())
-_TEXT_ALIASES = frozenset("message text body content comment note description".split())
-_ROLES: dict[str, frozenset[str]] = {
-    "from": frozenset("from origin source start departure depart sender base since begin min after".split()),
-    "to": frozenset("to destination dest target end arrival recipient until max before till".split()),
-    "in": frozenset("in city location place country region area language year currency near".split()),
-    "at": frozenset("at location place time address price".split()),
-    "on": frozenset("on date day".split()),
-    "by": frozenset("by author artist creator owner".split()),
-    "for": frozenset("q query search keyword term name for".split()),
-    "about": frozenset("q query search keyword term topic".split()),
-    "with": frozenset("with".split()),
-    "since": frozenset("since from start after min begin".split()),
-    "until": frozenset("until to end before max till".split()),
-    "before": frozenset("until to end before max".split()),
-    "after": frozenset("since from start after min".split()),
-}
+_PAGING = words_of("parameters", "paging")
+_POSITIONS = words_of("parameters", "positions")
+_FREE_TEXT = words_of("parameters", "free_text")
+_FREE_NAME = words_of("parameters", "free_name")
+_NAME_LIKE = words_of("parameters", "name_like")
+_DATE_LIKE = words_of("parameters", "dates")
+_MAIL_LIKE = words_of("parameters", "addresses")
+_LINK_LIKE = words_of("parameters", "links")
+_ALIASES = (_FREE_NAME | {"label", "subject"}, _FREE_TEXT)  # what `named …` and `saying …` may mean
+_ROLES = lists_of("roles")
 _OPPOSED = (("from", "to"), ("to", "from"))
 
 
@@ -109,7 +94,7 @@ def _keyed(key: str, names: Collection[str]) -> float:
         return 4.0
     if words & own:
         return 2.5
-    for aliases in (_NAME_ALIASES, _TEXT_ALIASES):
+    for aliases in _ALIASES:
         if set(split(key)) & aliases and set(names) & aliases:
             return 2.0
     return 0.0
@@ -146,7 +131,7 @@ def _kind_fit(param: ToolParam, names: set[str], mention: Mention, near: float) 
     if kind is Kind.EMAIL:
         return 1.2 if names & _MAIL_LIKE else (0.6 if near else 0.0)
     if kind is Kind.URL:
-        return 1.2 if names & {"url", "uri", "link", "href", "website", "domain"} or "format" in param.schema_ else 0.0
+        return 1.2 if names & _LINK_LIKE or "format" in param.schema_ else 0.0
     if numeric:
         return 0.5 if near or param.required else 0.0
     if names & _FREE_TEXT:

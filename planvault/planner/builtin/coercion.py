@@ -70,7 +70,7 @@ def _string(mention: Mention, schema: JsonObject) -> JsonScalar:
     if form == "date-time" and mention.kind is Kind.DATE:
         return f"{text}T00:00:00Z"
     shortest, longest = schema.get("minLength"), schema.get("maxLength")
-    if isinstance(shortest, int) and len(text) < shortest or isinstance(longest, int) and len(text) > longest:
+    if (isinstance(shortest, int) and len(text) < shortest) or (isinstance(longest, int) and len(text) > longest):
         return None
     return text
 

@@ -6,10 +6,11 @@ from models.base import JsonObject
 from models.plans import Expr, Lit, SecretRef
 from models.tools import Tool
 from planvault.planner.builtin.coercion import coerce
+from planvault.planner.builtin.english import words_of
 from planvault.planner.builtin.values import Kind, Mention
 from planvault.planner.builtin.words import split
 
-_CREDENTIAL = frozenset("key apikey token secret password passwd credential credentials authorization auth".split())
+_CREDENTIAL = words_of("parameters", "credentials")
 
 
 def known_values(tools: Sequence[Tool], context: JsonObject, secrets: Sequence[str]) -> dict[str, dict[str, Expr]]:

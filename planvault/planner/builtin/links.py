@@ -6,38 +6,14 @@ from dataclasses import dataclass
 from models.plans import Expr, FieldAccess, Func
 from models.tools import OutputField, ToolParam
 from planvault.planner.builtin.coercion import schema_type
+from planvault.planner.builtin.english import words_of
 from planvault.planner.builtin.toolview import ToolView, identifies, is_identifier, list_depth
 from planvault.planner.builtin.values import Kind, Mention
 from planvault.planner.builtin.verbs import writes
 from planvault.planner.builtin.words import content, split
 
-# Containers that say nothing of what is in them.
-_WRAPPERS = frozenset(
-    {
-        "result",
-        "results",
-        "items",
-        "item",
-        "data",
-        "content",
-        "contents",
-        "list",
-        "values",
-        "value",
-        "records",
-        "entries",
-        "rows",
-        "elements",
-        "hits",
-        "payload",
-        "response",
-        "body",
-        "page",
-        "nodes",
-    }
-)
-# Fields that every kind of thing has: equal names say nothing.
-_COMMON = frozenset("name title type status description text message query q page limit date count total url".split())
+_WRAPPERS = words_of("parameters", "wrappers")
+_COMMON = words_of("parameters", "common")
 _NAME_FIELDS = frozenset({"name", "title", "label", "username", "login"})
 _HOLDING = {
     Kind.NAME: _NAME_FIELDS,

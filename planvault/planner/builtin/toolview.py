@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from models.tools import HttpBinding, OutputField, Tool, ToolParam
+from planvault.planner.builtin.english import words_of
 from planvault.planner.builtin.verbs import is_verb
 from planvault.planner.builtin.words import canonical, content, is_generic, split
 
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 _HEAD, _SUMMARY, _DESCRIPTION, _GROUP, _PARAM, _OUTPUT = 1.0, 0.9, 0.55, 0.45, 0.3, 0.35
 _SELF = frozenset({"me", "self", "whoami"})  # by convention the signed-in user
-_ID_WORDS = frozenset(
-    {"id", "ids", "uuid", "guid", "key", "code", "uri", "uris", "slug", "number", "no", "ref", "reference"}
-)
+_ID_WORDS = words_of("parameters", "identifiers")
 
 
 @dataclass(frozen=True, eq=False)

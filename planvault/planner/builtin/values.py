@@ -51,7 +51,20 @@ ORDINALS = {
     "fifth": 5,
     "5th": 5,
 }
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _MONTH = "|".join(f"{month}|{month[:3]}" for month in _MONTHS)
 _NAME_WORD = r"[A-ZÀ-ÞА-Я][\w'’&.-]*"
 _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (

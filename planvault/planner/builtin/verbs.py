@@ -4,7 +4,8 @@ import re
 from enum import StrEnum
 
 from models.tools import HttpBinding, RiskClass, Tool
-from planvault.planner.builtin.words import STOP_WORDS, split, stem
+from planvault.planner.builtin.english import STOP_WORDS, words_of
+from planvault.planner.builtin.words import split, stem
 
 
 class Intent(StrEnum):
@@ -15,21 +16,12 @@ class Intent(StrEnum):
     ACT = "act"  # a word of its own, such as `pause`: only a tool that is called so does it
 
 
-_VERBS = {
-    Intent.READ: """show list get find search fetch read look view display give tell check see retrieve lookup browse
-        count what who which when where how is are was does do did has have any whose name describe summarise summarize
-        explain compare recommend suggest know watch calculate compute convert provide discover explore""",
-    Intent.CREATE: """create add make send post register submit insert upload publish invite buy pay notify remind save
-        put write refund transfer""",
-    Intent.UPDATE: """update change set edit modify rename replace assign enable disable adjust switch turn reschedule
-        increase decrease raise lower move""",
-    Intent.DELETE: "delete remove erase drop clear revoke unsubscribe discard unfollow destroy purge",
+_NOUNS_TOO = words_of("verbs", "nouns_too")
+_BY_STEM = {
+    stem(verb): intent
+    for intent in (Intent.DELETE, Intent.UPDATE, Intent.CREATE, Intent.READ)  # the later wins
+    for verb in words_of("verbs", intent.value)
 }
-# Nouns as well as verbs: they order something only before an article, a name or an address ("book a table").
-_NOUNS_TOO = frozenset(
-    "order email message book place record charge issue open schedule sign share store log mark".split()
-)
-_BY_STEM = {stem(verb): intent for intent, verbs in reversed(_VERBS.items()) for verb in verbs.split()}
 _NOUN_STEMS = frozenset(stem(noun) for noun in _NOUNS_TOO)
 _METHODS = {
     Intent.CREATE: frozenset({"POST", "PUT"}),
@@ -37,7 +29,7 @@ _METHODS = {
     Intent.DELETE: frozenset({"DELETE"}),
 }
 _USUAL = {Intent.CREATE: ("POST",), Intent.UPDATE: ("PUT", "PATCH"), Intent.DELETE: ("DELETE",), Intent.READ: ("GET",)}
-_QUESTION = frozenset("what who which when where how whose is are was were does do did has have".split())
+_QUESTION = words_of("verbs", "question")
 _SKIPPED = (STOP_WORDS - _QUESTION) | {"first", "second", "third", "finally", "next"}
 _OBJECT = re.compile(
     r"\s+(?:an?|the|my|our|me|him|her|them|it|this|that|these|those|each|every|all|both|new|[A-Z]|\S+@)", re.M

@@ -4,70 +4,12 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from planvault.planner.builtin.english import GENERIC, STOP_WORDS, SYNONYMS
+
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _TOKEN = re.compile(r"[^\W_]+(?:['’][a-z]+)?", re.UNICODE)
 
 _SHORT = 100  # characters; names and paths, which come again and again, are remembered
-
-STOP_WORDS = frozenset(
-    """a an the this that these those it its them they their there here of in on at to for from by with without as is are
-    was were be been being am do does did done has have had having can could would should shall will may might must i me
-    my mine we us our you your he she his her him what which who whom whose when where why how and or but not no nor so
-    than then also too very just please thanks thank hi hello hey some any all each every both more most other another
-    such same own only into onto about over under after before between during out up down off again if else while because
-    until via per many much named called titled entitled saying says say like want need wish let go going know see help hope looking using use used one ones s t ll re ve d m
-    don didn doesn isn aren won first second third fourth fifth 1st 2nd 3rd today tomorrow yesterday""".split()
-)
-
-# Words that name no particular operation: they neither select a tool nor count against it.
-GENERIC = frozenset(
-    """get list fetch retrieve return returns show find search look lookup read give tell display view check query
-    detail details info information data item items result results api endpoint v1 v2 v3 current given specific specified
-    by id ids uuid value values object objects json request response operation resource record records entry entries
-    available including include based new discover explore browse""".split()
-)
-
-# Pairs of everyday English, one group a line. Nothing here is taken from a benchmark's wording.
-_SYNONYMS = (
-    "customer client buyer shopper",
-    "order purchase",
-    "product article goods merchandise",
-    "invoice bill",
-    "user account member profile",
-    "person people human",
-    "employee staff worker",
-    "message notification notify alert",
-    "email mail e-mail",
-    "image picture photo logo poster",
-    "movie film",
-    "song track",
-    "artist singer band musician",
-    "show series",
-    "actor actress cast",
-    "folder directory",
-    "document doc file",
-    "meeting appointment",
-    "ticket issue",
-    "comment remark",
-    "company firm business organization organisation",
-    "city town",
-    "price cost",
-    "stock inventory",
-    "shipment delivery",
-    "car vehicle",
-    "picture photograph",
-    "delete remove erase discard",
-    "create add make",
-    "update change modify edit",
-    "cancel revoke",
-    "pause halt",
-    "similar alike resemble",
-    "recommendation recommend suggest suggestion",
-    "best top",
-    "rated rating rate",
-    "popular trending",
-    "latest newest recent recently",
-)
 
 
 @lru_cache(maxsize=20_000)
@@ -83,7 +25,7 @@ def split(text: str) -> list[str]:
 
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
-    """A light English stem: plurals, -ing, -ed. Wrong in the same way for both sides, which is all that matching needs."""
+    """A light English stem: plurals, -ing, -ed. Often wrong, but in the same way for prompts and tools."""
     if len(word) <= 3 or not word.isascii():
         return word
     for ending, replacement, least in (("ies", "y", 5), ("sses", "ss", 6), ("xes", "x", 5), ("ches", "ch", 6)):
@@ -104,7 +46,7 @@ def _undouble(word: str) -> str:
     return word[:-1] if word.endswith("e") else word
 
 
-_CANON = {stem(word): stem(group.split()[0]) for group in _SYNONYMS for word in group.split()}
+_CANON = {stem(word): stem(group[0]) for group in SYNONYMS for word in group}
 _GENERIC_STEMS = frozenset(stem(word) for word in GENERIC)
 
 
