@@ -16,7 +16,7 @@ from planvault.net.pinned import PinnedBackend, Resolver
 # Servers close idle connections after 5 s or more (uvicorn, Node); a request that meets such a close has an unknown
 # outcome. Giving connections up sooner keeps us out of that race.
 KEEPALIVE_S = 2.0
-_MAX_CONNECTIONS = 256
+_MAX_CONNECTIONS = 1_000  # a policy is shared by organisations: one with many slow calls must not starve the others
 
 # From the most special to the most general: the first that fits is used.
 _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
