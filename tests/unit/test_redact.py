@@ -55,6 +55,7 @@ def test_a_value_inside_a_basic_header_disappears_at_every_alignment(before: str
 def test_overlapping_values_leave_no_tail() -> None:
     redactor = Redactor(["abcdefgh-1", "fgh-1234567"])
     assert redactor.clean("abcdefgh-1234567 abcabcdefgh-1") == f"{MASK} abc{MASK}"
+    assert Redactor(["ababababab"]).clean("x abababababab y") == f"x {MASK} y"  # over itself, too
 
 
 def test_a_value_that_a_mask_would_put_together_disappears_too() -> None:
