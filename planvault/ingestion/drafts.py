@@ -20,6 +20,7 @@ class ToolDraft(Frozen):
     risk: RiskClass
     idempotency: Idempotency
     approval_policy: ApprovalPolicy = ApprovalPolicy.DEFAULT
+    timeout_s: float = 30.0
     deprecated: bool = False
     problems: tuple[str, ...] = ()
 

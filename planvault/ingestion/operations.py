@@ -93,6 +93,7 @@ def draft(source: Source, method: str, path: str, item: JsonObject, operation: J
         risk=risk.classify(method, f"{name} {path} {text(operation.get('summary'))}", operation),
         idempotency=idempotency,
         approval_policy=risk.approval_of(operation),
+        timeout_s=risk.timeout_of(operation),
         deprecated=operation.get("deprecated") is True,
         problems=tuple(dict.fromkeys(problems))[:_MAX_PROBLEMS],
     )

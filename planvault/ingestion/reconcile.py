@@ -114,6 +114,7 @@ def _tool(draft: ToolDraft, name: str, latest: LatestVersion | None, integration
         risk=draft.risk,
         idempotency=draft.idempotency,
         approval_policy=draft.approval_policy,
+        timeout_s=draft.timeout_s,
         deprecated=draft.deprecated,
     )
     return tool.model_copy(update={"definition_hash": definition_hash(tool)})

@@ -5,7 +5,8 @@ Both are derived from the HTTP method and the operation's own words, and both ca
 - `x-planvault-risk`: read, write, destructive, external_effect or money;
 - `x-planvault-idempotency`: safe, declared, keyed or none;
 - `x-planvault-idempotency-header` (also read: `x-idempotency-header`): the header that carries the key; means keyed;
-- `x-planvault-approval`: always, default or auto_ok.
+- `x-planvault-approval`: always, default or auto_ok;
+- `x-planvault-timeout-seconds`: 0.1 to 600.
 """
 
 import re
@@ -17,6 +18,8 @@ from models.base import JsonValue
 from models.tools import ApprovalPolicy, Idempotency, RiskClass
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+DEFAULT_TIMEOUT_S = 30.0
+MAX_TIMEOUT_S = 600.0
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -77,6 +80,14 @@ def idempotency_header_of(extensions: Mapping[str, JsonValue] | None) -> str | N
 
 def approval_of(extensions: Mapping[str, JsonValue] | None) -> ApprovalPolicy:
     return _stated(extensions, "x-planvault-approval", ApprovalPolicy) or ApprovalPolicy.DEFAULT
+
+
+def timeout_of(extensions: Mapping[str, JsonValue] | None) -> float:
+    """Seconds for one call, from the request's first byte to the answer's last."""
+    value = (extensions or {}).get("x-planvault-timeout-seconds")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= MAX_TIMEOUT_S:
+        return DEFAULT_TIMEOUT_S
+    return float(value)
 
 
 def _stated(extensions: Mapping[str, JsonValue] | None, key: str, kind: type[_E]) -> _E | None:

@@ -22,7 +22,7 @@ async def ended(desk: Desk, import_id: object) -> ImportStatus:
     """The import's status once it has ended; polled, at most twenty seconds."""
     async with asyncio.timeout(20):
         while True:
-            job = await desk.job(import_id)  # type: ignore[arg-type]
+            job = await desk.job(import_id)
             if job.finished_at is not None:
                 return job.status
             await asyncio.sleep(0.02)

@@ -96,6 +96,6 @@ async def open_desk(pool: Pool, http: GuardedHttp, **options: float) -> Desk:
     org = await tenants.create_organization("Acme", OrgSettings(egress=EgressPolicy(allow_loopback=True)))
     project = await tenants.create_project(OrgScope(org_id=org.id), "one")
     embedder = CountingEmbedder()
-    chosen = ImporterOptions(embedding_model=MODEL, batch=4, **options)  # type: ignore[arg-type]
+    chosen = ImporterOptions(embedding_model=MODEL, batch=4, **options)
     importer = CatalogImporter(pool, http, embedder, IDS, chosen)
     return Desk(pool, ProjectScope(org_id=org.id, project_id=ProjectId(project.id)), embedder, importer)

@@ -37,7 +37,7 @@ def document(*names: str, summary: str = "", server: str = "") -> JsonObject:
 
 
 def outcomes(report: object) -> dict[str | None, ImportOutcome]:
-    return {entry.tool: entry.outcome for entry in report}  # type: ignore[attr-defined]
+    return {entry.tool: entry.outcome for entry in report}
 
 
 async def test_a_document_becomes_embedded_tools_and_a_report(desk: Desk) -> None:
@@ -62,7 +62,7 @@ async def test_a_new_import_touches_only_what_changed(desk: Desk) -> None:
     before = await desk.tools()
     desk.embedder.texts.clear()
     newer = document("same", "changed", "fresh")
-    newer["paths"]["/changed"]["get"]["summary"] = "Now different"  # type: ignore[index, call-overload]
+    newer["paths"]["/changed"]["get"]["summary"] = "Now different"
     job = await desk.run(integration_id, newer)
     assert outcomes(job.report) == {
         "same": ImportOutcome.UNCHANGED,
@@ -97,7 +97,7 @@ async def test_a_renamed_operation_id_keeps_the_tools_identity(desk: Desk) -> No
     integration_id = await desk.integration()
     await desk.run(integration_id, document("a"))
     renamed = document("a")
-    renamed["paths"]["/a"]["get"]["operationId"] = "alpha"  # type: ignore[index, call-overload]
+    renamed["paths"]["/a"]["get"]["operationId"] = "alpha"
     before = (await desk.tools())["a"]
     await desk.run(integration_id, renamed)
     after = (await desk.tools())["alpha"]
@@ -108,12 +108,12 @@ async def test_two_operations_may_exchange_their_names(desk: Desk) -> None:
     integration_id = await desk.integration()
     await desk.run(integration_id, document("a", "b"))
     swapped = document("a", "b")
-    swapped["paths"]["/a"]["get"]["operationId"] = "b"  # type: ignore[index, call-overload]
-    swapped["paths"]["/b"]["get"]["operationId"] = "a"  # type: ignore[index, call-overload]
+    swapped["paths"]["/a"]["get"]["operationId"] = "b"
+    swapped["paths"]["/b"]["get"]["operationId"] = "a"
     job = await desk.run(integration_id, swapped)
     assert job.status is ImportStatus.COMPLETED
     tools = await desk.tools()
-    assert tools["a"].binding.path == "/b"  # type: ignore[union-attr]
+    assert tools["a"].binding.path == "/b"
 
 
 async def test_a_name_that_another_integration_holds_gets_a_prefix_and_keeps_it(desk: Desk) -> None:
@@ -145,7 +145,7 @@ async def test_a_bad_document_fails_its_import_and_changes_nothing(desk: Desk, t
 
 async def test_what_cannot_be_imported_is_in_the_report_beside_what_can(desk: Desk) -> None:
     mixed = document("good")
-    mixed["paths"]["/bad"] = {"get": {"operationId": "bad", "parameters": [{"$ref": "other.yaml#/x"}]}}  # type: ignore[index, call-overload]
+    mixed["paths"]["/bad"] = {"get": {"operationId": "bad", "parameters": [{"$ref": "other.yaml#/x"}]}}
     job = await desk.run(await desk.integration(), mixed)
     skipped = [entry for entry in job.report if entry.outcome is ImportOutcome.SKIPPED]
     assert job.status is ImportStatus.COMPLETED

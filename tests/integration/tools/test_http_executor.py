@@ -62,7 +62,7 @@ def tool(method: str = "GET", *params: ToolParam, path: str = "/t", timeout_s: f
         name="t",
         group="g",
         params=params,
-        binding=HttpBinding(method=method, path=path, **binding),  # type: ignore[arg-type]
+        binding=HttpBinding(method=method, path=path, **binding),
         timeout_s=timeout_s,
     )
 
@@ -71,7 +71,7 @@ def call(url: str, which: Tool, args: Mapping[str, Value] | None = None, **state
     return ToolCall(
         tool=which,
         args=args or {},
-        target=CallTarget(url, IntegrationState(**state), EgressPolicy(allow_loopback=True)),  # type: ignore[arg-type]
+        target=CallTarget(url, IntegrationState(**state), EgressPolicy(allow_loopback=True)),
         idempotency_key="run-node-0",
         attempt=1,
         limits=RunLimits(),
@@ -318,7 +318,7 @@ async def test_secrets_are_bound_into_arguments_and_auth_templates(executor: Htt
     note = ToolParam(name="note", location=ParamLocation.BODY, body_path=("note",))
     q = ToolParam(name="q", location=ParamLocation.QUERY, wire_name="q")
     async with counting(answering()) as server:
-        args: JsonObject = {"note": {"deep": [SecretText(("a ", SecretHandle("PASS")))]}, "q": "{{secrets.TOKEN}}"}  # type: ignore[dict-item]
+        args: JsonObject = {"note": {"deep": [SecretText(("a ", SecretHandle("PASS")))]}, "q": "{{secrets.TOKEN}}"}
         outcome = await executor.execute(
             call(
                 server.url,
@@ -350,7 +350,7 @@ async def test_a_service_that_echoes_a_secret_does_not_write_it_into_the_record(
     echo = json.dumps({"plain": SECRETS["PASS"], "b64": "cEBzcyB3b3JkLys9MQ==", "url": "p%40ss%20word%2F%2B%3D1"})
     async with counting(answering(status, echo.encode())) as server:
         outcome = await executor.execute(call(server.url, tool(), auth_headers={"X": "{{secrets.PASS}}"}))
-        written = outcome.model_dump_json()  # type: ignore[union-attr]
+        written = outcome.model_dump_json()
         assert server.requests[0].headers["x"] == SECRETS["PASS"]
         for form in (SECRETS["PASS"], "cEBzcyB3b3JkLys9MQ", "p%40ss%20word%2F%2B%3D1"):
             assert form not in written

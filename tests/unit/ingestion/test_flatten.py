@@ -4,7 +4,7 @@ from tests.unit.ingestion.documents import only, openapi, posting, shape
 
 
 def obj(properties: JsonObject, *required: str, **more: object) -> JsonObject:
-    return {"type": "object", "properties": properties, "required": list(required), **more}  # type: ignore[dict-item]
+    return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
 TEXT: JsonObject = {"type": "string"}

@@ -21,8 +21,17 @@ def test_yaml_keeps_as_text_what_json_has_no_type_for() -> None:
 def test_yaml_reads_json_scalars_and_leaves_quoted_ones_text() -> None:
     text = "a: 1\nb: -2.5\nc: 1e3\nd: true\ne: null\nf:\ng: '1'\nh: \"true\"\ni: ~\nj: .nan\nk: 0x10"
     assert parse_text(text) == {
-        "a": 1, "b": -2.5, "c": 1000.0, "d": True, "e": None, "f": None,
-        "g": "1", "h": "true", "i": None, "j": ".nan", "k": "0x10",
+        "a": 1,
+        "b": -2.5,
+        "c": 1000.0,
+        "d": True,
+        "e": None,
+        "f": None,
+        "g": "1",
+        "h": "true",
+        "i": None,
+        "j": ".nan",
+        "k": "0x10",
     }
 
 

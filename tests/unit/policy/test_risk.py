@@ -2,7 +2,7 @@ import pytest
 
 from models.base import JsonObject
 from models.tools import ApprovalPolicy, Idempotency, RiskClass
-from planvault.policy.risk import approval_of, classify, idempotency_header_of, idempotency_of
+from planvault.policy.risk import approval_of, classify, idempotency_header_of, idempotency_of, timeout_of
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,10 @@ def test_the_header_and_the_approval_are_read_from_extensions() -> None:
     assert idempotency_header_of(None) is None
     assert approval_of({"x-planvault-approval": "always"}) is ApprovalPolicy.ALWAYS
     assert approval_of({}) is ApprovalPolicy.DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("stated", "seconds"), [(5, 5.0), (0.5, 0.5), (600, 600.0), (0, 30.0), (601, 30.0), ("5", 30.0), (True, 30.0)]
+)
+def test_a_stated_timeout_counts_within_its_bounds(stated: float | str, seconds: float) -> None:
+    assert timeout_of({"x-planvault-timeout-seconds": stated}) == seconds

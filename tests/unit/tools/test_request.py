@@ -11,7 +11,7 @@ BASE = "https://api.example.com/v1/"
 
 def param(name: str, location: str = "query", **more: object) -> ToolParam:
     defaults: dict[str, object] = {"wire_name": name, "required": location == "path"}
-    return ToolParam(name=name, location=ParamLocation(location), **(defaults | more))  # type: ignore[arg-type]
+    return ToolParam(name=name, location=ParamLocation(location), **(defaults | more))
 
 
 def leaf(*path: str, required: bool = False, schema: JsonObject | None = None) -> ToolParam:
@@ -33,7 +33,7 @@ def build(
     auth: Mapping[str, str] | None = None,
     **binding: object,
 ) -> PreparedRequest:
-    made = HttpBinding(method="POST", path=path, **binding)  # type: ignore[arg-type]
+    made = HttpBinding(method="POST", path=path, **binding)
     return build_request(made, params, args, base, auth=auth, idempotency_key="key-1")
 
 
@@ -154,8 +154,13 @@ def test_forms_follow_their_encoding() -> None:
     request = build(
         [leaf("a"), leaf("list"), leaf("csv"), leaf("deep"), leaf("json"), leaf("nested"), leaf("none")],
         {
-            "a": "x y&z", "list": [1, 2], "csv": [1, 2], "deep": {"k": "v"}, "json": {"k": [1]},
-            "nested": {"k": {"l": True}}, "none": None,
+            "a": "x y&z",
+            "list": [1, 2],
+            "csv": [1, 2],
+            "deep": {"k": "v"},
+            "json": {"k": [1]},
+            "nested": {"k": {"l": True}},
+            "none": None,
         },
         content_type="application/x-www-form-urlencoded",
         form_encoding={
