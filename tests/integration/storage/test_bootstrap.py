@@ -8,7 +8,7 @@ from planvault.auth.authenticator import Authenticator
 from planvault.clock import TimeOrderedIds
 from planvault.storage.api_keys import ApiKeys
 from planvault.storage.bootstrap import TenantCredentials, ensure_default_tenant
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, open_pool
 from planvault.storage.tenants import Tenants
 
 pytestmark = pytest.mark.postgres
@@ -62,8 +62,12 @@ async def test_credentials_of_another_database_or_a_revoked_key_are_replaced(poo
     assert [key.is_primary for key in await keys.all(scope) if key.revoked_at is None] == [True]
 
 
-async def test_starts_that_meet_make_one_tenant(pool: Pool) -> None:
-    made = await asyncio.gather(*(ensure_default_tenant(pool, IDS) for _ in range(4)))
+async def test_starts_that_meet_make_one_tenant(pool: Pool, database_url: str) -> None:
+    several = await open_pool(database_url, name="test-starts", minimum=4, maximum=4)  # all connected: they do meet
+    try:
+        made = await asyncio.gather(*(ensure_default_tenant(several, IDS) for _ in range(4)))
+    finally:
+        await several.close()
     assert len({(each.org_id, each.project_id) for each in made}) == 1
     assert [await works(pool, each) for each in made] == [True] * 4
 

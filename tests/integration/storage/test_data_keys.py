@@ -1,6 +1,7 @@
 """The keyring over real rows."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
@@ -10,11 +11,12 @@ from models.ids import OrgId
 from models.tenants import OrgScope
 from planvault.clock import TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
+from planvault.crypto.keyring import DataKeyRow, TenantKeyring
 from planvault.crypto.keyset import Keyset
 from planvault.errors import DecryptionFailed, NotFound
 from planvault.ports import Keyring, Seal
-from planvault.storage.keys import PostgresKeyring
-from planvault.storage.pool import Pool, open_pool
+from planvault.storage.keys import PostgresDataKeys, PostgresKeyring
+from planvault.storage.pool import Pool
 from planvault.storage.tenants import Tenants
 
 pytestmark = pytest.mark.postgres
@@ -30,14 +32,22 @@ def keyring(pool: Pool) -> PostgresKeyring:
     return PostgresKeyring(pool, WRAPPER, TimeOrderedIds())
 
 
-async def test_processes_that_make_the_first_key_at_once_share_one(pool: Pool, database_url: str) -> None:
-    org_id = await new_org(pool)
-    pools = [await open_pool(database_url, name=f"test-{n}", maximum=2) for n in range(3)]
-    try:
-        ciphers = await asyncio.gather(*(keyring(each).cipher(org_id) for each in pools for _ in range(2)))
-    finally:
-        for each in pools:
-            await each.close()
+class MeetingRows(PostgresDataKeys):
+    """Lets every process see that there is no key before any of them makes one."""
+
+    def __init__(self, pool: Pool, meeting: asyncio.Barrier) -> None:
+        super().__init__(pool)
+        self._meeting = meeting
+
+    async def add(self, rows: Sequence[DataKeyRow]) -> None:
+        await self._meeting.wait()
+        await super().add(rows)
+
+
+async def test_processes_that_make_the_first_key_at_once_share_one(pool: Pool) -> None:
+    org_id, meeting = await new_org(pool), asyncio.Barrier(3)
+    rings = [TenantKeyring(MeetingRows(pool, meeting), WRAPPER, TimeOrderedIds()) for _ in range(3)]
+    ciphers = await asyncio.gather(*(ring.cipher(org_id) for ring in rings))
     for one in ciphers:
         for other in ciphers:
             assert other.open(one.seal(b"x", PLACE), PLACE) == b"x"

@@ -41,14 +41,20 @@ async def test_a_new_organisation_allows_public_addresses_only(tenants: Tenants)
     assert not org.settings.egress.allow_loopback
 
 
-async def test_changes_that_meet_are_both_kept(tenants: Tenants) -> None:
+async def test_changes_that_meet_are_both_kept(pool: Pool, tenants: Tenants) -> None:
     scope = await new_project(tenants)
-    await asyncio.gather(
-        tenants.change_project(scope, lambda old: old.model_copy(update={"retrieval_max_tools": 7})),
-        tenants.change_project(scope, lambda old: old.model_copy(update={"planner_model": "m"})),
-    )
-    settings = (await tenants.project(scope)).settings
-    assert (settings.retrieval_max_tools, settings.planner_model) == (7, "m")
+    async with pool.acquire() as other, other.transaction():
+        settings = ProjectSettings(retrieval_max_tools=7).model_dump(mode="json")
+        await other.execute("UPDATE projects SET settings = $2 WHERE id = $1", scope.project_id, settings)
+        late = asyncio.create_task(
+            tenants.change_project(scope, lambda old: old.model_copy(update={"planner_model": "m"}))
+        )
+        async with asyncio.timeout(2.5):  # below the lock timeout
+            while not await pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                continue
+    await late
+    changed = (await tenants.project(scope)).settings
+    assert (changed.retrieval_max_tools, changed.planner_model) == (7, "m")
 
 
 async def test_an_organisations_settings_can_be_changed(tenants: Tenants) -> None:
