@@ -8,13 +8,15 @@ from models.plans import Expr, ListOf, Lit
 from models.tools import ToolParam
 from planvault.planner.builtin.clauses import Clause
 from planvault.planner.builtin.coercion import coerce, enum_of, items_of, schema_type
-from planvault.planner.builtin.english import lists_of, words_of
+from planvault.planner.builtin.english import STOP_WORDS, lists_of, words_of
+from planvault.planner.builtin.patterns import Kind
 from planvault.planner.builtin.toolview import ToolView, is_identifier
-from planvault.planner.builtin.values import Kind, Mention
+from planvault.planner.builtin.values import Mention
 from planvault.planner.builtin.words import canonical, content, split
 
 _NEEDED, _WISHED = 0.5, 1.0  # least fit for a required and for an optional parameter
 
+_IDENTIFIERS = words_of("parameters", "identifiers")
 _PAGING = words_of("parameters", "paging")
 _POSITIONS = words_of("parameters", "positions")
 _FREE_TEXT = words_of("parameters", "free_text")
@@ -30,56 +32,70 @@ _OPPOSED = (("from", "to"), ("to", "from"))
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`exprs` by parameter; `used` are the mentions in them; `missing` are required parameters without a value."""
+    """`exprs` by parameter; `used` are the mentions in them; `missing` are required parameters without a value.
+
+    `fan` is one parameter that was given several values where it takes one.
+    """
 
     exprs: dict[str, Expr]
     used: frozenset[Mention]
     missing: tuple[ToolParam, ...]
+    fan: tuple[str, ListOf] | None = None
 
 
-def bind(view: ToolView, clause: Clause, available: Sequence[Mention], role: str = "") -> Bound:
-    """Assign mentions to parameters, best fit first; each mention goes into one parameter of a tool."""
-    fits = sorted(
-        (
-            (fit(view, param, mention, role) + (0.05 if param.required else 0.0), -at, param, mention)
-            for param in view.tool.params
-            for at, mention in enumerate(available)
-        ),
-        key=lambda entry: entry[:2],
-        reverse=True,
-    )
+def bind(view: ToolView, clause: Clause, available: Sequence[Mention], *, fans: bool = False) -> Bound:
+    """Assign mentions to parameters, best fit first; each mention goes into one parameter.
+
+    With `fans`, a scalar parameter may take a whole enumeration (“orders 4, 5 and 6”).
+    """
     exprs: dict[str, Expr] = {}
     used: set[Mention] = set()
-    for score, _, param, mention in fits:
-        if score < (_NEEDED if param.required else _WISHED):
+    fan: tuple[str, ListOf] | None = None
+    for param, mention in _by_fit(view, available):
+        is_array = schema_type(param.schema_) == "array"
+        if mention in used or (param.name in exprs and not is_array):
             continue
-        free = param.name not in exprs
-        if mention not in used and (free or schema_type(param.schema_) == "array"):
-            literal = Lit(value=_coerced(param, mention))
-            previous = exprs.get(param.name)
-            if schema_type(param.schema_) == "array":
-                exprs[param.name] = ListOf(items=(*(previous.items if isinstance(previous, ListOf) else ()), literal))
-            else:
-                exprs[param.name] = literal
-            used.add(mention)
+        literal = Lit(value=_coerced(param, mention))
+        series = [each for each in available if each.series == mention.series != 0 and each not in used]
+        if is_array:
+            before = exprs.get(param.name)
+            exprs[param.name] = ListOf(items=(*(before.items if isinstance(before, ListOf) else ()), literal))
+        elif fans and fan is None and len(series) > 1 and all(_coerced(param, each) is not None for each in series):
+            exprs[param.name] = literal
+            fan = (param.name, ListOf(items=tuple(Lit(value=_coerced(param, each)) for each in series)))
+            used.update(series)
+        else:
+            exprs[param.name] = literal
+        used.add(mention)
     for param in view.tool.params:
         if param.name not in exprs and (value := _from_words(param, clause, view)) is not None:
             scalar = Lit(value=value)
             exprs[param.name] = ListOf(items=(scalar,)) if schema_type(param.schema_) == "array" else scalar
     missing = tuple(param for param in view.required if param.name not in exprs)
-    return Bound(exprs, frozenset(used), missing)
+    return Bound(exprs, frozenset(used), missing, fan)
 
 
-def fit(view: ToolView, param: ToolParam, mention: Mention, role: str = "") -> float:
+def _by_fit(view: ToolView, available: Sequence[Mention]) -> list[tuple[ToolParam, Mention]]:
+    """Pairs that suit well enough, best first; of equal ones the required parameter, then the earlier value."""
+    rated = [
+        (fit(view, param, mention), param.required, -at, param, mention)
+        for param in view.tool.params
+        for at, mention in enumerate(available)
+    ]
+    suited = [entry for entry in rated if entry[0] >= (_NEEDED if entry[1] else _WISHED)]
+    return [entry[3:] for entry in sorted(suited, key=lambda entry: entry[:3], reverse=True)]
+
+
+def fit(view: ToolView, param: ToolParam, mention: Mention) -> float:
     """How well a value suits a parameter, 0 = not at all."""
     if _coerced(param, mention) is None:
         return 0.0
     names = set(split(param.name))
     if mention.key:
         return _keyed(mention.key, names)
-    near = _nearness(mention, _announcing(view, param))
+    near = _nearness(mention, _announcing(view, param), is_identifier(param))
     kind = _kind_fit(param, names, mention, near)
-    preposition = role or (mention.hints[0] if mention.hints else "")
+    preposition = mention.hints[0] if mention.hints else ""
     if kind == 0.0 or any(
         preposition == one and names & _ROLES[other] and not names & _ROLES[one] for one, other in _OPPOSED
     ):
@@ -108,10 +124,16 @@ def _announcing(view: ToolView, param: ToolParam) -> frozenset[str]:
     return frozenset(words if param.required else words[-1:])
 
 
-def _nearness(mention: Mention, names: frozenset[str]) -> float:
+def _nearness(mention: Mention, names: frozenset[str], identifier: bool) -> float:
+    """How close a word that announces the parameter stands before the value; 1.4 for the word before it.
+
+    The nearest noun says what an identifier identifies: in “the customer of order 7”, 7 is no customer.
+    """
     for distance, word in enumerate(mention.hints[:4]):
         if canonical(word) in names:
             return (1.4, 1.1, 0.8, 0.6)[distance]
+        if identifier and word not in STOP_WORDS and word not in _IDENTIFIERS:
+            return 0.0
     return 0.0
 
 
@@ -125,7 +147,7 @@ def _kind_fit(param: ToolParam, names: set[str], mention: Mention, near: float) 
     if kind is Kind.ORDINAL:  # `second season` is season_number 2, and no id
         return 0.9 if near and split(param.name)[-1] in _POSITIONS else 0.0
     if is_identifier(param):
-        return _identifier_fit(kind, mention, near)
+        return _identifier_fit(kind, mention, names, near)
     if kind in (Kind.DATE, Kind.DATETIME):
         return 0.9 if names & _DATE_LIKE or "format" in param.schema_ else (0.5 if near else 0.0)
     if kind is Kind.EMAIL:
@@ -144,15 +166,16 @@ def _kind_fit(param: ToolParam, names: set[str], mention: Mention, near: float) 
     return 0.7 if likely else 0.45 if kind is Kind.QUOTED or param.required or near else 0.3
 
 
-def _identifier_fit(kind: Kind, mention: Mention, near: float) -> float:
+def _identifier_fit(kind: Kind, mention: Mention, names: set[str], near: float) -> float:
     if kind is Kind.UUID:
         return 1.2
     if kind is Kind.CODE:
         return 1.0
     if kind is Kind.INTEGER:
         return 0.7 if near else 0.0  # a bare number may count anything
-    if kind is Kind.QUOTED and " " not in str(mention.value):
-        return 0.5 if near else 0.0
+    if kind in (Kind.QUOTED, Kind.NAME) and " " not in str(mention.value):
+        # “the book 'Dune'” names a book; “slug 'dune'” is its identifier.
+        return 0.8 if mention.hints[:1] and mention.hints[0] in names & _IDENTIFIERS else 0.0
     return 0.9 if kind in (Kind.EMAIL, Kind.URL) and near else 0.0
 
 

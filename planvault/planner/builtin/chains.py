@@ -7,10 +7,11 @@ from models.plans import Expr
 from models.tools import ToolParam
 from planvault.planner.builtin.binding import Bound, bind
 from planvault.planner.builtin.links import Link, LinkTable, field_holding
+from planvault.planner.builtin.patterns import Kind
 from planvault.planner.builtin.scoring import Scorer
 from planvault.planner.builtin.steps import Chain, Step, Wish
-from planvault.planner.builtin.toolview import ToolView
-from planvault.planner.builtin.values import Kind, Mention
+from planvault.planner.builtin.toolview import ToolView, is_identifier, vocabulary
+from planvault.planner.builtin.values import Mention
 from planvault.planner.builtin.verbs import agrees, is_named, writes
 from planvault.planner.builtin.words import canonical
 
@@ -24,10 +25,10 @@ class Search:
     def __init__(self, tools: Sequence[ToolView], known: Mapping[str, Mapping[str, Expr]]) -> None:
         self.tools = tuple(tools)
         self.scorer = Scorer(tools)
-        self.vocabulary = frozenset(word for view in tools for word in view.named)
+        self.vocabulary = vocabulary(tools)
         self._known = known
         self._links = LinkTable(tools)
-        self._bound: dict[tuple[str, str, tuple[Mention, ...]], Bound] = {}
+        self._bound: dict[tuple[str, str, tuple[Mention, ...], bool], Bound] = {}
 
     def best(self, wish: Wish) -> Chain | None:
         """The best chain for a wish; None when no tool may answer it."""
@@ -40,9 +41,9 @@ class Search:
 
     def _targets(self, wish: Wish) -> list[ToolView]:
         clause = wish.clause
-        allowed = [view for view in self.tools if agrees(clause.verb, view.tool)]
+        allowed = [view for view in self.tools if agrees(clause.verb, view.tool, view.actions)]
         # An order by a tool's own verb (“skip”, “pause”) means a tool of that name.
-        named = [view for view in allowed if clause.verb is not None and is_named(clause.verb, view.tool)]
+        named = [view for view in allowed if clause.verb is not None and is_named(clause.verb, view.tool, view.actions)]
         return sorted(
             named or allowed,
             key=lambda view: (
@@ -55,19 +56,33 @@ class Search:
         self, view: ToolView, wish: Wish, values: tuple[Mention, ...], hops: int, above: frozenset[str]
     ) -> Iterator[Step]:
         """The ways to call a tool: each missing parameter asked for, or taken from an earlier or a further call."""
-        bound = self._bind(view, wish, values)
+        bound = self._bind(view, wish, values, hops == _HOPS)
         exprs = {**self._known.get(view.tool.name, {}), **bound.exprs}
         missing = tuple(param for param in bound.missing if param.name not in exprs)
-        yield Step(view, exprs, {}, missing, bound.used)
+        yield Step(view, exprs, {}, missing, bound.used, bound.fan)
         left = tuple(value for value in values if value not in bound.used)
-        for choice in self._choices(view, missing, wish, left, hops, above | {view.tool.name}):
+        sought = missing + self._implied(view, exprs, wish, left)
+        for choice in self._choices(view, sought, wish, left, hops, above | {view.tool.name}):
             asked = tuple(param for param in missing if param.name not in choice)
-            yield Step(view, exprs, choice, asked, bound.used)
+            yield Step(view, exprs, choice, asked, bound.used, bound.fan)
 
-    def _bind(self, view: ToolView, wish: Wish, values: tuple[Mention, ...]) -> Bound:
-        key = (view.tool.name, wish.clause.text, values)
+    def _implied(
+        self, view: ToolView, exprs: Mapping[str, Expr], wish: Wish, left: tuple[Mention, ...]
+    ) -> tuple[ToolParam, ...]:
+        """Optional identifiers of things that the clause speaks of: “orders of customer Ada”, “list his orders”."""
+        return tuple(
+            param
+            for param in view.tool.params
+            if not param.required
+            and param.name not in exprs
+            and is_identifier(param)
+            and ((wish.earlier and wish.clause.refers) or (left and view.resource_of(param) & set(wish.clause.words)))
+        )
+
+    def _bind(self, view: ToolView, wish: Wish, values: tuple[Mention, ...], is_target: bool) -> Bound:
+        key = (view.tool.name, wish.clause.text, values, is_target)
         if key not in self._bound:
-            self._bound[key] = bind(view, wish.clause, values)
+            self._bound[key] = bind(view, wish.clause, values, fans=is_target)
         return self._bound[key]
 
     def _choices(
@@ -145,10 +160,10 @@ def _pinned(
     if not link.in_list:
         yield link
         return
-    meant = view.resource_of(param) | {link.producer.resource}
+    meant = {link.producer.resource} | (view.resource_of(param) if link.is_of_item else frozenset())
     for value in wish.values:
         if value.kind is Kind.ORDINAL and isinstance(value.value, int) and canonical(value.hints[0]) in meant:
-            yield replace(link, index=value.value - 1)
+            yield replace(link, index=value)
             return
     unused = [value for value in left if value not in step.all_used()]
     searched = [value for value in step.used if value.kind is not Kind.ORDINAL]

@@ -1,25 +1,29 @@
 """One prompt, cut into the things it asks for."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from planvault.planner.builtin.values import Kind, Mention
+from planvault.planner.builtin.english import STOP_WORDS
+from planvault.planner.builtin.toolview import Vocabulary
+from planvault.planner.builtin.values import Mention
 from planvault.planner.builtin.verbs import Intent, is_verb, leading_verb
-from planvault.planner.builtin.words import canonical, content, split, stem
+from planvault.planner.builtin.words import canonical, content, split
 
+_THEN = r"then|after that|afterwards|finally|next(?=,)"
 _SEPARATOR = re.compile(
-    r"[.!?]+(?=\s|$)|[;\n]+|,?\s+(?:and\s+)?(?:then|after that|afterwards|finally|next(?=,))\s+|,\s*and\s+|,\s+|\s+and(?:\s+also)?\s+",
-    re.I,
+    rf"[.!?]+(?=\s|$)|[;\n]+|,?\s+(?:and\s+)?(?:{_THEN})\s+|,\s*and\s+|,\s+|\s+and(?:\s+also)?\s+", re.IGNORECASE
 )
-_HARD = re.compile(r"[.!?;\n]|then|after that|afterwards|finally|next,", re.I)
-_NAMING = re.compile(r"(?:name|call|title) (?:it|them|this|him|her)\b", re.I)
+_HARD = re.compile(rf"[.!?;\n]|{_THEN}", re.IGNORECASE)
+_NAMING = re.compile(r"(?:name|call|title) (?:it|them|this|him|her)\b", re.IGNORECASE)
 _EACH = re.compile(
     r"\b(each|every|all of (?:them|these|those)|for all|everyone|everybody|one by one|all (?:the |my |of )?\w+s)\b",
-    re.I,
+    re.IGNORECASE,
 )
-_CONDITION = re.compile(r"\b(if|unless|otherwise|only when|in case|depending on|whenever|as soon as)\b", re.I)
-_NEGATED = re.compile(r"\b(?:do not|don['’]?t|never|without)\s+\w+", re.I)
-_COUNT = re.compile(r"\b(how many|number of|count(?: of)?)\b", re.I)
+_CONDITION = re.compile(r"\b(if|unless|otherwise|only when|in case|depending on|whenever|as soon as)\b", re.IGNORECASE)
+_NEGATED = re.compile(r"\b(?:do not|don['’]?t|never)\s+(\w+)", re.IGNORECASE)
+_REFERS = re.compile(r"\b(it|its|them|their|they|his|him|her|hers|that|those|these)\b", re.IGNORECASE)
+_ARTICLES = frozenset({"the", "a", "an", "my", "his", "her", "their", "its"})
+_COUNT = re.compile(r"\b(how many|number of|count(?: of)?)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,42 +36,68 @@ class Clause:
     conditional: bool = False
     negated: bool = False
     counts: bool = False
-    ordinal: int | None = None  # `third` → 2
+    refers: bool = False  # to something that was spoken of before: `it`, `his`, `their`
 
 
-def clauses(text: str, found: tuple[Mention, ...]) -> tuple[Clause, ...]:
+def clauses(text: str, found: tuple[Mention, ...], vocabulary: Vocabulary) -> tuple[Clause, ...]:
     """The prompt's clauses in order. `found` are the prompt's values; a separator inside a value separates nothing."""
-    cuts = _cuts(text, found)
+    cuts = _cuts(text, found, vocabulary)
     spans = list(zip([0, *[end for _, end in cuts]], [*[start for start, _ in cuts], len(text)], strict=True))
-    return tuple(clause for start, end in spans if (clause := _clause(text, start, end, found)) is not None)
+    parts: list[Clause] = []
+    for start, end in spans:
+        clause = _clause(text, start, end, found, vocabulary)
+        if clause is not None and parts and clause.verb is None:
+            clause = replace(clause, verb=parts[-1].verb)
+        parts += [clause] if clause is not None else []
+    return tuple(parts)
 
 
-def _cuts(text: str, found: tuple[Mention, ...]) -> list[tuple[int, int]]:
+def _cuts(text: str, found: tuple[Mention, ...], vocabulary: Vocabulary) -> list[tuple[int, int]]:
     cuts: list[tuple[int, int]] = []
     for match in _SEPARATOR.finditer(text):
         if any(each.start < match.end() and match.start() < each.end for each in found):
             continue
         if _NAMING.match(text, match.end()):  # “… and name it Quiet” belongs to what was just made
             continue
-        following = split(text[match.end() :])[:1]
-        # `and` and a comma join nouns as well; only a verb after them begins something new.
-        if _HARD.search(match[0]) or (following and is_verb(following[0])):
+        if _HARD.search(match[0]) or _begins_anew(text, match.end(), found, vocabulary):
             cuts.append(match.span())
     return cuts
 
 
-def _clause(text: str, start: int, end: int, found: tuple[Mention, ...]) -> Clause | None:
+def _begins_anew(text: str, at: int, found: tuple[Mention, ...], vocabulary: Vocabulary) -> bool:
+    """`and` and a comma join words as well. What begins something new is a verb, or a thing with its value.
+
+    “show order 7 and customer 5”: the second half takes the first one's verb.
+    """
+    words = list(re.finditer(r"\w+", text[at : at + 80]))[:3]
+    if not words:
+        return False
+    if _orders(words[0][0], vocabulary):
+        return True
+    while words and words[0][0].lower() in _ARTICLES:
+        words = words[1:]
+    if not words or canonical(words[0][0].lower()) not in vocabulary.things:
+        return False
+    behind = at + words[0].end()
+    return any(each.start <= at for each in found) and any(0 < each.start - behind <= 2 for each in found)
+
+
+def _orders(word: str, vocabulary: Vocabulary) -> bool:
+    word = word.lower()
+    return word not in STOP_WORDS and (is_verb(word) or canonical(word) in vocabulary.actions)
+
+
+def _clause(text: str, start: int, end: int, found: tuple[Mention, ...], vocabulary: Vocabulary) -> Clause | None:
     inside = tuple(each for each in found if start <= each.start < end)
     bare = _without(text, start, end, inside)
     piece = text[start:end].strip()
     if not piece:
         return None
     every = split(bare)
-    verb = leading_verb(piece)
+    verb = leading_verb(piece, vocabulary.actions)
     words = tuple(
         word for word in content(every) if verb is None or verb[1] is Intent.ACT or word != canonical(verb[0])
     )
-    ordinal = next((each.value for each in inside if each.kind is Kind.ORDINAL), None)
     return Clause(
         text=piece,
         words=words,
@@ -75,9 +105,9 @@ def _clause(text: str, start: int, end: int, found: tuple[Mention, ...]) -> Clau
         mentions=inside,
         each=bool(_EACH.search(bare)),
         conditional=bool(_CONDITION.search(bare)),
-        negated=bool(_NEGATED.search(bare)),
+        negated=any(_orders(match[1], vocabulary) for match in _NEGATED.finditer(bare)),
         counts=bool(_COUNT.search(bare)),
-        ordinal=ordinal - 1 if isinstance(ordinal, int) else None,
+        refers=bool(_REFERS.search(bare)),
     )
 
 
@@ -89,9 +119,3 @@ def _without(text: str, start: int, end: int, inside: tuple[Mention, ...]) -> st
         at = mention.end
     pieces.append(text[at:end])
     return " ".join(pieces)
-
-
-def negates(clause: Clause, verb: str) -> bool:
-    """Whether the clause says not to do that."""
-    match = _NEGATED.search(clause.text)
-    return match is not None and stem(split(match[0])[-1]) == stem(verb)

@@ -4,7 +4,8 @@ from datetime import date
 from decimal import Decimal
 
 from models.base import JsonObject, JsonScalar
-from planvault.planner.builtin.values import Kind, Mention
+from planvault.planner.builtin.patterns import Kind
+from planvault.planner.builtin.values import Mention
 
 _TEXT = frozenset({Kind.QUOTED, Kind.NAME, Kind.TAIL, Kind.PHRASE, Kind.CODE})
 _BY_FORMAT = {

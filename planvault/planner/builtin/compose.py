@@ -74,6 +74,8 @@ class Composer:
             for step, link in ask.target.linked.values():
                 if link.in_list and link.where is None and link.index is None:
                     return self._each(ask, step, link, body)
+        if ask.target.fan is not None and self._variable(ask.target) is None:
+            return self._fan(ask, *ask.target.fan, body)
         return Answer(ask, _value(ask, self._call(ask.target, body)))
 
     def _call(self, step: Step, body: list[PlanNode]) -> str:
@@ -118,8 +120,9 @@ class Composer:
             name, mention = link.where
             terms = (listed, Lit(value=name), Lit(value="contains"), Lit(value=str(mention.value)))
             return self._assigned(f"found_{link.producer.resource}", Func(name="find_by", args=terms), body)
-        if link.index:
-            path = Lit(value=f"[{link.index}]")
+        position = link.index.value if link.index else 1
+        if isinstance(position, int) and position > 1:
+            path = Lit(value=f"[{position - 1}]")
             return self._assigned(
                 f"chosen_{link.producer.resource}", Func(name="get_field", args=(listed, path, Lit(value=None))), body
             )
@@ -142,7 +145,7 @@ class Composer:
         body.append(If(id=self._id(), condition=condition, then=(Reply(id=self._id(), expr=Lit(value=text)),)))
 
     def _each(self, ask: Ask, producer: Step, link: Link, body: list[PlanNode]) -> Answer:
-        """A loop over a producer's list; a read's results are gathered, a change's are counted."""
+        """A loop over the list that a producer found."""
         variable = self._call(producer, body)
         at = link.path.index("*")
         listed = field(Var(name=variable), link.path[:at])
@@ -152,6 +155,15 @@ class Composer:
             for name, (step, other) in ask.target.linked.items()
             if step == producer and other.path[: at + 1] == link.path[: at + 1]
         }
+        return self._loop(ask, item, listed, fixed, body)
+
+    def _fan(self, ask: Ask, param: str, values: ListOf, body: list[PlanNode]) -> Answer:
+        """A loop over the values that the prompt enumerates."""
+        item = self._name(f"each_{param}")
+        return self._loop(ask, item, values, {param: Var(name=item)}, body)
+
+    def _loop(self, ask: Ask, item: str, listed: Expr, fixed: dict[str, Expr], body: list[PlanNode]) -> Answer:
+        """One call for every item; a read's results are gathered, a change's are counted."""
         tool = ask.target.view.tool
         gathered = "" if writes(tool) else self._name(f"{tool.name}_all")
         if gathered:
@@ -163,7 +175,7 @@ class Composer:
             more = Func(name="append", args=(Var(name=gathered), Var(name=result)))
             inner.append(Assignment(id=self._id(), target=gathered, expr=more))
         body.append(For(id=self._id(), variable=item, iterable=listed, body=tuple(inner)))
-        counted = Text(parts=(Lit(value="done "), Func(name="len", args=(listed,)), Lit(value=" times")))
+        counted = Text(parts=(Func(name="len", args=(listed,)), Lit(value=" done")))
         return Answer(ask, Var(name=gathered) if gathered else counted)
 
     def _slot(self, tool: Tool, param: ToolParam) -> str:
@@ -171,7 +183,7 @@ class Composer:
         kind = schema_type(param.schema_)
         described = " ".join(param.description.split())
         label = " ".join(split(param.name))
-        prompt = f"{described or label.capitalize()} ({label} of “{title(tool)}”)"
+        prompt = f"{described} ({label})" if described else f"{label.capitalize()} for “{title(tool)}”"
         self._slots[name] = Slot(
             variable=name,
             prompt=prompt if len(prompt) <= _PROMPT_LENGTH else prompt[: _PROMPT_LENGTH - 1] + "…",

@@ -21,3 +21,4 @@ def lists_of(section: str) -> dict[str, Words]:
 STOP_WORDS: Words = frozenset(_DATA["stop"].split())
 GENERIC: Words = frozenset(_DATA["generic"].split())
 SYNONYMS: tuple[tuple[str, ...], ...] = tuple(tuple(line.split()) for line in _DATA["synonyms"])
+MONTHS: tuple[str, ...] = tuple(_DATA["months"].split())  # in order

@@ -7,7 +7,8 @@ from models.plans import Expr, Lit, SecretRef
 from models.tools import Tool
 from planvault.planner.builtin.coercion import coerce
 from planvault.planner.builtin.english import words_of
-from planvault.planner.builtin.values import Kind, Mention
+from planvault.planner.builtin.patterns import Kind
+from planvault.planner.builtin.values import Mention
 from planvault.planner.builtin.words import split
 
 _CREDENTIAL = words_of("parameters", "credentials")

@@ -7,8 +7,9 @@ from models.plans import Expr, FieldAccess, Func
 from models.tools import OutputField, ToolParam
 from planvault.planner.builtin.coercion import schema_type
 from planvault.planner.builtin.english import words_of
-from planvault.planner.builtin.toolview import ToolView, identifies, is_identifier, list_depth
-from planvault.planner.builtin.values import Kind, Mention
+from planvault.planner.builtin.patterns import Kind
+from planvault.planner.builtin.toolview import ToolView, identified, identifies, is_identifier, list_depth
+from planvault.planner.builtin.values import Mention
 from planvault.planner.builtin.verbs import writes
 from planvault.planner.builtin.words import content, split
 
@@ -32,8 +33,13 @@ class Link:
     producer: ToolView
     path: tuple[str, ...]
     strength: float
-    index: int | None = None  # the item of a list that the prompt asks for, 0-based
+    index: Mention | None = None  # the item of a list that the prompt asks for, 1-based
     where: tuple[str, Mention] | None = None  # the item whose field holds that value
+
+    @property
+    def is_of_item(self) -> bool:
+        """Whether the field is the item's own `id`, and no reference to something else such as `customer_id`."""
+        return not [word for word in split(self.path[-1]) if not identifies(word)]
 
     @property
     def in_list(self) -> bool:
@@ -45,7 +51,7 @@ class LinkTable:
 
     def __init__(self, tools: Sequence[ToolView]) -> None:
         self._tools = tools
-        self._resources = _resources(tools)
+        self._resources = identified(tools)
         self._known: dict[tuple[str, str, str], Link | None] = {}
 
     def links(self, view: ToolView, param: ToolParam) -> Iterator[Link]:
@@ -74,6 +80,8 @@ class LinkTable:
 
 def field_holding(link: Link, mention: Mention) -> str | None:
     """The field of the link's list items that such a value would stand in: a name in `name`, an address in `email`."""
+    if mention.key and not set(split(mention.key)) & _NAME_FIELDS:
+        return None
     prefix = link.path[: len(link.path) - link.path[::-1].index("*")]
     names = {
         output.path[-1]: split(output.path[-1])
@@ -122,13 +130,6 @@ def _compatible(param: ToolParam, output: OutputField) -> bool:
         items = param.schema_.get("items")
         wanted = schema_type(items) if isinstance(items, dict) else "any"
     return "any" in (wanted, output.type) or wanted == output.type or {wanted, output.type} == {"integer", "number"}
-
-
-def _resources(tools: Sequence[ToolView]) -> frozenset[str]:
-    """Every resource that some tool identifies by an id parameter."""
-    return frozenset(
-        word for view in tools for param in view.tool.params if is_identifier(param) for word in view.resource_of(param)
-    )
 
 
 def field(base: Expr, path: Sequence[str]) -> Expr:

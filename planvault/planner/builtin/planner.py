@@ -12,7 +12,7 @@ from planvault.planner.builtin.chains import Search
 from planvault.planner.builtin.clauses import Clause, clauses
 from planvault.planner.builtin.compose import Ask, Composer
 from planvault.planner.builtin.known import known_values
-from planvault.planner.builtin.scoring import is_weak
+from planvault.planner.builtin.scoring import is_about, is_weak
 from planvault.planner.builtin.steps import Chain, Step, Wish
 from planvault.planner.builtin.toolview import views
 from planvault.planner.builtin.values import Mention, mentions
@@ -40,8 +40,8 @@ def _plan(request: PlanRequest) -> Plan:
     text = request.prompt[:_LONGEST_PROMPT]
     known = known_values(request.tools, request.context_vars, request.secret_names)
     search = Search(views(request.tools), known)
-    found = mentions(text, request.run_started_at, search.vocabulary)
-    parts = clauses(text, found)
+    found = mentions(text, request.run_started_at, search.vocabulary.words)
+    parts = clauses(text, found, search.vocabulary)
     asks, left, unsure = _asks(search, parts, found)
     if not asks:
         return _only_reply(_cannot(request.tools, unsure))
@@ -67,10 +67,10 @@ def _asks(
             continue
         earlier = tuple(step for ask in asks for step in ask.target.steps())
         chain = _best(search, clause, found, earlier)
-        if chain is None or is_weak(chain):
+        if chain is None or is_weak(chain, Wish(clause, clause.mentions, earlier)):
             if clause.verb is not None and clause.verb[1] in (Intent.CREATE, Intent.UPDATE, Intent.DELETE):
                 left.append(clause)
-            if chain is not None and writes(chain.target.view.tool):
+            if chain is not None and writes(chain.target.view.tool) and is_about(chain, clause):
                 unsure.append(chain.target.view.tool)
             continue
         asks.append(Ask(clause, chain.target))

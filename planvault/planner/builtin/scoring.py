@@ -7,9 +7,9 @@ for questions to the user, for words of its tools that nobody said, and for link
 from collections.abc import Sequence
 
 from planvault.planner.builtin.clauses import Clause
+from planvault.planner.builtin.links import Link
 from planvault.planner.builtin.steps import Chain, Step, Wish
 from planvault.planner.builtin.toolview import ToolView, rarity
-from planvault.planner.builtin.values import Kind
 from planvault.planner.builtin.verbs import fits_method, writes
 
 _VALUE = 1.2  # what a value weighs beside the average word
@@ -48,21 +48,43 @@ class Scorer:
         mass = sum(map(self.weight, clause.words))
         covered = self.overlap(clause.words, [each.view for each in new] or [step.view])
         value = _VALUE * (mass / len(clause.words) if clause.words else 1.0)
-        given = sum(mention.kind is not Kind.ORDINAL for mention in wish.values)
-        used = sum(mention.kind is not Kind.ORDINAL for mention in step.all_used())
+        given, used = len(wish.values), len(step.all_used())
         total = mass + value * given
         score = (covered + value * used) / total if total else 0.0
         score -= _TOOL * (len(new) - 1) + _SLOT * sum(len(each.asked) for each in steps)
         score -= _UNSAID * self.unsaid(clause, step.view)
         score -= _UNSAID / 2 * sum(self.unsaid(clause, each.view) for each in new if each is not step)
         score -= _GUESS * sum(1 - link.strength for each in steps for _, link in each.linked.values())
+        score -= _GUESS * sum(_is_arbitrary(each, link, clause) for one in steps for each, link in one.linked.values())
         score += _RANK * (1 - step.view.rank / self._size)
         score += _FOLLOWS if len(new) < len(steps) else 0.0
         score += _METHOD if fits_method(clause.verb, step.view.tool) else 0.0
-        return Chain(step, score, covered / mass if mass else 0.0)
+        own = self.overlap(clause.words, (step.view,))
+        return Chain(step, score, covered / mass if mass else 0.0, own / mass if mass else 0.0)
 
 
-def is_weak(chain: Chain) -> bool:
-    """Whether a chain rests on too little to be run; what changes something needs more."""
-    least = _WEAK_WRITE if writes(chain.target.view.tool) else _WEAK_READ
-    return chain.words < least or chain.score < _WEAK
+def _is_arbitrary(producer: Step, link: Link, clause: Clause) -> bool:
+    """Whether the first item of a list is taken although nothing says that it is meant."""
+    pinned = link.where is not None or link.index is not None or producer.all_used() or clause.each
+    return link.in_list and not pinned
+
+
+def is_weak(chain: Chain, wish: Wish) -> bool:
+    """Whether a chain rests on too little to be run.
+
+    What changes something needs more: its own words must say what it changes, and every value that the clause gives
+    must have found its place, unless a person is asked anyway.
+    """
+    tool, clause = chain.target.view, wish.clause
+    if chain.score < _WEAK or chain.words < _WEAK_READ:
+        return True
+    if not writes(tool.tool):
+        return False
+    spare = any(value not in chain.target.all_used() for value in clause.mentions)
+    return chain.own < _WEAK_WRITE or not is_about(chain, clause) or (spare and not chain.questions)
+
+
+def is_about(chain: Chain, clause: Clause) -> bool:
+    """Whether the clause says a word of the target's own name: what it does it to, or how it is called."""
+    head = chain.target.view.head
+    return not head or any(word in head for word in clause.words)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from models.plans import Expr
+from models.plans import Expr, ListOf
 from models.tools import ToolParam
 from planvault.planner.builtin.clauses import Clause
 from planvault.planner.builtin.links import Link
@@ -23,6 +23,7 @@ class Step:
     linked: Mapping[str, tuple[Step, Link]]
     asked: tuple[ToolParam, ...]
     used: frozenset[Mention]  # by this call itself
+    fan: tuple[str, ListOf] | None = None  # a parameter with several values: one call each
 
     def steps(self) -> tuple[Step, ...]:
         """The step and all that it needs, producers first, each once."""
@@ -44,18 +45,19 @@ class Step:
         used = set(self.used)
         for producer, link in self.linked.values():
             used |= producer.all_used()
-            if link.where is not None:
-                used.add(link.where[1])
+            used |= {link.where[1]} if link.where is not None else set()
+            used |= {link.index} if link.index is not None else set()
         return frozenset(used)
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A target with all that it needs. `words` is the part of the clause's words it accounts for, 0…1."""
+    """A target with all that it needs. `words` is the part of the clause's words that it accounts for, 0…1."""
 
     target: Step
     score: float
     words: float
+    own: float  # the part that the target alone accounts for
 
     @property
     def questions(self) -> int:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from models.tools import HttpBinding, OutputField, Tool, ToolParam
 from planvault.planner.builtin.english import words_of
-from planvault.planner.builtin.verbs import is_verb
+from planvault.planner.builtin.verbs import actions_of, is_verb
 from planvault.planner.builtin.words import canonical, content, is_generic, split
 
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
@@ -39,6 +39,11 @@ class ToolView:
     def named(self) -> frozenset[str]:
         """Every word of the tool's name, path and summary."""
         return frozenset(content(_words([self.tool.name, *self.segments, self.tool.summary])))
+
+    @cached_property
+    def actions(self) -> frozenset[str]:
+        """The verbs that the tool is called by, if it changes something."""
+        return actions_of(self.tool)
 
     @cached_property
     def weights(self) -> dict[str, float]:
@@ -95,6 +100,30 @@ def identifies(name: str) -> str:
     """The identifying part of a name in the singular, or '': `movie_ids` → id, `uri` → uri, `title` → ''."""
     last = (split(name) or [""])[-1]
     return last.removesuffix("s") if last in _ID_WORDS else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words of one shortlist, in canonical form."""
+
+    words: frozenset[str] = frozenset()  # of names, paths and summaries
+    actions: frozenset[str] = frozenset()  # verbs that tools are called by
+    things: frozenset[str] = frozenset()  # what operations are about, or identify
+
+
+def vocabulary(tools: Sequence[ToolView]) -> Vocabulary:
+    return Vocabulary(
+        words=frozenset(word for view in tools for word in view.named),
+        actions=frozenset(word for view in tools for word in view.actions),
+        things=identified(tools) | frozenset(view.resource for view in tools if view.resource),
+    )
+
+
+def identified(tools: Sequence[ToolView]) -> frozenset[str]:
+    """Everything that some tool identifies by an id parameter."""
+    return frozenset(
+        word for view in tools for param in view.tool.params if is_identifier(param) for word in view.resource_of(param)
+    )
 
 
 def views(tools: Sequence[Tool]) -> tuple[ToolView, ...]:
