@@ -8,8 +8,8 @@ entry, `var_result`, names what is answered.
 
 The data contradict themselves in places: gold calls use parameters that their tool does not declare, leave required
 ones out, give another type, label two steps alike, or refer to a step that does not exist (which becomes null).
-Nothing is bent to hide that. `declared_tools` is what the data say, `observed_tools` is the least widening under which every gold
-call is valid, and `findings` lists each difference.
+Nothing is bent to hide that. `declared_tools` is what the data say, `observed_tools` is the least widening under which
+every gold call is valid, and `findings` lists each difference.
 """
 
 import argparse
