@@ -12,7 +12,6 @@ import os
 from typing import Any
 
 import ray
-from ray.util.state import list_actors
 
 from actors.catalog_worker import CatalogWorker
 from actors.handles import ServeEmbedder, ServePlanner
@@ -105,8 +104,10 @@ class RayFleet:
 
 
 def _named_actors() -> frozenset[str]:
-    living = list_actors(filters=[("state", "!=", "DEAD"), ("ray_namespace", "=", NAMESPACE)], limit=1_000)
-    return frozenset(actor.name for actor in living if actor.name and not actor.name.startswith("supervisor"))
+    """Asked of the cluster that this process is in; Ray's state API would look for one, and finds too many."""
+    named = ray.util.list_named_actors(all_namespaces=True)
+    ours = [actor["name"] for actor in named if actor["namespace"] == NAMESPACE]
+    return frozenset(name for name in ours if not name.startswith("supervisor"))
 
 
 def start_platform_actors(settings: Settings, timeout_s: float = 30.0) -> None:
