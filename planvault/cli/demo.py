@@ -30,15 +30,20 @@ IMPORT_S = 120.0
 SECRET = "SHOP_TOKEN"  # noqa: S105 - a name, not a value
 
 OpenPlatform = Callable[[], AbstractContextManager[Credentials]]
+Reporting = Callable[[], AbstractContextManager[Report]]
 OpenShop = Callable[[], AbstractContextManager[RunningShop]]
 
 
 @contextmanager
-def temporary_platform(report: Report, port: int = 0) -> Iterator[Credentials]:
-    """A platform of its own in a temporary data directory, on `port` or a free one; gone afterwards."""
+def temporary_platform(reporting: Reporting, port: int = 0) -> Iterator[Credentials]:
+    """A platform of its own in a temporary data directory, on `port` or a free one; gone afterwards.
+
+    `reporting` opens the display of the bring-up's progress, which ends before anything else is shown.
+    """
     with tempfile.TemporaryDirectory(prefix="planvault-demo-", ignore_cleanup_errors=True) as folder:
         data_dir = Path(folder)
-        credentials = up(UpOptions(data_dir, port or free_port(LOOPBACK), keep_owner=True), report)
+        with reporting() as report:
+            credentials = up(UpOptions(data_dir, port or free_port(LOOPBACK), keep_owner=True), report)
         try:
             yield credentials
         finally:

@@ -34,7 +34,7 @@ SCENES = (
         calls=("listCustomers", "sendNotification"),
     ),
     Scene(
-        "Something is missing: the plan asks for it. The call needs a secret, which no model sees",
+        "A missing value is asked for; the secret of the call no model sees",
         "Refund order 1004",
         calls=("refundOrder",),
         slots={"amount": 12},

@@ -1,11 +1,12 @@
 """`demo`: the whole story on this machine, from nothing and back to nothing."""
 
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from planvault.cli.progress import bringing_up
+from planvault.cli.progress import Report, bringing_up
 
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Default: a free one.")]
 
@@ -15,6 +16,7 @@ def demo(port: PortOption = 0) -> None:
     from cluster.topology import PARTS
     from planvault.cli.demo import run, temporary_platform
 
-    with bringing_up(PARTS, Console(stderr=True)) as report:
-        status = run(lambda: temporary_platform(report, port))
-    raise typer.Exit(status)
+    def reporting() -> AbstractContextManager[Report]:
+        return bringing_up(PARTS, Console(stderr=True))
+
+    raise typer.Exit(run(lambda: temporary_platform(reporting, port)))

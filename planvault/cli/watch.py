@@ -81,14 +81,14 @@ class Watcher:
         """
         started = self._clock()
         self._api.send_message(self._session_id, text)
-        seen = RunSeen()
+        seen, told = RunSeen(), self._position
         for event in self._api.follow(self._session_id, self._position, until=frozenset({"done"})):
             if self._clock() - started > deadline_s:
                 raise Unavailable(f"The run has not ended after {deadline_s:.0f} s; it goes on without a viewer.")
             if event.type == "ping":
                 continue
-            if event.type in ("started", "error") and not seen.planner:
-                self._tell_history(seen)
+            if event.type in ("started", "error") or event.data.get("phase") == "planner_llm":
+                told = self._tell_history(seen, told, event.id)
             self._position = seen.last_event_id = event.id
             self._show(event)
             note(seen, event.type, event.data)
@@ -100,14 +100,21 @@ class Watcher:
                 return seen
         return seen
 
-    def _tell_history(self, seen: RunSeen) -> None:
-        """What led to the plan is in the history only: the shortlist, the planner and its text."""
+    def _tell_history(self, seen: RunSeen, after: int, before: int) -> int:
+        """The shortlist, the planner and its text are in the history only: told where they lie in the stream.
+
+        Returns the seq of the newest history event that was looked at, to go on from.
+        """
+        newest = after
         for entry in self._api.history(self._session_id):
             kind, seq, payload = entry.get("eventType"), entry.get("seq"), entry.get("payload")
-            fresh = isinstance(seq, int) and seq > self._position
-            if fresh and isinstance(kind, str) and kind in _HISTORY_ONLY and isinstance(payload, dict):
+            if not isinstance(seq, int) or not after < seq < before:
+                continue
+            newest = seq
+            if isinstance(kind, str) and kind in _HISTORY_ONLY and isinstance(payload, dict):
                 self._show(SessionEvent(0, kind, payload))
                 note(seen, kind, payload)
+        return newest
 
     def _answer(self, event: SessionEvent, seen: RunSeen) -> None:
         if event.type == "confirm_plan_required":

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 import httpx
 
 from models.base import JsonObject
+from models.events import HISTORY_ONLY
 from planvault.cli.client import ApiClient
 
 Told = tuple[str, JsonObject]
 
 
 class ScriptedPlatform:
-    """Streams `events` one by one; `history` is what GET /history shows; actions get `verdicts` in turn, then 202."""
+    """Streams `events` one by one, all but those that only the history has; actions get `verdicts` in turn, then 202.
 
-    def __init__(self, events: list[Told], *, history: list[Told] | None = None) -> None:
+    The seq of an event is its place in `events`, from 1. The history holds what has been streamed or passed over.
+    """
+
+    def __init__(self, events: list[Told]) -> None:
         self.events = events
-        self.history = history or []
         self.verdicts: list[httpx.Response] = []
         self.messages: list[str] = []
         self.actions: list[JsonObject] = []
@@ -40,20 +43,19 @@ class ScriptedPlatform:
                 self.actions.append(json.loads(request.content))
                 return self.verdicts.pop(0) if self.verdicts else httpx.Response(202, json={"status": "accepted"})
             case "GET", "history":
-                entries = [
-                    {"eventType": kind, "seq": seq, "payload": data} for seq, (kind, data) in enumerate(self.history, 1)
-                ]
+                reached = list(enumerate(self.events, 1))[: self.told]
+                entries = [{"eventType": kind, "seq": seq, "payload": data} for seq, (kind, data) in reached]
                 return httpx.Response(200, json={"events": entries})
             case _:
                 stream = {"Content-Type": "text/event-stream"}
                 return httpx.Response(200, headers=stream, content=self._stream(int(request.headers["Last-Event-ID"])))
 
     def _stream(self, after: int) -> Iterator[bytes]:
-        # Ids begin at 10, so that the history's events of the same run lie before them.
-        for seq, (kind, data) in enumerate(self.events, 10):
+        for seq, (kind, data) in enumerate(self.events, 1):
             if seq > after:
-                self.told += 1
-                yield f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data)}\n\n".encode()
+                self.told = max(self.told, seq)
+                if kind not in HISTORY_ONLY:
+                    yield f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def problem(status: int, code: str, *details: str) -> httpx.Response:

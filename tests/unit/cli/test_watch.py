@@ -52,20 +52,28 @@ def test_a_run_is_followed_to_its_reply() -> None:
     assert seen.to_plan_s is not None
 
 
-def test_the_shortlist_and_the_planner_come_from_the_history_before_the_plan_is_shown() -> None:
-    platform = ScriptedPlatform(
-        [STARTED, DONE],
-        history=[
-            ("tool_selection", {"tier": "direct", "shortlist": [{"tool": "getOrder", "score": 0.5}]}),
-            ("plan_summary", {"planner": "builtin", "mode": "structured_json"}),
-        ],
-    )
+def test_the_shortlist_and_the_planner_come_from_the_history_once_and_in_their_place() -> None:
+    selection = ("tool_selection", {"tier": "direct", "shortlist": [{"tool": "getOrder", "score": 0.5}]})
+    summary = ("plan_summary", {"planner": "builtin", "mode": "structured_json"})
+    planning = ("run_phase", {**RUN, "phase": "planner_llm"})
+    platform = ScriptedPlatform([selection, planning, summary, STARTED, DONE])
     shown: list[SessionEvent] = []
+    followed = watcher(platform, shown=shown)
 
-    seen = watcher(platform, shown=shown).prompt("Show order 1")
+    seen = followed.prompt("Show order 1")
 
-    assert [event.type for event in shown] == ["tool_selection", "plan_summary", "started", "done"]
+    assert [event.type for event in shown] == ["tool_selection", "run_phase", "plan_summary", "started", "done"]
     assert (seen.tier, seen.shortlist, seen.planner) == ("direct", ["getOrder"], "builtin")
+
+
+def test_the_shortlist_of_an_earlier_prompt_is_not_told_again() -> None:
+    selection = ("tool_selection", {"tier": "direct", "shortlist": [{"tool": "getOrder", "score": 0.5}]})
+    platform = ScriptedPlatform([selection, STARTED, DONE])
+    followed = watcher(platform)
+    followed.prompt("first")
+    platform.events += [STARTED, DONE]
+
+    assert followed.prompt("second").shortlist == []
 
 
 def test_a_plan_is_approved_by_the_hash_that_was_shown() -> None:
