@@ -11,7 +11,7 @@ from planvault.ingestion.drafts import ToolDraft
 from planvault.ingestion.flatten import MAX_DEPTH, FlatBody, Flattener
 from planvault.ingestion.media import FORM, MULTIPART, base_type, best, form_encoding, is_json
 from planvault.ingestion.naming import operation_name, tool_name
-from planvault.ingestion.outputs import output_fields
+from planvault.ingestion.outputs import SCHEMA_NODES, output_fields
 from planvault.ingestion.parameters import (
     CredentialParams,
     Unimportable,
@@ -139,7 +139,7 @@ def _result(
         accept, entry = chosen
         if not is_json(accept):
             return (accept if "/" in accept and accept.isascii() else "*/*"), ()
-        return accept, output_fields(cutter.cut(entry.get("schema", {}), Direction.OUTPUT))
+        return accept, output_fields(cutter.cut(entry.get("schema", {}), Direction.OUTPUT, nodes=SCHEMA_NODES))
     return accept, ()
 
 

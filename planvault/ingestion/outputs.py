@@ -9,6 +9,7 @@ from planvault.ingestion.schemas import properties_of, types_of
 
 MAX_FIELDS = 60
 MAX_DEPTH = 5
+SCHEMA_NODES = 150  # of a result's schema that are read
 _MAX_TEXT = 160
 
 
@@ -41,7 +42,7 @@ def _children(node: JsonObject) -> Sequence[tuple[str, JsonObject]]:
 def _parts(node: JsonObject) -> list[JsonObject]:
     """The schema and the members of its unions and allOf: a field of any of them may be in the result."""
     members: list[JsonValue] = []
-    for key in ("allOf", "oneOf", "anyOf"):
+    for key in ("allOf", "anyOf"):
         value = node.get(key)
         if isinstance(value, list):
             members.extend(value)

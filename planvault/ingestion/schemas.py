@@ -23,10 +23,10 @@ class Direction(StrEnum):
     OUTPUT = "output"
 
 
-_SCALAR_KEYS = (
-    *("type", "format", "title", "description", "default", "const", "pattern", "deprecated"),
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
-    *("minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties", "contentEncoding", "contentMediaType"),
+_SCALAR_KEYS = frozenset(
+    {"type", "format", "title", "description", "default", "const", "pattern", "deprecated", "multipleOf"}
+    | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems"}
+    | {"uniqueItems", "minProperties", "maxProperties", "contentEncoding", "contentMediaType"}
 )
 
 
@@ -42,9 +42,11 @@ class SchemaCutter:
         self._problems = problems
         self._operation = _Budget(MAX_OPERATION_NODES)
 
-    def cut(self, schema: JsonValue, direction: Direction, seen: tuple[str, ...] = ()) -> JsonObject:
+    def cut(
+        self, schema: JsonValue, direction: Direction, seen: tuple[str, ...] = (), nodes: int = MAX_PARAM_NODES
+    ) -> JsonObject:
         """`seen`: the references that led here, which must not be followed again."""
-        return self._node(schema, direction, frozenset(seen), 0, _Budget(MAX_PARAM_NODES, self._operation))
+        return self._node(schema, direction, frozenset(seen), 0, _Budget(nodes, self._operation))
 
     def _node(
         self, raw: JsonValue, direction: Direction, seen: frozenset[str], depth: int, budget: "_Budget"
@@ -60,18 +62,18 @@ class SchemaCutter:
             return {"type": "object", "description": "Recursive, cut here."} if "properties" in node else {}
         inner = seen.union(passed)
         result = plain_keywords(node)
-        for key in ("items", "additionalProperties", "not"):
+        for key in ("items", "additionalProperties"):
             value = node.get(key)
             if isinstance(value, bool):
                 result[key] = value
             elif isinstance(value, dict):
                 result[key] = self._node(value, direction, inner, depth + 1, budget)
-        for key in ("allOf", "oneOf", "anyOf", "prefixItems"):
-            members = node.get(key)
-            if isinstance(members, list) and members:
-                result[key] = [
-                    self._node(member, direction, inner, depth + 1, budget) for member in members[:MAX_MEMBERS]
-                ]
+        for key, members in _compositions(node):
+            shares = budget.shares(len(members))
+            result[key] = [
+                self._node(member, direction, inner, depth + 1, share)
+                for member, share in zip(members, shares, strict=True)
+            ]
         self._properties(node, result, direction, inner, depth, budget)
         return _without_null_branch(_merged(result))
 
@@ -84,11 +86,14 @@ class SchemaCutter:
         depth: int,
         budget: "_Budget",
     ) -> None:
-        kept: dict[str, JsonValue] = {}
-        for name, raw in properties_of(node):
-            if len(kept) >= MAX_MEMBERS or self.is_hidden(raw, direction):
-                continue
-            kept[name] = self._node(raw, direction, seen, depth + 1, budget)
+        shown = [(name, raw) for name, raw in properties_of(node) if not self.is_hidden(raw, direction)]
+        if len(shown) > MAX_MEMBERS:
+            shown = shown[:MAX_MEMBERS]
+            result.pop("additionalProperties", None)
+        kept: JsonObject = {
+            name: self._node(raw, direction, seen, depth + 1, share)
+            for (name, raw), share in zip(shown, budget.shares(len(shown)), strict=True)
+        }
         if kept:
             result["properties"] = kept
         required: list[JsonValue] = [name for name in required_of(node) if name in kept]
@@ -105,6 +110,8 @@ class SchemaCutter:
 
 
 class _Budget:
+    """Subschemas that may still be kept, here and in whatever this is a part of."""
+
     def __init__(self, nodes: int, whole: "_Budget | None" = None) -> None:
         self._left = nodes
         self._whole = whole
@@ -112,6 +119,19 @@ class _Budget:
     def take(self) -> bool:
         self._left -= 1
         return self._left >= 0 and (self._whole is None or self._whole.take())
+
+    def shares(self, parts: int) -> "Iterator[_Budget]":
+        """An equal part of what is left for each in turn, so that the first does not use up what the last needs."""
+        for done in range(parts):
+            yield _Budget(max(self._left // (parts - done), 1), self)
+
+
+def _compositions(node: JsonObject) -> Iterator[tuple[str, list[JsonValue]]]:
+    """`oneOf` becomes `anyOf`: a value fits more than one of several cut members. `not` is left out for that reason."""
+    for key, name in (("allOf", "allOf"), ("oneOf", "anyOf"), ("anyOf", "anyOf"), ("prefixItems", "prefixItems")):
+        members = node.get(key)
+        if isinstance(members, list) and members and (name != "anyOf" or len(members) <= MAX_MEMBERS):
+            yield name, members[:MAX_MEMBERS]
 
 
 def properties_of(node: Mapping[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:
@@ -137,7 +157,9 @@ def types_of(node: Mapping[str, JsonValue]) -> frozenset[str]:
 
 def plain_keywords(node: Mapping[str, JsonValue]) -> JsonObject:
     """A schema's own keywords that hold no subschemas, in JSON Schema's spelling, long texts shortened."""
-    result: JsonObject = {key: node[key] for key in _SCALAR_KEYS if node.get(key) not in (None, "")}
+    result: JsonObject = {
+        key: value for key, value in node.items() if key in _SCALAR_KEYS and value is not None and value != ""
+    }
     types = sorted(types_of(node))
     if types:
         result["type"] = types[0] if len(types) == 1 else list[JsonValue](types)
@@ -183,17 +205,15 @@ def _merged(schema: JsonObject) -> JsonObject:
 
 def _without_null_branch(schema: JsonObject) -> JsonObject:
     """`anyOf: [X, null]` → X that may be null."""
-    for key in ("anyOf", "oneOf"):
-        members = schema.get(key)
-        if not isinstance(members, list):
-            continue
-        others = [member for member in members if not (isinstance(member, dict) and member.get("type") == "null")]
-        only = others[0] if len(others) == 1 else None
-        if not isinstance(only, dict) or set(schema) & (set(only) - {"description", "title", "examples", "default"}):
-            continue
-        result = {**only, **{name: value for name, value in schema.items() if name != key}}
-        types = sorted(types_of(only) | ({"null"} if len(others) < len(members) else set()))
-        if types_of(only):
-            result["type"] = types[0] if len(types) == 1 else list[JsonValue](types)
-        return result
-    return schema
+    members = schema.get("anyOf")
+    if not isinstance(members, list):
+        return schema
+    others = [member for member in members if not (isinstance(member, dict) and member.get("type") == "null")]
+    only = others[0] if len(others) == 1 else None
+    if not isinstance(only, dict) or set(schema) & (set(only) - {"description", "title", "examples", "default"}):
+        return schema
+    result = {**only, **{name: value for name, value in schema.items() if name != "anyOf"}}
+    types = sorted(types_of(only) | ({"null"} if len(others) < len(members) else set()))
+    if types_of(only):
+        result["type"] = types[0] if len(types) == 1 else list[JsonValue](types)
+    return result

@@ -1,6 +1,7 @@
 import json
 import time
 
+import jsonschema
 import pytest
 
 from models.base import JsonObject, JsonValue
@@ -203,6 +204,35 @@ def test_schemas_become_plain_json_schema() -> None:
     assert schemas["old"] == {"type": ["integer", "null"], "exclusiveMinimum": 0, "examples": [3]}
     assert schemas["ref"] == {"type": "string", "enum": ["a", "b"]}
     assert "$ref" not in json.dumps(schemas)
+
+
+def test_a_cut_schema_refuses_nothing_that_the_whole_one_accepts() -> None:
+    whole: JsonObject = {
+        "type": "object",
+        "oneOf": [{"$ref": "#/components/schemas/Gone"}, {"type": "object", "properties": {"x": TEXT}}],
+        "not": {"$ref": "#/components/schemas/Gone"},
+        "properties": {f"p{i}": TEXT for i in range(300)},
+        "additionalProperties": False,
+    }
+    [param] = posting({"type": "array", "items": whole}).params
+    jsonschema.validate([{"x": "1", "p299": "y"}], param.schema_)
+
+
+def test_every_property_gets_its_share_of_the_budget() -> None:
+    deep: JsonObject = {
+        "type": "object",
+        "properties": {f"d{i}": {"$ref": "#/components/schemas/Deep"} for i in range(9)},
+    }
+    deeper: JsonObject = {"type": "object", "properties": {f"x{i}": {"type": "array", "items": deep} for i in range(9)}}
+    last: JsonObject = {"type": "integer"}
+    one: JsonObject = {"type": "object", "properties": {"first": deeper, "second": deeper, "last": last}}
+    tool = posting({"type": "array", "items": one}, components={"schemas": {"Deep": deeper}})
+    items = tool.params[0].schema_["items"]
+    assert isinstance(items, dict)
+    properties = items["properties"]
+    assert isinstance(properties, dict)
+    assert properties["last"] == last
+    assert len(str(properties["second"])) > 500
 
 
 # ── hostile documents ────────────────────────────────────────────────────────────────────────────────────────────────
