@@ -59,6 +59,7 @@ def evaluate_items(expr: Expr, scope: Scope, budget: Budget) -> list[Value]:
     if isinstance(value, list):
         return value
     if isinstance(value, dict):
+        budget.create_values(value.keys())
         return list(value)
     if isinstance(value, SecretText):
         raise secret_refused("loop")

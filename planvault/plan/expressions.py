@@ -244,7 +244,8 @@ class Expressions:
 
 def _keyword_refusal(name: str) -> tuple[str, str, str]:
     if name in FUNCTIONS:
-        return "WRONG_ARGUMENTS", f"{name}() takes its arguments by position.", FUNCTIONS[name].signature
+        hint = f"Write {FUNCTIONS[name].signature}. A tool of that name is called with call({name!r}, …)."
+        return "WRONG_ARGUMENTS", f"The function {name}() takes its arguments by position.", hint
     return (
         "CALL_IN_EXPRESSION",
         f"The tool call {name}(…) must be a statement of its own.",

@@ -30,6 +30,7 @@ INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _PREFIXES = frozenset({"-", "+", "~", "not", "await", "lambda", "*", "**", "yield"})
+_WORDS = frozenset({tokens.OP, tokens.NAME})
 _BLANK = frozenset({tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT})
 _UNREADABLE = (tokenize.TokenError, SyntaxError, ValueError)
 
@@ -74,10 +75,11 @@ def parseable(program: str) -> str | None:
                 indents -= 1
             if indents > MAX_BLOCK_DEPTH:
                 return f"Blocks are nested more than {MAX_BLOCK_DEPTH} deep."
-            depth += (item.string in _OPENING) - (item.string in _CLOSING)
+            if item.type == tokens.OP:
+                depth += (item.string in _OPENING) - (item.string in _CLOSING)
             if depth > MAX_BRACKETS:
                 return f"Brackets are nested more than {MAX_BRACKETS} deep."
-            if item.string in _PREFIXES:
+            if item.type in _WORDS and item.string in _PREFIXES:
                 run += 1
                 if run > MAX_PREFIX_RUN:
                     return f"More than {MAX_PREFIX_RUN} operators stand in a row."
