@@ -15,6 +15,7 @@ from planvault.planner.builtin.values import Mention
 from planvault.planner.builtin.words import canonical, content, split
 
 _NEEDED, _WISHED = 0.5, 1.0  # least fit for a required and for an optional parameter
+_NEAR, _PARTLY = (1.4, 1.1, 0.8, 0.6), 0.6
 
 _IDENTIFIERS = words_of("parameters", "identifiers")
 _PAGING = words_of("parameters", "paging")
@@ -93,7 +94,7 @@ def fit(view: ToolView, param: ToolParam, mention: Mention) -> float:
     names = set(split(param.name))
     if mention.key:
         return _keyed(mention.key, names)
-    near = _nearness(mention, _announcing(view, param), is_identifier(param))
+    near = _nearness(view, param, mention)
     kind = _kind_fit(param, names, mention, near)
     preposition = mention.hints[0] if mention.hints else ""
     if kind == 0.0 or any(
@@ -116,23 +117,21 @@ def _keyed(key: str, names: Collection[str]) -> float:
     return 0.0
 
 
-def _announcing(view: ToolView, param: ToolParam) -> frozenset[str]:
-    """The words in a prompt that announce a value of this parameter: its last word, and what an id identifies."""
-    words = [canonical(word) for word in split(param.name) if len(word) > 1]
-    if is_identifier(param):
-        return frozenset(words) | view.resource_of(param)
-    return frozenset(words if param.required else words[-1:])
-
-
-def _nearness(mention: Mention, names: frozenset[str], identifier: bool) -> float:
+def _nearness(view: ToolView, param: ToolParam, mention: Mention) -> float:
     """How close a word that announces the parameter stands before the value; 1.4 for the word before it.
 
-    The nearest noun says what an identifier identifies: in “the customer of order 7”, 7 is no customer.
+    Only the nearest noun announces what nobody has to give, and what an identifier identifies: in “the customer of
+    order 7”, 7 is no customer. A name's last word says most: `image_language` is a language.
     """
+    words = [canonical(word) for word in split(param.name) if len(word) > 1]
+    identifier = is_identifier(param)
+    whole = set(words[-1:]) | (view.resource_of(param) if identifier else set())
     for distance, word in enumerate(mention.hints[:4]):
-        if canonical(word) in names:
-            return (1.4, 1.1, 0.8, 0.6)[distance]
-        if identifier and word not in STOP_WORDS and word not in _IDENTIFIERS:
+        if canonical(word) in whole:
+            return _NEAR[distance]
+        if canonical(word) in words:
+            return _NEAR[distance] * _PARTLY
+        if (identifier or not param.required) and word not in STOP_WORDS and word not in _IDENTIFIERS:
             return 0.0
     return 0.0
 

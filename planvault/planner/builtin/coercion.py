@@ -34,10 +34,12 @@ def schema_type(schema: JsonObject) -> str:
 
 
 def enum_of(schema: JsonObject) -> tuple[JsonScalar, ...]:
+    """The members that can be sent: documents list numbers as the members of strings."""
     members = schema.get("enum")
     if not isinstance(members, list):
         return ()
-    return tuple(each for each in members if each is None or isinstance(each, (bool, int, float, str)))
+    scalars = [each for each in members if each is None or isinstance(each, (bool, int, float, str))]
+    return tuple(each for each in scalars if schema.get("type") != "string" or isinstance(each, str))
 
 
 def items_of(schema: JsonObject) -> JsonObject:
@@ -47,8 +49,9 @@ def items_of(schema: JsonObject) -> JsonObject:
 
 def coerce(mention: Mention, schema: JsonObject) -> JsonScalar:
     """The mention as a scalar of the schema, or None where it is of another kind."""
-    if members := enum_of(schema):
-        return next((member for member in members if str(member).casefold() == str(mention.value).casefold()), None)
+    if "enum" in schema:
+        said = str(mention.value).casefold()
+        return next((member for member in enum_of(schema) if str(member).casefold() == said), None)
     match schema_type(schema):
         case "integer":
             return _bounded(_integer(mention), schema)

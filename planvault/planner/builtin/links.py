@@ -68,7 +68,9 @@ class LinkTable:
         """The plainest field of `other` for the parameter; of equal ones the shallowest: the thing itself."""
         key = (view.tool.name, param.name, other.tool.name)
         if key not in self._known:
-            rated = [(_strength(view, param, other, output, self._resources), output) for output in other.tool.outputs]
+            rated = [
+                (_strength(view, param, other, output, self._resources), output) for output in other.outputs_for(param)
+            ]
             strength, path = max(
                 ((strength, output.path) for strength, output in rated if strength > 0),
                 key=lambda best: (best[0], -len(best[1])),

@@ -15,6 +15,7 @@ from planvault.planner.builtin.verbs import fits_method, writes
 _VALUE = 1.2  # what a value weighs beside the average word
 _TOOL, _SLOT, _UNSAID, _GUESS = 0.09, 0.14, 0.3, 0.1
 _RANK, _FOLLOWS, _METHOD = 0.06, 0.08, 0.06
+_FILTER = 0.1  # a list may have more pages than the one that is looked through
 _UNKNOWN = 0.5  # weight of a word that no tool has
 _WEAK_READ, _WEAK_WRITE, _WEAK = 0.2, 0.45, 0.05
 
@@ -56,6 +57,7 @@ class Scorer:
         score -= _UNSAID / 2 * sum(self.unsaid(clause, each.view) for each in new if each is not step)
         score -= _GUESS * sum(1 - link.strength for each in steps for _, link in each.linked.values())
         score -= _GUESS * sum(_is_arbitrary(each, link, clause) for one in steps for each, link in one.linked.values())
+        score -= _FILTER * sum(link.where is not None for each in steps for _, link in each.linked.values())
         score += _RANK * (1 - step.view.rank / self._size)
         score += _FOLLOWS if len(new) < len(steps) else 0.0
         score += _METHOD if fits_method(clause.verb, step.view.tool) else 0.0

@@ -63,6 +63,20 @@ class ToolView:
                     weights[word] = max(weights.get(word, 0.0), weight)
         return weights
 
+    def outputs_for(self, param: ToolParam) -> Sequence[OutputField]:
+        """The output fields that could supply a parameter: of the same name, or identifying in the same way."""
+        last = param.name if not is_identifier(param) else identifies(param.name)
+        return self._outputs.get(last, ())
+
+    @cached_property
+    def _outputs(self) -> dict[str, list[OutputField]]:
+        found: dict[str, list[OutputField]] = {}
+        for output in self.tool.outputs:
+            keys = [part for part in output.path if part != "*"]
+            if keys:
+                found.setdefault(identifies(keys[-1]) or keys[-1], []).append(output)
+        return found
+
     @cached_property
     def required(self) -> tuple[ToolParam, ...]:
         return tuple(param for param in self.tool.params if param.required)

@@ -90,7 +90,7 @@ def _name(text: str, match: re.Match[str], named: dict[int, str], vocabulary: Co
     words = [(each.start() + start, each[0]) for each in re.finditer(r"[\w'’&.-]+", text[start:end])]
     before = text[:start].rstrip()
     begins = not before or before[-1] in ".!?;:\n"
-    while words and _is_plain(words[0][1], vocabulary) and (begins or len(words) > 1):
+    while words and _is_plain(words[0][1], vocabulary) and (begins or split(words[0][1])[:1] != ["the"]):
         words, begins = words[1:], False
     if not words or all(_is_plain(word, vocabulary) for _, word in words):
         return

@@ -29,7 +29,9 @@ _METHODS = {
     Intent.UPDATE: frozenset({"PUT", "PATCH", "POST"}),
     Intent.DELETE: frozenset({"DELETE"}),
 }
-_HTTP_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_HTTP_METHODS = frozenset(
+    {"GET", "POST", "PUT", "PATCH", "HEAD", "OPTIONS"}
+)  # in generated names; DELETE is a verb too
 _USUAL = {Intent.CREATE: ("POST",), Intent.UPDATE: ("PUT", "PATCH"), Intent.DELETE: ("DELETE",), Intent.READ: ("GET",)}
 _QUESTION = words_of("verbs", "question")
 _SKIPPED = (STOP_WORDS - _QUESTION) | {"first", "second", "third", "finally", "next"}
