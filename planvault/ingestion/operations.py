@@ -20,6 +20,7 @@ from planvault.ingestion.parameters import (
     resolve_parameters,
     text,
     wire_params,
+    without_query_templates,
 )
 from planvault.ingestion.schemas import Direction, SchemaCutter
 from planvault.policy import risk
@@ -82,7 +83,7 @@ def draft(source: Source, method: str, path: str, item: JsonObject, operation: J
         outputs=outputs,
         binding=HttpBinding(
             method=method,
-            path=wire_path if wire_path.startswith("/") else f"/{wire_path}",
+            path=f"/{without_query_templates(wire_path).removeprefix('/')}",
             content_type=body.content_type if body else None,
             body_required=body.required if body else False,
             required_objects=body.flat.required_objects if body else (),

@@ -1,7 +1,7 @@
 """An operation's parameters and body → flat, uniquely named tool parameters."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from models.base import JsonObject, JsonValue
@@ -75,7 +75,8 @@ def wire_params(
     problems: list[str],
 ) -> list[ToolParam]:
     """Path, query, header and cookie parameters in that order, not yet named apart. Raises Unimportable."""
-    templates = _TEMPLATE.findall(path)
+    templates = _TEMPLATE.findall(path.partition("?")[0])
+    in_query = dict(_query_templates(path))
     params = []
     for parameter in parameters:
         name, place = str(parameter["name"]), str(parameter["in"])
@@ -85,7 +86,9 @@ def wire_params(
             continue
         if place == "header" and (name.lower() in _OWN_HEADERS or not _HEADER_NAME.fullmatch(name)):
             continue
-        if place == "path" and name not in templates:
+        if place == "path" and name in in_query:
+            parameter, place = {**parameter, "name": in_query[name], "in": "query"}, "query"
+        elif place == "path" and name not in templates:
             problems.append(f"Path parameter `{name}` is not in the path and is left out.")
             continue
         if (place, name) not in credentials:
@@ -96,6 +99,22 @@ def wire_params(
             problems.append(f"Path parameter `{name}` is not declared; it is taken as a string.")
             params.append(_param({"name": name, "schema": {"type": "string"}}, ParamLocation.PATH, cutter))
     return sorted(params, key=lambda param: _ORDER.index(param.location))
+
+
+def without_query_templates(path: str) -> str:
+    """`/a?x=1&y={z}` → `/a?x=1`; `z` is a query parameter, wherever the document says it is."""
+    route, _, query = path.partition("?")
+    fixed = [piece for piece in query.split("&") if piece and not _TEMPLATE.search(piece)]
+    return f"{route}?{'&'.join(fixed)}" if fixed else route
+
+
+def _query_templates(path: str) -> Iterator[tuple[str, str]]:
+    """Template name → query parameter's name, of `…?name={template}`."""
+    for piece in path.partition("?")[2].split("&"):
+        key, _, value = piece.partition("=")
+        template = _TEMPLATE.fullmatch(value) or _TEMPLATE.fullmatch(piece)
+        if template:
+            yield template[1], key if "{" not in key else template[1]
 
 
 def _param(parameter: JsonObject, location: ParamLocation, cutter: SchemaCutter) -> ToolParam:

@@ -104,6 +104,13 @@ def test_a_path_parameter_nobody_declared_is_a_string() -> None:
     assert "not declared" in tool.problems[0]
 
 
+def test_a_template_in_the_paths_query_is_a_query_parameter() -> None:
+    parameters: JsonValue = [{"name": "f", "in": "path", "required": True, "schema": TEXT}]
+    tool = only(getting("/export?format=csv&filename={f}", parameters=parameters))
+    assert shape(tool.params) == {"filename": ("query filename", True)}
+    assert tool.binding.path == "/export?format=csv"
+
+
 def test_the_media_type_we_speak_best_is_chosen() -> None:
     content: JsonObject = {
         "application/xml": {"schema": {"type": "object", "properties": {"wrong": TEXT}}},
