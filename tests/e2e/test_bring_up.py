@@ -28,6 +28,7 @@ def processes_of(data_dir: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.timeout(400)
 def test_ctrl_c_takes_a_foreground_platform_down_and_a_second_start_keeps_the_tenant(
     fresh_dir: Path, planvault: PlanVault
 ) -> None:
