@@ -1,5 +1,6 @@
 """The API: one FastAPI application, plain for tests, wrapped as a Ray Serve ingress for the cluster."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import ModuleType
@@ -12,7 +13,7 @@ from ray.serve import Application
 
 from actors.handles import ServeEmbedder
 from planvault.clock import TimeOrderedIds
-from planvault.redact import Redactor
+from planvault.redact import process_redactor
 from planvault.settings import Settings
 from planvault.telemetry import configure_logging
 from serve_apps import documents, problems
@@ -45,7 +46,7 @@ OpenDeps = Callable[[], AbstractAsyncContextManager[ApiDeps]]
 
 def create_app(deps: ApiDeps) -> FastAPI:
     """The application over parts that the caller has opened and will close."""
-    app = _assemble(deps.settings)
+    app = assemble(deps.settings)
     app.state.deps = deps
     return app
 
@@ -59,12 +60,12 @@ def create_served_app(settings: Settings, open_deps: OpenDeps) -> FastAPI:
             app.state.deps = deps
             yield
 
-    app = _assemble(settings)
+    app = assemble(settings)
     app.router.lifespan_context = lifespan
     return app
 
 
-def _assemble(settings: Settings) -> FastAPI:
+def assemble(settings: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     problems.install(app)
     app.include_router(health.router)
@@ -110,7 +111,7 @@ class ApiArgs(BaseModel):
 def served_app() -> FastAPI:
     """What a replica runs: everything from its environment. No deadline is set on requests, since streams stay open."""
     settings = Settings()
-    configure_logging(settings.log_level, Redactor())
+    configure_logging(settings.log_level, process_redactor(settings, os.environ))
     probes = application_probes({"embedder": "embedder", "planner": "planner"})
     return create_served_app(settings, lambda: open_deps(settings, ServeEmbedder(), probes))
 

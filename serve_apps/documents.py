@@ -66,7 +66,7 @@ _ASSETS = {
 def install(app: FastAPI) -> None:
     @cache
     def document() -> dict[str, Any]:
-        return _document(app)
+        return document_of(app)
 
     async def openapi(_: Request) -> Response:
         return JSONResponse(document())
@@ -76,7 +76,7 @@ def install(app: FastAPI) -> None:
     app.add_route(DOCS_PATH + "/{name}", _asset, include_in_schema=False)
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def document_of(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title="PlanVault",
         version=metadata.version("planvault-on-ray"),

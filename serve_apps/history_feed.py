@@ -91,7 +91,7 @@ class HistoryFeed:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
-        while True:
+        while not self.stopping:
             try:
                 await self._listen_once()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
@@ -106,7 +106,8 @@ class HistoryFeed:
         try:
             await connection.add_listener(CHANNEL, self._on_notification)
             self._hint.set()  # what was announced while nobody listened is found by a rescan
-            await lost.wait()
+            if not self.stopping:  # a cancellation that met the very end of connecting may have been swallowed
+                await lost.wait()
         finally:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 await connection.close(timeout=1.0)
@@ -116,10 +117,12 @@ class HistoryFeed:
         self._hint.set()
 
     async def _rescan(self) -> None:
-        while True:
+        while not self.stopping:
             hinted: frozenset[int] = frozenset()
+            # Not asyncio.wait_for: until Python 3.12 it loses a cancellation that comes together with the hint.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hint.wait(), self._poll_s)
+                async with asyncio.timeout(self._poll_s):
+                    await self._hint.wait()
                 self._hint.clear()
                 hinted, self._hinted = frozenset(self._hinted), set()
             try:

@@ -64,7 +64,7 @@ def _around(document: JsonObject, text: str, query: dict[str, str]) -> JsonObjec
 
 
 def _alias(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-0123456789")[:63].rstrip("-") or "api"
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).lstrip("-0123456789")[:63].rstrip("-") or "api"
 
 
 def _message(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from models.commands import CommandKind, Message
 from planvault.storage.commands import command_seal
-from planvault.storage.idempotency import AnswerScope, IdempotencyKey
+from planvault.storage.idempotency import Answer, AnswerScope, IdempotencyKey
 from serve_apps.dependencies import ApiDeps
 from tests.integration.serve_apps.conftest import Recorder, Tenant, open_session
 
@@ -143,8 +143,6 @@ async def test_a_failed_request_keeps_no_answer(client: httpx.AsyncClient, path:
 
 async def test_a_kept_answer_opens_only_for_its_own_key(deps: ApiDeps, session: Recorder) -> None:
     """The storage's contract, below HTTP: a body of None is kept as well."""
-    from planvault.storage.idempotency import Answer
-
     scope = AnswerScope(session.scope.org_id, session.scope.project_id)
     key = IdempotencyKey("PUT /x", "k", b"1" * 32)
 

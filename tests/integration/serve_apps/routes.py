@@ -1,0 +1,77 @@
+"""The route table as the OpenAPI document gives it, so that a new route is in the matrix without anybody's help."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from planvault.settings import Settings
+from serve_apps.api import assemble
+from serve_apps.documents import document_of
+
+PUBLIC = frozenset({("GET", "/health")})
+SOME_ID = str(UUID(int=7))
+
+_BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/sessions"): {},
+    ("PATCH", "/sessions/{sessionId}"): {"status": "closed"},
+    ("PUT", "/sessions/{sessionId}/secrets"): {"secrets": {"A": "b"}},
+    ("POST", "/sessions/{sessionId}/messages"): {"message": "hi"},
+    ("POST", "/sessions/{sessionId}/actions"): {"action": "cancel"},
+    ("PUT", "/tools/integrations"): {"integrations": [{"alias": "shop", "enabled": True}]},
+    ("PUT", "/tools/integrations/{alias}"): {"enabled": True},
+    ("POST", "/tools/test-selection"): {"query": "orders"},
+    ("POST", "/tools"): {"name": "shop", "openApiSpec": {"openapi": "3.1.0"}},
+    ("PUT", "/tools/{toolId}"): {"name": "shop", "openApiSpec": {"openapi": "3.1.0"}},
+    ("PUT", "/settings"): {},
+    ("POST", "/projects"): {"name": "another project"},
+    ("PUT", "/projects/{projectId}/settings"): {},
+    ("POST", "/projects/{projectId}/keys"): {"name": "k", "scopes": ["hrn:project:*"]},
+    ("POST", "/projects/{projectId}/keys/{keyId}/rotate"): None,
+    ("PUT", "/secrets"): {"secrets": {"A": "b"}},
+    ("PUT", "/projects/{projectId}/secrets"): {"secrets": {"A": "b"}},
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    method: str
+    path: str
+    operation: dict[str, Any]
+
+    @property
+    def is_admin(self) -> bool:
+        return self.path.startswith("/admin/")
+
+    @property
+    def own_path(self) -> str:
+        return re.sub(r"^/(api/v1/projects/\{projectId\}|admin/v1/orgs/\{orgId\})", "", self.path)
+
+    @property
+    def body(self) -> Any:
+        """A valid body. A new route with a body fails here until it has one."""
+        return _BODIES[self.method, self.own_path] if self.method in {"POST", "PUT", "PATCH"} else None
+
+    def url(self, **ids: str) -> str:
+        names = {"alias": "shop", "name": "SOME_SECRET"} | ids
+        path = re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], SOME_ID), self.path)
+        return f"{path}?toolId={SOME_ID}" if self.path.endswith("/imports") else path
+
+
+@cache
+def openapi_document() -> dict[str, Any]:
+    return document_of(assemble(Settings()))
+
+
+def all_routes() -> list[Route]:
+    paths = openapi_document()["paths"]
+    return [
+        Route(method.upper(), path, operation)
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    ]
+
+
+def guarded_routes() -> list[Route]:
+    return [route for route in all_routes() if (route.method, route.path) not in PUBLIC]

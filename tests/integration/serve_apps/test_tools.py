@@ -1,0 +1,125 @@
+"""Tools and integrations as a project sees them, and the dry run of their selection."""
+
+import httpx
+import pytest
+
+from models.ids import IntegrationId, ToolId
+from models.tools import HttpBinding, ParamLocation, Tool, ToolParam
+from planvault.storage import catalog, catalog_tools
+from planvault.storage.pool import transaction
+from retrieval.embedding import EMBEDDING_MODEL
+from serve_apps.dependencies import ApiDeps
+from tests.integration.serve_apps.conftest import Tenant
+
+
+async def add_integration(deps: ApiDeps, tenant: Tenant, alias: str, names: list[str]) -> IntegrationId:
+    integration_id = IntegrationId(deps.ids.new())
+    tools = [
+        Tool(
+            id=ToolId(deps.ids.new()),
+            org_id=tenant.scope.org_id,
+            integration_id=integration_id,
+            name=name,
+            group=alias,
+            summary=f"Does {name}",
+            params=(
+                ToolParam(
+                    name="orderId", location=ParamLocation.PATH, wire_name="orderId", required=True,
+                    schema={"type": "string"},
+                ),
+            ),
+            binding=HttpBinding(method="GET", path="/x/{orderId}"),
+            definition_hash=name,
+        )
+        for name in names
+    ]  # fmt: skip
+    async with transaction(deps.pool) as connection:
+        await catalog.create_integration(
+            connection, tenant.scope, integration_id, alias=alias, display_name=alias.title()
+        )
+        await catalog_tools.insert_tools(
+            connection, tenant.scope, [(tool, tool.name) for tool in tools], EMBEDDING_MODEL
+        )
+    return integration_id
+
+
+async def test_enabled_tools_are_listed_by_name_with_their_inputs_and_paged(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    await add_integration(deps, tenant, "shop", ["list_orders", "get_order", "cancel_order"])
+    first = (await client.get(f"{tenant.base}/tools", params={"limit": 2})).json()
+    rest = (await client.get(f"{tenant.base}/tools", params={"limit": 2, "cursor": first["nextCursor"]})).json()
+    assert [tool["name"] for tool in first["items"] + rest["items"]] == ["cancel_order", "get_order", "list_orders"]
+    assert rest["nextCursor"] is None
+    tool = first["items"][0]
+    assert tool["params"] == [{"name": "orderId", "required": True, "description": "", "schema": {"type": "string"}}]
+    assert (tool["risk"], tool["idempotency"], tool["group"]) == ("read", "none", "shop")
+
+
+async def test_an_integration_is_switched_off_for_one_project_only(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
+) -> None:
+    await add_integration(deps, tenant, "shop", ["list_orders"])
+    url = f"{tenant.base}/tools/integrations/shop"
+    body = {
+        "enabled": False,
+        "approvalPolicy": "always",
+        "auth": {"Authorization": "Bearer {{secrets.SHOP_TOKEN}}"},
+    }
+    put = await client.put(url, json=body)
+    assert put.status_code == 200
+    listed = (await client.get(f"{tenant.base}/tools", params={"type": "integration"})).json()["items"]
+    assert listed == [put.json()]
+    assert {name: put.json()[name] for name in body} == body
+    assert put.json()["toolCount"] == 1
+    assert (await client.get(f"{tenant.base}/tools")).json()["items"] == []
+    back = await client.put(url, json={"enabled": True})
+    assert (back.json()["enabled"], back.json()["approvalPolicy"], back.json()["auth"]) == (True, None, {})
+    assert len((await client.get(f"{tenant.base}/tools")).json()["items"]) == 1
+
+
+async def test_a_batch_changes_all_or_none(deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant) -> None:
+    for alias in ("shop", "crm"):
+        await add_integration(deps, tenant, alias, [f"{alias}_tool"])
+    url = f"{tenant.base}/tools/integrations"
+    off = [{"alias": "shop", "enabled": False}, {"alias": "crm", "enabled": False}]
+    refused = await client.put(url, json={"integrations": [*off, {"alias": "missing", "enabled": True}]})
+    assert refused.status_code == 404
+    listed = (await client.get(f"{tenant.base}/tools", params={"type": "integration"})).json()["items"]
+    assert {item["alias"]: item["enabled"] for item in listed} == {"crm": True, "shop": True}
+    changed = await client.put(url, json={"integrations": off})
+    assert {item["alias"]: item["enabled"] for item in changed.json()["items"]} == {"crm": False, "shop": False}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/enabled"),
+        ({"enabled": 1}, "/enabled"),
+        ({"enabled": True, "approvalPolicy": "sometimes"}, "/approvalPolicy"),
+        ({"enabled": True, "auth": {"X-Key": "a\r\nInjected: yes"}}, "/auth/X-Key"),
+    ],
+)
+async def test_a_faulty_decision_is_refused_with_a_pointer(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, body: dict[str, object], pointer: str
+) -> None:
+    await add_integration(deps, tenant, "shop", ["list_orders"])
+    answer = await client.put(f"{tenant.base}/tools/integrations/shop", json=body)
+    assert answer.status_code == 422
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+
+
+async def test_the_dry_run_explains_tier_timings_and_scores(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    await add_integration(deps, tenant, "shop", ["list_orders", "get_order"])
+    answer = await client.post(f"{tenant.base}/tools/test-selection", json={"query": "which orders are open?"})
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["tier"], found["catalogSize"]) == ("direct", 2)
+    assert sorted(found["shortlist"]) == ["get_order", "list_orders"]
+    assert {candidate["name"] for candidate in found["candidates"]} == set(found["shortlist"])
+    assert found["timingsMs"]["total"] >= 0
+    fewer = await client.post(f"{tenant.base}/tools/test-selection", json={"query": "orders", "maxTools": 1})
+    assert len(fewer.json()["candidates"]) == 1
+    assert (await client.post(f"{tenant.base}/tools/test-selection", json={"query": " "})).status_code == 422
