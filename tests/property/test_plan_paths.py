@@ -14,7 +14,9 @@ from models.plans import Assignment, For, If, Lit, Plan, PlanNode, Reply, Var
 from planvault.plan.validate import validate
 
 NAMES = st.sampled_from(["a", "b"])
-EXPR = st.one_of(st.builds(Var, name=NAMES), st.builds(Lit, value=st.just(1)))
+_ONE = Lit(value=1)
+_REPLY = Reply(id="n", expr=Var(name="a"))
+EXPR = st.one_of(st.just(_ONE), st.just(_ONE), st.builds(Var, name=NAMES))
 LEAF: st.SearchStrategy[PlanNode] = st.one_of(
     st.builds(Assignment, id=st.just("n"), target=NAMES, expr=EXPR), st.builds(Reply, id=st.just("n"), expr=EXPR)
 )
@@ -32,7 +34,8 @@ def blocks(depth: int) -> st.SearchStrategy[tuple[PlanNode, ...]]:
     return st.lists(node, max_size=3).map(tuple)
 
 
-PLANS = st.builds(Plan, body=blocks(2))
+# A reply at the end lets more than a few of these plans be valid.
+PLANS = st.builds(lambda body, end: Plan(body=(*body, *end)), blocks(2), st.sampled_from([(), (_REPLY,), (_REPLY,)]))
 
 
 @dataclass(frozen=True, slots=True)
