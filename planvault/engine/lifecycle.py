@@ -65,4 +65,4 @@ def reply_text(value: Value) -> str:
         return value
     if isinstance(value, SecretText):
         return str(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
