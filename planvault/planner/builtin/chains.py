@@ -59,12 +59,13 @@ class Search:
         bound = self._bind(view, wish, values, hops == _HOPS)
         exprs = {**self._known.get(view.tool.name, {}), **bound.exprs}
         missing = tuple(param for param in bound.missing if param.name not in exprs)
-        yield Step(view, exprs, {}, missing, bound.used, bound.fan)
+        known = len(bound.missing) - len(missing)
+        yield Step(view, exprs, {}, missing, bound.used, known, bound.fan)
         left = tuple(value for value in values if value not in bound.used)
         sought = missing + self._implied(view, exprs, wish, left)
         for choice in self._choices(view, sought, wish, left, hops, above | {view.tool.name}):
             asked = tuple(param for param in missing if param.name not in choice)
-            yield Step(view, exprs, choice, asked, bound.used, bound.fan)
+            yield Step(view, exprs, choice, asked, bound.used, known, bound.fan)
 
     def _implied(
         self, view: ToolView, exprs: Mapping[str, Expr], wish: Wish, left: tuple[Mention, ...]

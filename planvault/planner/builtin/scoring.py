@@ -14,7 +14,7 @@ from planvault.planner.builtin.verbs import fits_method, writes
 
 _VALUE = 1.2  # what a value weighs beside the average word
 _TOOL, _SLOT, _UNSAID, _GUESS = 0.09, 0.14, 0.3, 0.1
-_RANK, _FOLLOWS, _METHOD = 0.06, 0.08, 0.06
+_RANK, _FOLLOWS, _METHOD, _KNOWN = 0.06, 0.08, 0.06, 0.1
 _FILTER = 0.1  # a list may have more pages than the one that is looked through
 _UNKNOWN = 0.5  # weight of a word that no tool has
 _WEAK_READ, _WEAK_WRITE, _WEAK = 0.2, 0.45, 0.05
@@ -60,6 +60,7 @@ class Scorer:
         score -= _FILTER * sum(link.where is not None for each in steps for _, link in each.linked.values())
         score += _RANK * (1 - step.view.rank / self._size)
         score += _FOLLOWS if len(new) < len(steps) else 0.0
+        score += _KNOWN * sum(each.known for each in steps)
         score += _METHOD if fits_method(clause.verb, step.view.tool) else 0.0
         own = self.overlap(clause.words, (step.view,))
         return Chain(step, score, covered / mass if mass else 0.0, own / mass if mass else 0.0)

@@ -23,6 +23,7 @@ class Step:
     linked: Mapping[str, tuple[Step, Link]]
     asked: tuple[ToolParam, ...]
     used: frozenset[Mention]  # by this call itself
+    known: int = 0  # required parameters that the session's own values fill
     fan: tuple[str, ListOf] | None = None  # a parameter with several values: one call each
 
     def steps(self) -> tuple[Step, ...]:
