@@ -30,6 +30,8 @@ RAY: Mapping[str, str] = {
     # Ray replaces a loopback node address by the machine's own, unless it is told that there will be no other node.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_START_HOOK": "cluster.loopback.without_client_server",
+    # Serve's proxy obeys headers of any client and adds a request id of its own; the API's first layer stands there too.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.middleware.proxy_middlewares",
     _WORKER_HOOK: "cluster.loopback.bind_serve",
     "RAY_ROTATION_MAX_BYTES": str(16 * 1024 * 1024),
     "RAY_ROTATION_BACKUP_COUNT": "2",

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from planvault.clock import TimeOrderedIds
 from planvault.ports import Ids
 from planvault.telemetry import request_context
 from serve_apps import problems, request_id
@@ -17,7 +19,8 @@ from serve_apps import problems, request_id
 _log = structlog.get_logger(__name__)
 
 # Ray Serve reads these two from any client: one sets a deadline, the other detaches a request from its connection.
-_STRIPPED = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled"})
+_REQUEST_ID = request_id.HEADER.lower().encode()
+_REPLACED = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled", _REQUEST_ID})
 
 _SAFETY = {
     "X-Content-Type-Options": "nosniff",
@@ -30,7 +33,11 @@ _SAFETY = {
 
 
 class RequestIdentity:
-    """Outermost. Gives the request its id, echoes it on every answer, and adds the safety headers."""
+    """Outermost. Gives the request its id, echoes it on every answer, and adds the safety headers.
+
+    It stands in the application and, where Ray Serve's own proxy is the edge, in that as well: the proxy reads the
+    headers that are stripped here, and adds a request id of its own beside ours.
+    """
 
     def __init__(self, app: ASGIApp, ids: Ids) -> None:
         self._app = app
@@ -40,8 +47,9 @@ class RequestIdentity:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in _STRIPPED]
         chosen = request_id.choose(Headers(scope=scope), self._ids)
+        kept = [(name, value) for name, value in scope["headers"] if name.lower() not in _REPLACED]
+        scope["headers"] = [*kept, (_REQUEST_ID, chosen.encode())]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -53,6 +61,11 @@ class RequestIdentity:
 
         with request_context(chosen):
             await self._app(scope, receive, send_with_headers)
+
+
+def proxy_middlewares() -> list[Middleware]:
+    """For Ray Serve's proxy: `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=serve_apps.middleware.proxy_middlewares`."""
+    return [Middleware(RequestIdentity, ids=TimeOrderedIds())]
 
 
 class BugBoundary:
