@@ -1,5 +1,7 @@
 # Everything goes through .venv; pip only. `PYTHON=python3.12 make demo` picks another interpreter.
+# Without a GPU: `make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu` saves gigabytes (docs/installation.md).
 PYTHON ?= python3
+TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -21,8 +23,10 @@ check: install
 install: $(STAMP)
 
 $(STAMP): pyproject.toml
+	@echo "Installing into $(VENV); the first time this takes some minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[dev]'
 	touch $@
 
 clean:

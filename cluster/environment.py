@@ -30,14 +30,16 @@ RAY: Mapping[str, str] = {
     # Ray replaces a loopback node address by the machine's own, unless it is told that there will be no other node.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_START_HOOK": "cluster.loopback.without_client_server",
-    # Serve's proxy obeys headers of any client and adds a request id of its own; the API's first layer stands there too.
+    # Serve's proxy obeys headers of any client and adds a request id of its own: the API's first layer stands there
+    # too, in front of it.
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.middleware.proxy_middlewares",
     _WORKER_HOOK: "cluster.loopback.bind_serve",
+    # Its ports 8404 and 9101 bind every interface; production puts it behind a network policy (ray-cluster.yaml).
+    "RAY_SERVE_ENABLE_HA_PROXY": "0",
     "RAY_ROTATION_MAX_BYTES": str(16 * 1024 * 1024),
     "RAY_ROTATION_BACKUP_COUNT": "2",
     "RAY_COLOR_PREFIX": "0",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 
