@@ -1,0 +1,192 @@
+"""Commands that speak to a running platform, against a scripted API."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from cluster import credentials
+from cluster.credentials import Credentials
+from models.base import JsonObject
+from planvault.cli import catalog, chat, keys, runs
+from planvault.cli.catalog import _alias
+from planvault.cli.client import ApiClient
+from planvault.cli.main import app
+
+HELD = Credentials(base_url="http://pv", org_id="o1", project_id="p1", project_key="sk_live_abcd", admin_token="t")
+Answer = JsonObject | tuple[int, JsonObject]
+
+
+class Api:
+    """Answers by method and path; remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[tuple[str, JsonObject]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        call = f"{request.method} {request.url.path}"
+        self.asked.append((call, json.loads(request.content or b"{}")))
+        answer = self.answers.get(call, (404, {"type": "urn:planvault:problem:NOT_FOUND", "detail": call}))
+        status, body = answer if isinstance(answer, tuple) else (200, answer)
+        return httpx.Response(status, json=body)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    scripted = Api()
+
+    def client(held: Credentials) -> ApiClient:
+        return ApiClient(
+            held.base_url,
+            project_id=held.project_id,
+            project_key=held.project_key,
+            org_id=held.org_id,
+            admin_token=held.admin_token,
+            transport=httpx.MockTransport(scripted),
+        )
+
+    for module in (catalog, chat, keys, runs):
+        monkeypatch.setattr(module, "client", client)
+    return scripted
+
+
+@pytest.fixture
+def planvault(tmp_path: Path) -> Callable[..., Result]:
+    credentials.write(tmp_path / "credentials.json", HELD)
+
+    def run(*arguments: str, stdin: str = "") -> Result:
+        return CliRunner().invoke(
+            app, [*arguments], input=stdin, env={"PLANVAULT_DATA_DIR": str(tmp_path), "COLUMNS": "200"}
+        )
+
+    return run
+
+
+KEYS = "/admin/v1/orgs/o1/projects/p1/keys"
+
+
+def test_without_credentials_the_way_to_them_is_told(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["runs", "--data-dir", str(tmp_path / "none")])
+    assert result.exit_code == 1
+    assert "planvault up" in result.stderr
+
+
+def test_listing_keys_shows_what_is_known_of_them(api: Api, planvault: Callable[..., Result]) -> None:
+    key: JsonObject = {"id": "k1", "name": "primary", "preview": "abcd", "scopes": ["hrn:project:*"], "isPrimary": True}
+    api.answers[f"GET {KEYS}"] = {"items": [key]}
+    result = planvault("keys", "list")
+    assert result.exit_code == 0
+    assert "…abcd" in result.stdout
+    assert "primary" in result.stdout
+
+
+def test_a_new_key_alone_is_on_stdout(api: Api, planvault: Callable[..., Result]) -> None:
+    api.answers[f"POST {KEYS}"] = (201, {"id": "k2", "name": "ci", "key": "sk_live_new"})
+    result = planvault("keys", "create", "ci", "--scope", "hrn:project:tools:read")
+    assert result.stdout == "sk_live_new\n"
+    assert api.asked[-1][1] == {"name": "ci", "scopes": ["hrn:project:tools:read"]}
+
+
+def test_rotating_the_key_that_this_machine_uses_updates_its_credentials(
+    api: Api, planvault: Callable[..., Result], tmp_path: Path
+) -> None:
+    api.answers[f"GET {KEYS}"] = {"items": [{"id": "k1", "preview": "abcd"}, {"id": "k2", "preview": "wxyz"}]}
+    api.answers[f"POST {KEYS}/k1/rotate"] = {"id": "k1", "name": "primary", "key": "sk_live_next"}
+    assert planvault("keys", "rotate", "k1").exit_code == 0
+    assert credentials.read(tmp_path / "credentials.json") == HELD.model_copy(update={"project_key": "sk_live_next"})
+
+
+def test_rotating_another_key_leaves_the_credentials_alone(
+    api: Api, planvault: Callable[..., Result], tmp_path: Path
+) -> None:
+    api.answers[f"GET {KEYS}"] = {"items": [{"id": "k1", "preview": "abcd"}, {"id": "k2", "preview": "wxyz"}]}
+    api.answers[f"POST {KEYS}/k2/rotate"] = {"id": "k2", "name": "ci", "key": "sk_live_next"}
+    assert planvault("keys", "rotate", "k2").exit_code == 0
+    assert credentials.read(tmp_path / "credentials.json") == HELD
+
+
+def test_revoking_a_key_that_is_not_there_says_so(api: Api, planvault: Callable[..., Result]) -> None:
+    result = planvault("keys", "revoke", "k9")
+    assert result.exit_code == 1
+    assert "NOT_FOUND" in result.stderr
+
+
+def test_runs_of_the_newest_sessions_are_listed(api: Api, planvault: Callable[..., Result]) -> None:
+    api.answers["GET /api/v1/projects/p1/sessions"] = {"items": [{"id": "s1"}]}
+    run: JsonObject = {"id": "r1", "status": "completed", "durationMs": 12.4, "reason": None}
+    api.answers["GET /api/v1/projects/p1/sessions/s1/runs"] = {"items": [run]}
+    listed = planvault("runs", "--json")
+    assert json.loads(listed.stdout) == [{"sessionId": "s1", **run}]
+
+
+def _import_answers(api: Api, status: str, error: str | None = None) -> None:
+    api.answers["POST /admin/v1/orgs/o1/tools"] = (201, {"toolId": "i1", "importId": "m1"})
+    report: list[JsonObject] = [
+        {"operation": "GET /pets", "outcome": "imported", "tool": "listPets", "problems": []},
+        {"operation": "POST /pets", "outcome": "failed", "tool": None, "problems": ["body has no schema"]},
+    ]
+    api.answers["GET /admin/v1/orgs/o1/imports/m1"] = {
+        "status": status,
+        "total": 1,
+        "done": 1,
+        "report": [dict(entry) for entry in report],
+        "notes": [],
+        "error": error,
+    }
+
+
+def test_importing_a_file_sends_it_and_shows_each_operation(
+    api: Api, planvault: Callable[..., Result], tmp_path: Path
+) -> None:
+    spec = tmp_path / "Pet Store.yaml"
+    spec.write_text("openapi: 3.1.0")
+    _import_answers(api, "completed")
+    result = planvault("import", str(spec), "--base-url", "http://pets")
+    assert result.exit_code == 0, result.stderr
+    sent = api.asked[0][1]
+    assert (sent["name"], sent["baseUrl"], sent["openApiSpec"]) == ("pet-store", "http://pets", "openapi: 3.1.0")
+    assert "body has no schema" in result.stdout
+    assert "1 tools from 2 operations" in result.stdout
+
+
+def test_importing_a_url_lets_the_platform_fetch_it(api: Api, planvault: Callable[..., Result]) -> None:
+    _import_answers(api, "completed")
+    planvault("import", "https://pets.example/openapi.json", "--base-url", "http://pets", "--name", "pets")
+    assert api.asked[0][1]["specUrl"] == "https://pets.example/openapi.json"
+
+
+def test_a_failed_import_is_a_failure(api: Api, planvault: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text("{}")
+    _import_answers(api, "failed", "not an OpenAPI document")
+    result = planvault("import", str(tmp_path / "spec.json"), "--base-url", "http://pets")
+    assert result.exit_code == 1
+    assert "not an OpenAPI document" in result.stderr
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), (b"\xff\xfe\x00", "UTF-8")])
+def test_a_file_that_is_not_there_or_no_text_is_refused(
+    content: bytes | None, said: str, api: Api, planvault: Callable[..., Result], tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "spec").write_bytes(content)
+    result = planvault("import", str(tmp_path / "spec"), "--base-url", "http://pets")
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert api.asked == []
+
+
+@pytest.mark.parametrize(
+    ("source", "alias"),
+    [
+        ("./specs/Pet Store.v2.yaml", "pet-store"),
+        ("https://api.example/v1/openapi.json?key=1", "openapi"),
+        ("42.json", "service"),
+        ("/tmp/über_shop.yml", "ber_shop"),
+    ],
+)
+def test_an_alias_is_made_from_the_sources_name(source: str, alias: str) -> None:
+    assert _alias(source) == alias
