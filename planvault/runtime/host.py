@@ -124,7 +124,8 @@ class SessionRuntime:
 
     async def _wait_for_work(self) -> None:
         with suppress(TimeoutError):  # the floor: look again even if nobody called
-            await asyncio.wait_for(self._woken.wait(), _POLL_S)
+            async with asyncio.timeout(_POLL_S):  # wait_for loses cancellations before Python 3.12
+                await self._woken.wait()
         self._woken.clear()
 
     async def _announce(self) -> None:
