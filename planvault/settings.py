@@ -34,15 +34,15 @@ class Settings(BaseSettings):
     llm_model: str = Field(default="", description="LiteLLM model name, e.g. openai/gpt-5-mini or anthropic/…")
     llm_base_url: str = Field(default="", description="Base URL of an OpenAI-compatible server")
     llm_api_key: str = Field(default="", description="Key for that server; vendors' own variables work as well")
-    llm_timeout_s: float = Field(default=60.0, gt=0)
+    llm_timeout_s: float = Field(default=60.0, gt=0, description="Seconds that one answer of the model may take")
     planner_repairs: int = Field(
         default=2, ge=0, le=5, description="Times that a faulty plan goes back with its errors"
     )
 
-    embedding_batch: int = Field(default=64, ge=1)
+    embedding_batch: int = Field(default=64, ge=1, description="Documents of an import embedded in one request")
     max_body_bytes: int = Field(default=25 * 1024 * 1024, description="Largest request body, imports included")
     cors_origins: str = Field(default="*", description="Comma-separated list, or *; no cookies are used")
-    log_level: str = Field(default="INFO")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR; logs are JSON lines")
 
     @property
     def keyset(self) -> Path:
