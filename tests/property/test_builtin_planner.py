@@ -16,7 +16,8 @@ from planvault.planner.builtin.planner import plan_without_model
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 _VOCABULARY = """order orders customer id name email status list get create delete cancel each every and then the of
-for with if not second 42 ORD-7 ada@example.com 'Hello' "x" Ada Lovelace 2026-02-30 today {{secrets.KEY}} key=value #1 , . ? ;
+for with if not second 42 ORD-7 ada@example.com 'Hello' "x" Ada Lovelace 2026-02-30 today {{secrets.KEY}}
+key=value #1 , . ? ;
 4, 5 6 saying named é 日本 \\ ${x} https://e.org/a it them"""
 _WORDS = st.sampled_from([*_VOCABULARY.split(), "\n"])
 PROMPTS = st.one_of(st.text(max_size=200), st.lists(_WORDS, max_size=25).map(" ".join))

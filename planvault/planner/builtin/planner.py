@@ -23,7 +23,14 @@ _SURE = 0.5  # share of the left-over words that a further target must answer to
 _MORE = 2  # further targets in one clause: “the clips and the details”
 _UNSAID_SHARE = 0.3  # of a clause's words that must be left over to look for a further target
 _NAMED_TOOLS = 5
-_LONGEST_PROMPT = 8_000  # characters that are looked at
+# Above these it refuses: the search grows with clauses and values, and a long text is not a simple order.
+_MOST_CHARACTERS, _MOST_CLAUSES, _MOST_VALUES = 4_000, 12, 100
+
+_TOO_MUCH = "This is more than the built-in planner takes at once. Ask for less, or configure a language model."
+_CONDITIONAL = (
+    "This asks for a change under a condition, which the built-in planner cannot decide. "
+    "Ask without the condition, or configure a language model."
+)
 
 
 def plan_without_model(request: PlanRequest) -> PlanOutcome:
@@ -37,21 +44,22 @@ def plan_without_model(request: PlanRequest) -> PlanOutcome:
 
 
 def _plan(request: PlanRequest) -> Plan:
-    text = request.prompt[:_LONGEST_PROMPT]
+    text = request.prompt
+    if len(text) > _MOST_CHARACTERS:
+        return _only_reply(_TOO_MUCH)
     known = known_values(request.tools, request.context_vars, request.secret_names)
     search = Search(views(request.tools), known)
     found = mentions(text, request.run_started_at, search.vocabulary.words)
     parts = clauses(text, found, search.vocabulary)
+    if len(parts) > _MOST_CLAUSES or len(found) > _MOST_VALUES:
+        return _only_reply(_TOO_MUCH)
     asks, left, unsure = _asks(search, parts, found)
     if not asks:
         return _only_reply(_cannot(request.tools, unsure))
     if any(part.conditional for part in parts) and any(
         writes(step.view.tool) for ask in asks for step in ask.target.steps()
     ):
-        return _only_reply(
-            "This asks for a change under a condition, which the built-in planner cannot decide. "
-            "Ask without the condition, or configure a language model."
-        )
+        return _only_reply(_CONDITIONAL)
     return Composer().plan(asks, [f"Not done, because no tool matches: {clause.text}" for clause in left])
 
 

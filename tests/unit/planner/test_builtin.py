@@ -169,6 +169,15 @@ def test_a_change_under_a_condition_is_refused_and_not_made_unconditional() -> N
     assert "condition" in source
 
 
+@pytest.mark.parametrize(
+    "prompt", ["x" * 100_000, "show order 7 and " * 100, "cancel orders " + ", ".join(map(str, range(200)))]
+)
+def test_more_than_it_can_take_in_is_refused_and_not_cut_short(prompt: str) -> None:
+    source = program(prompt)
+    assert "more than the built-in planner takes" in source
+    assert "order_id" not in source
+
+
 def test_a_change_takes_no_item_that_nobody_spoke_of() -> None:
     source = program("Cancel the order")
     assert "first(" not in source
