@@ -69,8 +69,8 @@ class Server:
         """The postmaster's process id, if it is alive."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-            # After a crash the number may belong to anybody.
-            return pid if psutil.Process(pid).name().startswith("postgres") else None
+            # After a crash the number may belong to anybody, another Postgres included.
+            return pid if str(self.data) in psutil.Process(pid).cmdline() else None
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
 

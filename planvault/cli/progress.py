@@ -26,11 +26,16 @@ def bringing_up(parts: tuple[str, ...], console: Console) -> Iterator[Report]:
     with Progress(*columns, console=console) as progress:
         tasks: dict[str, TaskID] = {part: progress.add_task("", total=1, start=False, part=part) for part in parts}
 
+        waiting = set(parts)
+
         def report(part: str, doing: str) -> None:
             task = tasks[part]
             if doing:
                 progress.start_task(task)
             progress.update(task, description=doing or "ready", completed=0 if doing else 1)
+            (waiting.add if doing else waiting.discard)(part)
+            if not waiting:
+                progress.stop()  # what is printed from now on belongs to the caller, questions included
 
         yield report
 
