@@ -21,6 +21,7 @@ from cluster.credentials import Credentials
 from cluster.data_dir import DataDir, locked, prepare
 from cluster.environment import process_environment
 from cluster.health import wait_until_ready
+from cluster.installation import refuse_foreign_packages
 from cluster.ports import free_port, is_free
 from cluster.processes import ProcessSession
 from cluster.ray_head import RayHead
@@ -55,6 +56,7 @@ def up(options: UpOptions, report: Report) -> Credentials:
 
     Raises BringUpFailed with the cause and the way out; what had been started is down again by then.
     """
+    refuse_foreign_packages()
     user = None if options.database_url else server_user()
     data = prepare(options.data_dir, user)
     server = None if options.database_url else postgres.embedded(data, user)

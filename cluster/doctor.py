@@ -7,13 +7,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import psutil
 
-from cluster import credentials, database, postgres, state
+from cluster import credentials, database, installation, postgres, state
 from cluster.data_dir import DataDir, check, existing
 from cluster.ports import is_free
 from cluster.server_user import server_user
@@ -22,9 +22,6 @@ from planvault.errors import BringUpFailed
 
 Verdict: TypeAlias = Literal["ok", "warning", "failed"]
 
-OUR_DISTRIBUTION = "planvault-on-ray"
-# Top-level packages; some of their names are taken by other projects of the package index.
-ROOTS = ("models", "planvault", "retrieval", "actors", "serve_apps", "cluster", "migrations")
 RAY_SERIES = "2.60."
 MEMORY_NEEDED_MIB = 3_072
 DISK_NEEDED_MIB = 2_048
@@ -88,19 +85,11 @@ def _torch() -> Finding:
 
 
 def _root_packages() -> Iterator[Finding]:
-    """No foreign distribution may claim one of our package names, nor stand in its place."""
-    claims = metadata.packages_distributions()
-    foreign = {root: set(claims.get(root, ())) - {OUR_DISTRIBUTION} for root in ROOTS}
-    for root, owners in foreign.items():
-        if owners:
-            names = ", ".join(sorted(owners))
-            yield Finding("packages", "failed", f"`{root}` also belongs to {names}: pip uninstall {names}")
-    home = _origin("planvault")
-    for root in ROOTS:
-        if _origin(root) != home:
-            yield Finding("packages", "failed", f"`{root}` is imported from {_origin(root)}, not from {home}")
-    if not any(foreign.values()):
-        yield Finding("packages", "ok", f"{len(ROOTS)} root packages in {home}, claimed by nobody else")
+    found = installation.faults()
+    for fault in found:
+        yield Finding("packages", "failed", fault)
+    if not found:
+        yield Finding("packages", "ok", f"{len(installation.ROOTS)} root packages, claimed by nobody else")
 
 
 def _data_dir(data: DataDir, database_url: str) -> Finding:
@@ -148,8 +137,3 @@ def _disk(data: DataDir) -> Finding:
 
 def _distributions() -> set[str]:
     return {str(found.metadata["Name"]).lower() for found in metadata.distributions()}
-
-
-def _origin(package: str) -> Path | None:
-    spec = util.find_spec(package)
-    return None if spec is None or spec.origin is None else Path(spec.origin).resolve().parent.parent

@@ -107,6 +107,8 @@ class Server:
             ["stop", "-w", "-m", "fast", "-t", str(STOP_TIMEOUT_S), "-D", str(self.data)],
             timeout=STOP_TIMEOUT_S + 10,
         )
+        if self.sockets != self.data:
+            shutil.rmtree(self.sockets, ignore_errors=True)  # empty by now; the next start makes it again
 
     @property
     def _start_log(self) -> Path:

@@ -1,7 +1,10 @@
 """The embedded server, run for real; and databases that are refused."""
 
 import asyncio
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -172,3 +175,19 @@ async def test_a_lost_keyset_is_not_replaced(database_url: str, tmp_path: Path) 
 async def test_making_ready_twice_gives_the_same_tenant(database_url: str, tmp_path: Path) -> None:
     first = await database.ready(database_url, tmp_path / "again" / "keyset.json", None)
     assert await database.ready(database_url, tmp_path / "again" / "keyset.json", first) == first
+
+
+def test_up_on_a_foreign_database_without_pgvector_says_so_and_starts_nothing(
+    without_pgvector: Server, root: Path
+) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "planvault.cli", "up", "--detach", "--data-dir", str(root / "platform")],
+        env=os.environ | {"DATABASE_URL": without_pgvector.url("postgres")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert refused.returncode == 1
+    assert "has no pgvector" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "ray: starting" not in refused.stderr

@@ -1,0 +1,61 @@
+"""What the doctor finds, and how bad it says it is."""
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from cluster import credentials, doctor
+from cluster.credentials import Credentials
+from cluster.doctor import Finding, examine
+
+
+def by_subject(found: list[Finding]) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in found}
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(doctor, "server_user", lambda: None)  # pytest's folders are closed, as any home
+    return tmp_path / "data"
+
+
+def test_a_sound_machine_has_nothing_fatal_and_nothing_is_made(data_dir: Path) -> None:
+    found = examine(data_dir, "")
+    assert [finding for finding in found if finding.verdict == "failed"] == []
+    assert not data_dir.exists()
+
+
+def test_exposed_credentials_are_fatal(data_dir: Path) -> None:
+    data_dir.mkdir()
+    held = Credentials(base_url="http://pv", org_id="o", project_id="p", project_key="k", admin_token="t")
+    credentials.write(data_dir / "credentials.json", held)
+    (data_dir / "credentials.json").chmod(0o644)
+    finding = by_subject(examine(data_dir, ""))["credentials"]
+    assert finding.verdict == "failed"
+    assert "chmod 600" in finding.detail
+
+
+def test_somebody_elses_directory_is_fatal(data_dir: Path) -> None:
+    data_dir.mkdir()
+    (data_dir / "thesis.txt").write_text("")
+    assert by_subject(examine(data_dir, ""))["data directory"].verdict == "failed"
+
+
+def test_a_database_that_does_not_answer_is_fatal_and_its_password_is_not_told(data_dir: Path) -> None:
+    finding = by_subject(examine(data_dir, "postgresql://app:hunter2@127.0.0.1:1/app"))["database"]
+    assert finding.verdict == "failed"
+    assert "hunter2" not in finding.detail
+
+
+def test_another_ray_is_fatal(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "2.59.1" if name == "ray" else real(name))
+    assert by_subject(examine(data_dir, ""))["ray"].verdict == "failed"
+
+
+def test_little_memory_and_disk_are_warnings(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "MEMORY_NEEDED_MIB", 10**9)
+    monkeypatch.setattr(doctor, "DISK_NEEDED_MIB", 10**12)
+    found = by_subject(examine(data_dir, ""))
+    assert (found["memory"].verdict, found["disk"].verdict) == ("warning", "warning")
