@@ -6,7 +6,7 @@ from dataclasses import replace
 from models.plans import Expr
 from models.tools import ToolParam
 from planvault.planner.builtin.binding import Bound, bind
-from planvault.planner.builtin.links import Link, LinkTable, field_holding
+from planvault.planner.builtin.links import Link, LinkTable, field_holding, things
 from planvault.planner.builtin.patterns import Kind
 from planvault.planner.builtin.scoring import Scorer
 from planvault.planner.builtin.steps import Chain, Step, Wish
@@ -16,6 +16,7 @@ from planvault.planner.builtin.verbs import agrees, is_named, writes
 from planvault.planner.builtin.words import canonical
 
 _TARGETS, _PRODUCERS, _HOPS = 12, 6, 2  # how far the search goes: targets a clause, producers a parameter, calls before
+_OWNED_BY = frozenset({"of", "for", "by"})
 Choice = dict[str, tuple[Step, Link]]
 
 
@@ -70,14 +71,17 @@ class Search:
     def _implied(
         self, view: ToolView, exprs: Mapping[str, Expr], wish: Wish, left: tuple[Mention, ...]
     ) -> tuple[ToolParam, ...]:
-        """Optional identifiers of things that the clause speaks of: “orders of customer Ada”, “list his orders”."""
+        """Optional identifiers of things that the clause speaks of: “orders of customer Ada”, “his orders”."""
+        owned = any(value.hints[:1] and value.hints[0] in _OWNED_BY for value in left)
+        spoken = frozenset(wish.clause.words) if left else frozenset[str]()
+        referred = owned or (bool(wish.earlier) and wish.clause.refers)
         return tuple(
             param
             for param in view.tool.params
             if not param.required
             and param.name not in exprs
             and is_identifier(param)
-            and ((wish.earlier and wish.clause.refers) or (left and view.resource_of(param) & set(wish.clause.words)))
+            and (referred or view.resource_of(param) & spoken)
         )
 
     def _bind(self, view: ToolView, wish: Wish, values: tuple[Mention, ...], is_target: bool) -> Bound:
@@ -161,7 +165,7 @@ def _pinned(
     if not link.in_list:
         yield link
         return
-    meant = {link.producer.resource} | (view.resource_of(param) if link.is_of_item else frozenset())
+    meant = things(view, param, link)
     for value in wish.values:
         if value.kind is Kind.ORDINAL and isinstance(value.value, int) and canonical(value.hints[0]) in meant:
             yield replace(link, index=value)
@@ -174,5 +178,5 @@ def _pinned(
         if (field := field_holding(link, value))
     ]
     yield from (replace(link, where=each) for each in held)
-    if wish.clause.each or not wish.careful or (searched and not held):
+    if wish.clause.means_each(meant) or not wish.careful or (searched and not held):
         yield link

@@ -1,6 +1,7 @@
 """One prompt, cut into the things it asks for."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from planvault.planner.builtin.english import STOP_WORDS
@@ -15,10 +16,8 @@ _SEPARATOR = re.compile(
 )
 _HARD = re.compile(rf"[.!?;\n]|{_THEN}", re.IGNORECASE)
 _NAMING = re.compile(r"(?:name|call|title) (?:it|them|this|him|her)\b", re.IGNORECASE)
-_EACH = re.compile(
-    r"\b(each|every|all of (?:them|these|those)|for all|everyone|everybody|one by one|all (?:the |my |of )?\w+s)\b",
-    re.IGNORECASE,
-)
+_EACH = re.compile(r"\b(?:each|every|all)((?:\s+\w+){1,4})|\b(?:everyone|everybody|one by one)\b", re.IGNORECASE)
+_ANY = "*"
 _CONDITION = re.compile(r"\b(if|unless|otherwise|only when|in case|depending on|whenever|as soon as)\b", re.IGNORECASE)
 _NEGATED = re.compile(r"\b(?:do not|don['’]?t|never)\s+(\w+)", re.IGNORECASE)
 _REFERS = re.compile(r"\b(it|its|them|their|they|his|him|her|hers|that|those|these)\b", re.IGNORECASE)
@@ -32,11 +31,15 @@ class Clause:
     words: tuple[str, ...]  # content words in canonical form, values left out
     verb: tuple[str, Intent] | None
     mentions: tuple[Mention, ...]
-    each: bool = False  # asks for something to be done to every item
+    each: frozenset[str] = frozenset()  # things of which every one is meant; `*` for “each of them”
     conditional: bool = False
     negated: bool = False
     counts: bool = False
     refers: bool = False  # to something that was spoken of before: `it`, `his`, `their`
+
+    def means_each(self, things: Collection[str]) -> bool:
+        """Whether something is to be done with every one of these, and not with one of them."""
+        return _ANY in self.each or not self.each.isdisjoint(things)
 
 
 def clauses(text: str, found: tuple[Mention, ...], vocabulary: Vocabulary) -> tuple[Clause, ...]:
@@ -103,12 +106,23 @@ def _clause(text: str, start: int, end: int, found: tuple[Mention, ...], vocabul
         words=words,
         verb=verb,
         mentions=inside,
-        each=bool(_EACH.search(bare)),
+        each=_each(bare),
         conditional=bool(_CONDITION.search(bare)),
         negated=any(_orders(match[1], vocabulary) for match in _NEGATED.finditer(bare)),
         counts=bool(_COUNT.search(bare)),
         refers=bool(_REFERS.search(bare)),
     )
+
+
+def _each(text: str) -> frozenset[str]:
+    """“every open order” → open, order: its noun is among the words behind it."""
+    found: set[str] = set()
+    for match in _EACH.finditer(text):
+        words = split(match[1] or "")
+        found |= {canonical(word) for word in words if word not in STOP_WORDS}
+        if not words or {"them", "these", "those", "one"} & set(words):
+            found.add(_ANY)
+    return frozenset(found)
 
 
 def _without(text: str, start: int, end: int, inside: tuple[Mention, ...]) -> str:

@@ -27,7 +27,7 @@ from models.tools import Tool, ToolParam
 from planvault.plan.names import variable_name
 from planvault.planner.builtin.clauses import Clause
 from planvault.planner.builtin.coercion import enum_of, schema_type
-from planvault.planner.builtin.links import Link, field
+from planvault.planner.builtin.links import Link, field, things
 from planvault.planner.builtin.steps import Step
 from planvault.planner.builtin.toolview import list_depth
 from planvault.planner.builtin.verbs import writes
@@ -70,9 +70,10 @@ class Composer:
         return Plan(slots=tuple(self._slots.values()), body=tuple(body))
 
     def _ask(self, ask: Ask, body: list[PlanNode]) -> Answer:
-        if ask.clause.each and self._variable(ask.target) is None:
-            for step, link in ask.target.linked.values():
-                if link.in_list and link.where is None and link.index is None:
+        if self._variable(ask.target) is None:
+            for param in ask.target.view.tool.params:
+                step, link = ask.target.linked.get(param.name, (None, None))
+                if step and link and _is_each(ask, param, link):
                     return self._each(ask, step, link, body)
         if ask.target.fan is not None and self._variable(ask.target) is None:
             return self._fan(ask, *ask.target.fan, body)
@@ -200,6 +201,13 @@ class Composer:
     def _id(self) -> str:
         self._nodes += 1
         return f"n{self._nodes}"
+
+
+def _is_each(ask: Ask, param: ToolParam, link: Link) -> bool:
+    """Whether the call is to be made for every item of the producer's list."""
+    if not link.in_list or link.where is not None or link.index is not None:
+        return False
+    return ask.clause.means_each(things(ask.target.view, param, link))
 
 
 def _shaped(tool: Tool, name: str, expr: Expr) -> Expr:

@@ -23,6 +23,7 @@ _HOLDING = {
     Kind.EMAIL: frozenset({"email", "mail"}),
     Kind.CODE: frozenset({"code", "number", "reference", "sku", "symbol", "slug", "key"}),
 }
+_PLACES = frozenset({"in", "at", "on", "from", "to", "near", "since", "until"})
 _DEEPEST = 2  # lists inside lists
 
 
@@ -84,6 +85,8 @@ def field_holding(link: Link, mention: Mention) -> str | None:
     """The field of the link's list items that such a value would stand in: a name in `name`, an address in `email`."""
     if mention.key and not set(split(mention.key)) & _NAME_FIELDS:
         return None
+    if mention.kind is Kind.NAME and mention.hints[:1] and mention.hints[0] in _PLACES:
+        return None  # “in London” names no customer
     prefix = link.path[: len(link.path) - link.path[::-1].index("*")]
     names = {
         output.path[-1]: split(output.path[-1])
@@ -92,6 +95,11 @@ def field_holding(link: Link, mention: Mention) -> str | None:
     }
     fitting = [name for name, words in names.items() if words and words[-1] in _HOLDING.get(mention.kind, ())]
     return min(fitting, key=len, default=None)
+
+
+def things(view: ToolView, param: ToolParam, link: Link) -> frozenset[str]:
+    """What the items of a producer's list may be called: what it lists, and what the parameter identifies."""
+    return frozenset({link.producer.resource}) | (view.resource_of(param) if link.is_of_item else frozenset())
 
 
 def _strength(

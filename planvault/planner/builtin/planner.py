@@ -12,6 +12,7 @@ from planvault.planner.builtin.chains import Search
 from planvault.planner.builtin.clauses import Clause, clauses
 from planvault.planner.builtin.compose import Ask, Composer
 from planvault.planner.builtin.known import known_values
+from planvault.planner.builtin.patterns import Kind
 from planvault.planner.builtin.scoring import is_about, is_weak
 from planvault.planner.builtin.steps import Chain, Step, Wish
 from planvault.planner.builtin.toolview import views
@@ -25,6 +26,7 @@ _UNSAID_SHARE = 0.3  # of a clause's words that must be left over to look for a 
 _NAMED_TOOLS = 5
 # Above these it refuses: the search grows with clauses and values, and a long text is not a simple order.
 _MOST_CHARACTERS, _MOST_CLAUSES, _MOST_VALUES = 4_000, 12, 100
+_TELLING = frozenset({Kind.NAME, Kind.QUOTED, Kind.CODE, Kind.EMAIL, Kind.UUID, Kind.DATE, Kind.PHRASE})
 
 _TOO_MUCH = "This is more than the built-in planner takes at once. Ask for less, or configure a language model."
 _CONDITIONAL = (
@@ -60,7 +62,17 @@ def _plan(request: PlanRequest) -> Plan:
         writes(step.view.tool) for ask in asks for step in ask.target.steps()
     ):
         return _only_reply(_CONDITIONAL)
-    return Composer().plan(asks, [f"Not done, because no tool matches: {clause.text}" for clause in left])
+    return Composer().plan(
+        asks, [*_unused(asks, found), *(f"Not done, as no tool matches: {part.text}" for part in left)]
+    )
+
+
+def _unused(asks: Sequence[Ask], found: tuple[Mention, ...]) -> list[str]:
+    """A value that found no place is said: the answer is wider than the question."""
+    used = frozenset[Mention]().union(*(ask.target.all_used() for ask in asks))
+    parts = [mention for ask in asks for mention in ask.clause.mentions]
+    spare = [mention for mention in found if mention in parts and mention not in used and mention.kind in _TELLING]
+    return [f"Not used: {', '.join(str(mention.value) for mention in spare)}"] if spare else []
 
 
 def _asks(

@@ -7,7 +7,7 @@ for questions to the user, for words of its tools that nobody said, and for link
 from collections.abc import Sequence
 
 from planvault.planner.builtin.clauses import Clause
-from planvault.planner.builtin.links import Link
+from planvault.planner.builtin.links import things
 from planvault.planner.builtin.steps import Chain, Step, Wish
 from planvault.planner.builtin.toolview import ToolView, rarity
 from planvault.planner.builtin.verbs import fits_method, writes
@@ -56,7 +56,7 @@ class Scorer:
         score -= _UNSAID * self.unsaid(clause, step.view)
         score -= _UNSAID / 2 * sum(self.unsaid(clause, each.view) for each in new if each is not step)
         score -= _GUESS * sum(1 - link.strength for each in steps for _, link in each.linked.values())
-        score -= _GUESS * sum(_is_arbitrary(each, link, clause) for one in steps for each, link in one.linked.values())
+        score -= _GUESS * sum(_is_arbitrary(each, name, clause) for each in steps for name in each.linked)
         score -= _FILTER * sum(link.where is not None for each in steps for _, link in each.linked.values())
         score += _RANK * (1 - step.view.rank / self._size)
         score += _FOLLOWS if len(new) < len(steps) else 0.0
@@ -66,10 +66,13 @@ class Scorer:
         return Chain(step, score, covered / mass if mass else 0.0, own / mass if mass else 0.0)
 
 
-def _is_arbitrary(producer: Step, link: Link, clause: Clause) -> bool:
+def _is_arbitrary(step: Step, name: str, clause: Clause) -> bool:
     """Whether the first item of a list is taken although nothing says that it is meant."""
-    pinned = link.where is not None or link.index is not None or producer.all_used() or clause.each
-    return link.in_list and not pinned
+    producer, link = step.linked[name]
+    if not link.in_list or link.where is not None or link.index is not None or producer.all_used():
+        return False
+    param = step.view.tool.param(name)
+    return param is None or not clause.means_each(things(step.view, param, link))
 
 
 def is_weak(chain: Chain, wish: Wish) -> bool:

@@ -90,6 +90,17 @@ def test_an_id_is_looked_up_in_a_list_by_name_where_there_is_no_search() -> None
     assert 'send_notification(customer_id=found_customer.id, message="We are closed")' in source
 
 
+def test_a_name_behind_of_is_looked_up_for_an_optional_identifier() -> None:
+    source = program("Show me all orders of Ada Lovelace")
+    assert 'find_by(list_customers.items, "name", "contains", "Ada Lovelace")' in source
+    assert "list_orders(customer_id=found_customer.id)" in source
+
+
+def test_a_value_that_found_no_place_is_said_in_the_reply() -> None:
+    source = program("List the customers in Atlantis")
+    assert "Not used: Atlantis" in source
+
+
 def test_a_position_picks_from_a_list() -> None:
     source = program("Get the second customer")
     assert 'get_field(list_customers.items, "[1]", None)' in source
