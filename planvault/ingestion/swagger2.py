@@ -49,15 +49,16 @@ def convert_operation(
 
 
 def server_of(document: JsonObject) -> str:
-    """`schemes`, `host` and `basePath` as one URL; empty without a host."""
+    """`schemes`, `host` and `basePath` as one URL; without a host the path alone: it stands where the document does."""
+    base = document.get("basePath")
+    path = base if isinstance(base, str) and base != "/" else ""
     host = document.get("host")
     if not isinstance(host, str) or not host:
-        return ""
+        return path
     schemes = document.get("schemes")
     offered = [scheme for scheme in schemes if scheme in {"http", "https"}] if isinstance(schemes, list) else []
     scheme = "https" if "https" in offered or not offered else "http"
-    base = document.get("basePath")
-    return f"{scheme}://{host}{base if isinstance(base, str) and base != '/' else ''}"
+    return f"{scheme}://{host}{path}"
 
 
 def _parameter(parameter: JsonObject) -> JsonObject:

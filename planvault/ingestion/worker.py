@@ -129,7 +129,10 @@ class CatalogImporter:
 
 
 def _server(extraction: Extraction, spec_url: str | None) -> str:
-    """The document's server as an absolute URL; relative ones stand against where the document came from."""
+    """The document's server as an absolute URL; relative ones stand against where the document came from.
+
+    A document that names none means `/` there (OpenAPI 3.1 §4.8.1), not its own address.
+    """
     if extraction.server.startswith(("http://", "https://")):
         return extraction.server
-    return urljoin(spec_url, extraction.server).rstrip("/") if spec_url else ""
+    return urljoin(spec_url, extraction.server or "/").rstrip("/") if spec_url else ""

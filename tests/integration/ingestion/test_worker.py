@@ -206,6 +206,22 @@ async def test_a_document_is_fetched_by_url_and_its_relative_server_stands_again
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (document("a"), ""),
+        ({"swagger": "2.0", "info": {"title": "Shop"}, "basePath": "/v1", "paths": {"/a": {"get": {}}}}, "/v1"),
+    ],
+)
+async def test_a_document_that_names_no_server_means_the_one_it_came_from(
+    desk: Desk, body: JsonObject, path: str
+) -> None:
+    async with counting(answering(200, json.dumps(body).encode())) as server:
+        integration_id = await desk.integration(base_url="")
+        await desk.run(integration_id, None, url=f"{server.url}/docs/openapi.json")
+        assert (await catalog.get_integration(desk.pool, desk.org, integration_id)).base_url == f"{server.url}{path}"
+
+
 async def test_a_url_that_the_policy_denies_or_that_does_not_answer_fails_the_import(desk: Desk) -> None:
     integration_id = await desk.integration()
     denied = await desk.run(integration_id, None, url="http://169.254.169.254/latest/meta-data")

@@ -92,7 +92,8 @@ def test_the_response_schema_gives_the_outputs() -> None:
         ({"host": "api.example.com", "basePath": "/v1", "schemes": ["http", "https"]}, "https://api.example.com/v1"),
         ({"host": "api.example.com", "schemes": ["http"]}, "http://api.example.com"),
         ({"host": "api.example.com", "basePath": "/"}, "https://api.example.com"),
-        ({"basePath": "/v1"}, ""),
+        ({"basePath": "/v1"}, "/v1"),
+        ({}, ""),
     ],
 )
 def test_scheme_host_and_base_path_make_the_server(head: JsonObject, server: str) -> None:
