@@ -86,6 +86,13 @@ class HttpExecutor:
                 message=f"The service answered with more than {call.limits.max_result_bytes:,} bytes.",
                 duration_ms=self._since(started),
             )
+        except httpx.TooManyRedirects:
+            return ToolFailed(
+                failure=ToolCallFailure.ANSWERED,
+                code="TOO_MANY_REDIRECTS",
+                message=f"The service redirected more than {MAX_REDIRECTS} times.",
+                duration_ms=self._since(started),
+            )
         except httpx.HTTPError as fault:
             return _network_failure(fault, self._since(started), clean)
         duration = self._since(started)

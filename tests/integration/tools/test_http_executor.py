@@ -27,7 +27,7 @@ from planvault.errors import NotFound
 from planvault.net.client import GuardedHttp
 from planvault.ports import CallTarget, ToolCall
 from planvault.redact import Redactor
-from planvault.tools.http import HttpExecutor
+from planvault.tools.http import MAX_REDIRECTS, HttpExecutor
 from tests.integration.tools.counting_server import Received, answering, counting, dropping
 
 SECRETS = {"TOKEN": "tok-3f9a8b7c6d5e", "PASS": "p@ss word/+=1"}
@@ -136,6 +136,15 @@ async def test_a_redirected_get_reaches_its_answer_without_our_credentials_at_an
         assert outcome.value == "there"
         assert server.requests[0].headers["x-key"] == SECRETS["TOKEN"]
         assert "x-key" not in other.requests[0].headers
+
+
+async def test_a_circle_of_redirects_is_an_answer_and_not_a_broken_connection(executor: HttpExecutor) -> None:
+    async with counting(answering(302, b"", Location="/")) as server:
+        assert failed(await executor.execute(call(server.url, tool()))) == (
+            ToolCallFailure.ANSWERED,
+            "TOO_MANY_REDIRECTS",
+        )
+        assert len(server.requests) == MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 429])
