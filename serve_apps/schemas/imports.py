@@ -13,7 +13,10 @@ from models.tools import ImportStatus, Integration, OperationReport, ToolSource
 from serve_apps.schemas.base import Body, Name, Reply, Text
 from serve_apps.schemas.tools import Alias
 
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00-\x1f\x7f]+$", max_length=2_048)]
+# No user and password: they would stand in the open in the catalog, and no request goes to such an address.
+_ORIGIN = r"https?://[^\s/?#{}@\\\x00-\x1f\x7f]+"
+BaseUrl = Annotated[str, StringConstraints(pattern=rf"^{_ORIGIN}(/[^\s?#{{}}\x00-\x1f\x7f]*)?$", max_length=2_048)]
+SpecUrl = Annotated[str, StringConstraints(pattern=rf"^{_ORIGIN}([/?#][^\s\x00-\x1f\x7f]*)?$", max_length=2_048)]
 
 
 class PutTools(Body):
@@ -21,11 +24,14 @@ class PutTools(Body):
 
     name: Alias = Field(description="The integration's alias: lower case, `[a-z][a-z0-9_-]*`.")
     display_name: Name | None = None
-    base_url: HttpUrl | None = Field(default=None, description="Default: the first server of the document.")
+    base_url: BaseUrl | None = Field(
+        default=None,
+        description="An origin and a path, without user, query or fragment. Default: the document's first server.",
+    )
     open_api_spec: JsonObject | Text | None = Field(
         default=None, description="OpenAPI 3.0, 3.1 or Swagger 2.0: an object, or its JSON or YAML as text."
     )
-    spec_url: HttpUrl | None = Field(default=None, description="Fetched through the egress guard, by the import.")
+    spec_url: SpecUrl | None = Field(default=None, description="Fetched through the egress guard, by the import.")
 
     @model_validator(mode="after")
     def _one_source(self) -> "PutTools":

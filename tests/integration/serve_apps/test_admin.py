@@ -96,6 +96,10 @@ async def test_an_import_repeated_with_its_key_is_one_integration(
         ({"name": "Not A Name", "openApiSpec": {}}, "/name"),
         ({"name": "shop", "specUrl": "ftp://x.example"}, "/specUrl"),
         ({"name": "shop", "openApiSpec": {}, "baseUrl": "shop.example"}, "/baseUrl"),
+        ({"name": "shop", "openApiSpec": {}, "baseUrl": "https://user:password@shop.example"}, "/baseUrl"),
+        ({"name": "shop", "openApiSpec": {}, "baseUrl": "https://shop.example/v1?key=1"}, "/baseUrl"),
+        ({"name": "shop", "openApiSpec": {}, "baseUrl": "https://shop.example#@other.example"}, "/baseUrl"),
+        ({"name": "shop", "specUrl": "https://user:password@shop.example/openapi.json"}, "/specUrl"),
         ({"name": "shop", "openApiSpec": {}, "surprise": 1}, "/surprise"),
     ],
 )
