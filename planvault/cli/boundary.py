@@ -48,16 +48,24 @@ def messages() -> Iterator[None]:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM ends a command the way Ctrl-C does: with its clean-up."""
+    """SIGTERM, and a terminal that closes, end a command the way Ctrl-C does: with its clean-up.
+
+    SIGINT is set as well: a script's background job inherits it as ignored, and would then never stop. A hang-up that
+    `nohup` has silenced stays silent.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(error: BaseException, text: str, status: int) -> NoReturn:
