@@ -1,5 +1,9 @@
 """Takes the platform down: ends, waits, then looks whether anything is left."""
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +44,11 @@ def stop_everything(data: DataDir, server: postgres.Server | None) -> Stopped:
 
     The caller holds the lock.
     """
+    with _undisturbed():
+        return _stop(data, server)
+
+
+def _stop(data: DataDir, server: postgres.Server | None) -> Stopped:
     found = state.read(data)
     failures: list[BringUpFailed] = []
     session = found.ray if found is not None else None
@@ -59,3 +68,17 @@ def stop_everything(data: DataDir, server: postgres.Server | None) -> Stopped:
         raise BringUpFailed(" ".join(failure.detail for failure in failures))
     state.clear(data)
     return Stopped(members, running)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C does not stop the stopping half-way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -48,7 +48,7 @@ def up(
             _stay(root)
             console.print("The platform was stopped from elsewhere.")
     except KeyboardInterrupt:
-        # Asked for, so this is a success; a second Ctrl-C while it goes down is left to the signal's default.
+        # Asked for, so this is a success.
         console.print("Stopping …")
         take_down(root)
         console.print("Stopped.")
