@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-import asyncpg
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -72,7 +71,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         api_keys = ApiKeys(pool, ids)
         sessions = Sessions(pool, keyring, keyring.pseudonym, settings.shards)
         history = History(pool, keyring)
-        feed = HistoryFeed(history, lambda: asyncpg.connect(settings.database_url, timeout=5.0))
+        feed = HistoryFeed(history, settings.database_url)
         await stack.enter_async_context(feed.running())
         yield ApiDeps(
             settings=settings,

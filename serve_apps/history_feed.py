@@ -5,7 +5,7 @@ sessions of those shards at once, for all watched sessions every second, and aft
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -15,14 +15,12 @@ import structlog
 from models.ids import SessionId
 from models.tenants import SessionScope
 from planvault.storage.history import History
+from planvault.storage.listen import listen
 
 CHANNEL = "planvault_history"
 POLL_S = 1.0
-_RECONNECT_S = 1.0
 
 _log = structlog.get_logger(__name__)
-
-Connect = Callable[[], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
 
 
 @dataclass(slots=True, eq=False)
@@ -49,11 +47,11 @@ class Watch:
 
 
 class HistoryFeed:
-    """Start with `running()`. `connect` opens a direct connection: LISTEN does not survive a pool or a proxy."""
+    """Start with `running()`. It listens on a direct connection of its own."""
 
-    def __init__(self, history: History, connect: Connect, poll_s: float = POLL_S) -> None:
+    def __init__(self, history: History, database_url: str, poll_s: float = POLL_S) -> None:
         self._history = history
-        self._connect = connect
+        self._database_url = database_url
         self._poll_s = poll_s
         self._watches: dict[SessionId, set[Watch]] = {}
         self._hinted: set[int] = set()
@@ -79,7 +77,10 @@ class HistoryFeed:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._rescan())]
+        tasks = [
+            asyncio.create_task(listen(self._database_url, CHANNEL, self._heard)),
+            asyncio.create_task(self._rescan()),
+        ]
         try:
             yield
         finally:
@@ -90,30 +91,9 @@ class HistoryFeed:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self) -> None:
-        while not self.stopping:
-            try:
-                await self._listen_once()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-                # The poll goes on meanwhile, so viewers wait a second longer and miss nothing.
-                _log.warning("history_listen_lost", error=type(error).__name__)
-            await asyncio.sleep(_RECONNECT_S)
-
-    async def _listen_once(self) -> None:
-        connection = await self._connect()
-        lost = asyncio.Event()
-        connection.add_termination_listener(lambda _: lost.set())
-        try:
-            await connection.add_listener(CHANNEL, self._on_notification)
-            self._hint.set()  # what was announced while nobody listened is found by a rescan
-            if not self.stopping:  # a cancellation that met the very end of connecting may have been swallowed
-                await lost.wait()
-        finally:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                await connection.close(timeout=1.0)
-
-    def _on_notification(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        self._hinted.update(int(shard) for shard in str(payload).split(",") if shard.isdigit())
+    def _heard(self, payload: str) -> None:
+        """Shards that grew; an empty payload means that anything may have been missed, and a rescan finds it."""
+        self._hinted.update(int(shard) for shard in payload.split(",") if shard.isdigit())
         self._hint.set()
 
     async def _rescan(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from models.base import JsonValue
 from models.plans import (
@@ -19,8 +20,10 @@ from models.plans import (
     Unary,
     Var,
 )
+from models.values import Value
 from planvault.plan.functions import FUNCTIONS
 from planvault.plan.names import RUN_STARTED_AT
+from planvault.plan.values import type_name
 
 Types = Mapping[str, str | None]
 """Variable → JSON type, None where it is unknown."""
@@ -86,17 +89,8 @@ def literal_of(expr: Expr) -> Literal | None:
 
 
 def json_type(value: JsonValue) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
+    # Every JSON value is a Value; the type checker cannot see it through list's invariance.
+    return type_name(cast("Value", value))
 
 
 def slot_types(slots: tuple[Slot, ...]) -> dict[str, str | None]:

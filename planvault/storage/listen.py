@@ -7,6 +7,7 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
+_CONNECT_S = 5.0
 _RECONNECT_S = 1.0
 _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -27,7 +28,8 @@ async def listen(url: str, channel: str, heard: Callable[[str], None]) -> None:
 
 
 async def _listen_once(url: str, channel: str, heard: Callable[[str], None]) -> None:
-    connection = await asyncpg.connect(url, server_settings={"application_name": f"planvault/listen-{channel}"})
+    name = f"planvault/listen-{channel}"
+    connection = await asyncpg.connect(url, timeout=_CONNECT_S, server_settings={"application_name": name})
     ended = asyncio.Event()
     connection.add_termination_listener(lambda _: ended.set())
     try:
