@@ -131,6 +131,7 @@ class Server:
                 timeout=timeout,
                 cwd="/",
                 env={"PATH": os.defpath, "LC_ALL": "C"},
+                start_new_session=True,  # a Ctrl-C at the terminal is for us, not for pg_ctl half-way
                 **identity,  # type: ignore[call-overload]
             )
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from cluster import postgres, ray_head, state
 from cluster.data_dir import DataDir, existing, locked
@@ -76,9 +77,14 @@ def _undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A handler rather than SIG_IGN: Python reports a signal that came just before it was ignored.
+    before = {number: signal.signal(number, _not_now) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _not_now(_number: int, _frame: FrameType | None) -> None:
+    """Does nothing."""

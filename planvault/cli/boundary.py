@@ -54,8 +54,13 @@ def terminable() -> Iterator[None]:
     `nohup` has silenced stays silent.
     """
 
+    interrupted = False
+
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        nonlocal interrupted
+        if not interrupted:  # later ones: the clean-up has begun, and impatience would only cut it short
+            interrupted = True
+            raise KeyboardInterrupt
 
     heard = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

@@ -64,6 +64,29 @@ def test_ctrl_c_takes_a_foreground_platform_down_and_a_second_start_keeps_the_te
     assert processes_of(fresh_dir) == []
 
 
+def test_an_impatient_interruption_while_starting_leaves_nothing_running(fresh_dir: Path) -> None:
+    starting = subprocess.Popen(
+        [sys.executable, "-m", "planvault.cli", "up", "--data-dir", str(fresh_dir), "--port", str(free_port(LOOPBACK))],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert starting.stderr is not None
+    for line in starting.stderr:
+        if "actors: starting" in line:
+            break
+    found = state.read(existing(fresh_dir))
+    assert found is not None
+    assert found.ray is not None
+    assert found.ray.members()
+    starting.send_signal(signal.SIGINT)
+    starting.send_signal(signal.SIGTERM)
+    _, errors = starting.communicate(timeout=UP_TIMEOUT_S)
+    assert starting.returncode == 130
+    assert "Traceback" not in errors
+    assert found.ray.members() == []
+    assert processes_of(fresh_dir) == []
+
+
 def test_down_where_nothing_runs_is_no_error(fresh_dir: Path, planvault: PlanVault) -> None:
     down = planvault("down", "--data-dir", str(fresh_dir))
     assert (down.returncode, down.stdout.strip()) == (0, "Nothing was running.")
