@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from models.base import JsonObject
 from models.commands import Resolution
-from models.plans import Slot, SlotType
+from models.plans import Slot
 from models.runs import RunStatus
 from planvault.engine.slots import fill
 from planvault.errors import Conflict, InvalidInput
@@ -79,5 +79,12 @@ def _check_answer(action: PostAction, run: RunRecord, question: JsonObject, now:
 
 
 def _typed(slot: Slot) -> Slot:
-    """A form shows every option as text; only text can be compared with it here. The engine compares the others."""
-    return slot if slot.type is SlotType.STRING else slot.model_copy(update={"options": ()})
+    """A form shows every option as text; it is read back as the slot reads what a form sends.
+
+    Where an option has no text that reads back (an object's), the engine alone compares.
+    """
+    free = slot.model_copy(update={"options": ()})
+    read = [fill([free], {slot.variable: option}) for option in slot.options]
+    if any(each.errors for each in read):
+        return free
+    return slot.model_copy(update={"options": tuple(each.values[slot.variable] for each in read)})

@@ -150,6 +150,25 @@ async def test_slot_values_are_checked_against_the_question_and_every_fault_is_n
     assert text.status_code == 202, "forms send text"
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "value"),
+    [
+        ("integer", ["1", "2"], 3),
+        ("integer", ["1", "2"], "3"),
+        ("number", ["1", "2.5"], 2),
+        ("boolean", ["True"], "no"),
+    ],
+)
+async def test_a_value_that_was_not_offered_is_refused_whatever_its_type(
+    client: httpx.AsyncClient, session: Recorder, path: str, kind: str, options: list[str], value: object
+) -> None:
+    slot = {"variable": "count", "prompt": "How many?", "type": kind, "options": options}
+    await session.run(RunStatus.AWAITING_SLOTS, pending={"kind": "slots", "slots": [slot]})
+    answer = await client.post(f"{path}/actions", json={"action": "fill_slots", "values": {"count": value}})
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/values/count"]
+
+
 async def test_options_shown_as_text_do_not_refuse_a_number_that_was_offered(
     client: httpx.AsyncClient, session: Recorder, path: str
 ) -> None:
