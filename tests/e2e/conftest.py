@@ -17,6 +17,7 @@ import pytest
 from cluster.ports import free_port
 from cluster.topology import LOOPBACK
 from models.base import JsonObject
+from planvault.cli.client import ApiClient
 
 # Far more than a bring-up takes: the machine may be running other tests beside it.
 UP_TIMEOUT_S = 150
@@ -106,3 +107,17 @@ def platform(planvault: PlanVault) -> Iterator[Platform]:
         down = planvault("down", "--data-dir", str(data_dir))
         assert down.returncode == 0, f"the platform did not go down:\n{down.stderr}"
         shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def api(platform: Platform) -> Iterator[ApiClient]:
+    """A client of the shared platform's public API, with its project key and its admin token."""
+    made = platform.credentials
+    with ApiClient(
+        platform.base_url,
+        project_id=made["projectId"],
+        project_key=made["projectKey"],
+        org_id=made["orgId"],
+        admin_token=made["adminToken"],
+    ) as client:
+        yield client

@@ -25,19 +25,6 @@ PATIENCE_S = 90.0
 
 
 @pytest.fixture(scope="module")
-def api(platform: Platform) -> Iterator[ApiClient]:
-    made = platform.credentials
-    with ApiClient(
-        platform.base_url,
-        project_id=made["projectId"],
-        project_key=made["projectKey"],
-        org_id=made["orgId"],
-        admin_token=made["adminToken"],
-    ) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def shop(api: ApiClient) -> Iterator[str]:
     """Base URL of the imported, slow shop."""
     with slow_shop(LATENCY_S) as base_url:

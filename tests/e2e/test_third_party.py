@@ -15,25 +15,11 @@ from planvault.cli.client import ApiClient
 from planvault.cli.imports import await_import
 from planvault.cli.watch import RunSeen, Watcher
 from tests.e2e import third_party
-from tests.e2e.conftest import Platform
 from tests.e2e.third_party import Service
 
 pytestmark = pytest.mark.e2e
 
 KINTO_USER = "YWRhOnB3"  # base64 of ada:pw
-
-
-@pytest.fixture(scope="module")
-def api(platform: Platform) -> Iterator[ApiClient]:
-    made = platform.credentials
-    with ApiClient(
-        platform.base_url,
-        project_id=made["projectId"],
-        project_key=made["projectKey"],
-        org_id=made["orgId"],
-        admin_token=made["adminToken"],
-    ) as client:
-        yield client
 
 
 @contextmanager
