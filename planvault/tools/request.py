@@ -17,9 +17,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _FIELD = re.compile(r"[\t\x20-\x7e]*")
 _TEMPLATE = re.compile(r"\{([^{}/]+)\}")
 _BASE_URL = re.compile(r"https?://[^\s/?#{}@]+(/[^\s?#{}]*)?")
-_FRAMING = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"}
-)
+FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect"})
 
 
 class InvalidArguments(Exception):
@@ -140,7 +138,7 @@ def _query(params: Sequence[ToolParam], given: Mapping[str, JsonValue]) -> list[
 def _headers(params: Sequence[ToolParam], given: Mapping[str, JsonValue]) -> list[Pair]:
     found = []
     for param in _at(ParamLocation.HEADER, params, given):
-        if not _TOKEN.fullmatch(param.wire_name) or param.wire_name.lower() in _FRAMING:
+        if not _TOKEN.fullmatch(param.wire_name) or param.wire_name.lower() in FRAMING:
             raise InvalidArguments(f"The header of {param.name} cannot be set.")
         with _naming(param):
             found.append((param.wire_name, header_value(_content(param, given[param.name]), param.explode)))
@@ -195,7 +193,7 @@ def _credentials(auth: Mapping[str, str]) -> tuple[list[Pair], list[Pair], list[
             query.append((encode(name[1:]), encode(value)))
         elif name.lower() == "cookie":
             cookies.append(value)
-        elif not _TOKEN.fullmatch(name) or name.lower() in _FRAMING:
+        elif not _TOKEN.fullmatch(name) or name.lower() in FRAMING:
             raise InvalidArguments("The integration's auth names a header that cannot be set.")
         else:
             headers.append((name, value))

@@ -3,15 +3,29 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StrictBool, StrictInt, StringConstraints
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints
 
 from models.planning import Candidate, Selection, SelectionTier
 from models.tools import ApprovalPolicy, Idempotency, IntegrationState, OutputField, RiskClass, Tool, ToolSource
 from planvault.storage.catalog import ProjectIntegration
+from planvault.tools.request import FRAMING
 from serve_apps.schemas.base import Body, JsonDocument, Reply, Text
 
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$")]
+
+
+def settable(name: str) -> str:
+    if name.lower() in FRAMING:
+        raise ValueError("this header belongs to the request itself and cannot be set")
+    return name
+
+
+# A header, or `?name`: API keys in the query exist.
+AuthName = Annotated[
+    str,
+    StringConstraints(pattern=r"^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}|\?[^\s\x00-\x1f\x7f]{1,100})$"),
+    AfterValidator(settable),
+]
 HeaderTemplate = Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -91,10 +105,10 @@ class PutIntegration(Body):
 
     enabled: StrictBool
     approval_policy: ApprovalPolicy | None = None
-    auth: Annotated[dict[HeaderName, HeaderTemplate], Field(max_length=20)] = Field(
+    auth: Annotated[dict[AuthName, HeaderTemplate], Field(max_length=20)] = Field(
         default_factory=dict,
-        description="Header → template. `{{secrets.NAME}}` is bound at call time.",
-        examples=[{"Authorization": "Bearer {{secrets.SHOP_TOKEN}}"}],
+        description="Header, or `?query parameter`, → template. `{{secrets.NAME}}` is bound at call time.",
+        examples=[{"Authorization": "Bearer {{secrets.SHOP_TOKEN}}"}, {"?api_key": "{{secrets.API_KEY}}"}],
     )
 
     def state(self) -> IntegrationState:

@@ -78,6 +78,13 @@ async def test_an_integration_is_switched_off_for_one_project_only(
     assert len((await client.get(f"{tenant.base}/tools")).json()["items"]) == 1
 
 
+async def test_an_api_key_may_stand_in_the_query(deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant) -> None:
+    await add_integration(deps, tenant, "films", ["list_films"])
+    auth = {"?api_key": "{{secrets.FILMS_KEY}}", "Cookie": "session={{secrets.FILMS_KEY}}"}
+    put = await client.put(f"{tenant.base}/tools/integrations/films", json={"enabled": True, "auth": auth})
+    assert (put.status_code, put.json()["auth"]) == (200, auth)
+
+
 async def test_a_batch_changes_all_or_none(deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant) -> None:
     for alias in ("shop", "crm"):
         await add_integration(deps, tenant, alias, [f"{alias}_tool"])
@@ -98,6 +105,8 @@ async def test_a_batch_changes_all_or_none(deps: ApiDeps, client: httpx.AsyncCli
         ({"enabled": 1}, "/enabled"),
         ({"enabled": True, "approvalPolicy": "sometimes"}, "/approvalPolicy"),
         ({"enabled": True, "auth": {"X-Key": "a\r\nInjected: yes"}}, "/auth/X-Key"),
+        ({"enabled": True, "auth": {"Transfer-Encoding": "chunked"}}, "/auth/Transfer-Encoding/[key]"),
+        ({"enabled": True, "auth": {"?": "{{secrets.KEY}}"}}, "/auth/?/[key]"),
     ],
 )
 async def test_a_faulty_decision_is_refused_with_a_pointer(
