@@ -50,7 +50,7 @@ def _call_or_limit(rec: Recorder) -> None:
     limits = run.settings.limits
     if run.tool_calls >= limits.max_tool_calls:
         fail(rec, "LIMIT_TOOL_CALLS", f"The run made {run.tool_calls} tool calls, as many as it may.")
-    elif rec.now - run.started_at > timedelta(seconds=limits.max_wall_clock_s):
+    elif rec.now - run.started_at - run.waited > timedelta(seconds=limits.max_wall_clock_s):
         fail(rec, "LIMIT_WALL_CLOCK", f"The run took longer than {limits.max_wall_clock_s:.0f} s.")
     else:
         attempt(rec, 1)
@@ -73,10 +73,13 @@ def called(rec: Recorder, outcome: ToolSucceeded | ToolFailed) -> None:
 
 
 def lost(rec: Recorder, lease_s: float) -> None:
-    """The host died with this attempt in flight; nobody saw its result."""
+    """The host died with this attempt in flight; nobody saw its result.
+
+    Repeats are bounded here too: the call may be what ends its hosts. A cancelled run sends nothing more.
+    """
     run = rec.run
-    fact = run.facts[_standing(run).node.tool]
-    if fact.idempotency in _REPEATABLE:
+    repeatable = run.facts[_standing(run).node.tool].idempotency in _REPEATABLE
+    if repeatable and not run.cancel_requested and _may_repeat(run):
         attempt(rec, run.attempt + 1)
         return
     outcome = ToolFailed(
@@ -84,8 +87,17 @@ def lost(rec: Recorder, lease_s: float) -> None:
         code="HOST_LOST",
         message="The host went down during the call; whether the service executed it is not known.",
     )
-    _record(rec, outcome, _ask_operator(rec, lease_s))
+    _record(rec, outcome, _verdict(rec, outcome) if repeatable else _ask_operator(rec, lease_s))
     _go_on(rec)
+
+
+def unusable(rec: Recorder, result: ToolSucceeded | ToolFailed, why: str) -> None:
+    """The attempt has a result that cannot be written down or gone on with: the run ends here, on the record."""
+    failure = result.failure if isinstance(result, ToolFailed) else ToolCallFailure.ANSWERED
+    message = f"{_standing(rec.run).node.tool}: {why}"
+    outcome = ToolFailed(failure=failure, code="RESULT_UNUSABLE", message=message, duration_ms=result.duration_ms)
+    _record(rec, outcome, {"next": "fail", "code": "RESULT_UNUSABLE", "message": message})
+    follow(rec)
 
 
 def resume(rec: Recorder) -> None:

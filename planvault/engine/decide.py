@@ -6,8 +6,18 @@ from models.commands import Action, CommandKind, Message
 from models.events import EventType
 from models.tools import ToolFailed, ToolSucceeded
 from planvault.engine.answers import answered
-from planvault.engine.calls import called, lost, resume
-from planvault.engine.inputs import Broke, CommandArrived, EffectDone, Input, Planned, Prepared, Recovered, TimerFired
+from planvault.engine.calls import called, lost, resume, unusable
+from planvault.engine.inputs import (
+    Broke,
+    CommandArrived,
+    EffectDone,
+    Input,
+    Planned,
+    Prepared,
+    Recovered,
+    TimerFired,
+    Unusable,
+)
 from planvault.engine.lifecycle import cancel, fail, open_next_run
 from planvault.engine.planning import planned, prepared
 from planvault.engine.recorder import Decision, Recorder
@@ -29,6 +39,8 @@ def decide(state: SessionState, given: Input) -> Decision:
             intent = rec.run.intent if rec.state.run is not None else None
             if intent is not None and intent.kind == "call":
                 lost(rec, given.lease_s)
+        case Unusable():
+            _unusable(rec, given)
     open_next_run(rec, given.fresh_run_id)
     return rec.decision()
 
@@ -60,9 +72,8 @@ def _close(rec: Recorder, action: Action) -> None:
 
 
 def _effect_done(rec: Recorder, given: EffectDone) -> None:
-    run = rec.state.run
-    if run is None or run.intent is None or run.intent.effect_id != given.effect_id:
-        return  # its run has ended, or another attempt took its place
+    if not _is_awaited(rec.state, given):
+        return
     match given.result:
         case Prepared() as result:
             prepared(rec, result)
@@ -72,3 +83,21 @@ def _effect_done(rec: Recorder, given: EffectDone) -> None:
             called(rec, outcome)
         case Broke(code, message):
             fail(rec, code, message)
+
+
+def _unusable(rec: Recorder, unusable_: Unusable) -> None:
+    """Nothing of the input is used; that it came, and why it led nowhere, is what the record can hold."""
+    given, why = unusable_.given, unusable_.why
+    if isinstance(given, CommandArrived):
+        rec.consume(given.command)
+        rec.refuse(given.command, why)
+    elif _is_awaited(rec.state, given):
+        if isinstance(given.result, ToolSucceeded | ToolFailed):
+            unusable(rec, given.result, why)
+        else:
+            fail(rec, "INTERNAL", why)
+
+
+def _is_awaited(state: SessionState, given: EffectDone) -> bool:
+    """False once its run has ended, or another attempt took its place."""
+    return state.run is not None and state.run.intent is not None and state.run.intent.effect_id == given.effect_id

@@ -73,4 +73,14 @@ class Recovered:
     lease_s: float
 
 
-Input: TypeAlias = CommandArrived | EffectDone | TimerFired | Recovered
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """`given` led to nothing that can be decided or written. Whoever asked again would meet the same fault again."""
+
+    given: CommandArrived | EffectDone
+    why: str  # for people; says what kind of fault, never a value
+    now: datetime
+    fresh_run_id: RunId
+
+
+Input: TypeAlias = CommandArrived | EffectDone | TimerFired | Recovered | Unusable

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from models.base import JsonValue
 from models.plans import Slot, SlotType
 from planvault.errors import FieldError
+from planvault.plan.budget import MAX_VALUE_DEPTH
+from planvault.plan.limits import INT_MAX, INT_MIN, has_surrogate
 
 
 class Filled(NamedTuple):
@@ -31,6 +33,7 @@ def fill(slots: Sequence[Slot], given: Mapping[str, JsonValue]) -> Filled:
             continue
         try:
             value = _READERS[slot.type](given[slot.variable])
+            _check_plain(value)
         except ValueError as fault:
             errors.append(FieldError(pointer, str(fault)))
             continue
@@ -38,6 +41,34 @@ def fill(slots: Sequence[Slot], given: Mapping[str, JsonValue]) -> Filled:
             errors.append(FieldError(pointer, "must be one of " + ", ".join(map(str, slot.options))))
         values[slot.variable] = value
     return Filled(values, tuple(sorted(errors)))
+
+
+def _check_plain(value: JsonValue) -> None:
+    """What plans compute with and the record holds as it is. Text was read after the request had been checked."""
+    level = [value]
+    for _ in range(MAX_VALUE_DEPTH + 1):
+        inner: list[JsonValue] = []
+        for item in level:
+            _check_scalar(item)
+            if isinstance(item, dict):
+                for key in item:
+                    _check_scalar(key)
+                inner.extend(item.values())
+            elif isinstance(item, list):
+                inner.extend(item)
+        if not inner:
+            return
+        level = inner
+    raise ValueError(f"a value nested at most {MAX_VALUE_DEPTH} levels deep is required")
+
+
+def _check_scalar(value: JsonValue) -> None:
+    if isinstance(value, str) and has_surrogate(value):
+        raise ValueError("valid Unicode is required: a surrogate stands alone")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("numbers must be finite")
+    if isinstance(value, int) and not INT_MIN <= value <= INT_MAX:
+        raise ValueError("whole numbers must fit in 64 bits")
 
 
 def _string(value: JsonValue) -> JsonValue:
@@ -67,7 +98,9 @@ def _number(value: JsonValue) -> JsonValue:
             value = float(value.strip())
         except ValueError:
             value = None
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError("a number is required")
 
@@ -90,6 +123,8 @@ def _structured(
                 value = json.loads(value)
             except json.JSONDecodeError as fault:
                 raise ValueError(f"JSON is required: {fault.msg} at column {fault.colno}") from fault
+            except RecursionError as fault:
+                raise ValueError(f"a value nested at most {MAX_VALUE_DEPTH} levels deep is required") from fault
         if isinstance(value, kind):
             return value
         raise ValueError(f"a JSON {name} is required")

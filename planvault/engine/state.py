@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from models.base import Frozen, JsonValue
 from models.commands import Message
@@ -87,6 +87,8 @@ class RunState:
     retry_at: datetime | None = None
     recovery: Recovery | None = None
     cancel_requested: bool = False
+    asked_at: datetime | None = None  # since when the run waits for a person
+    waited: timedelta = timedelta()  # … and how long it did before: no part of its wall-clock limit
 
 
 @dataclass(frozen=True, slots=True)

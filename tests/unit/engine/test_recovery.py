@@ -36,6 +36,24 @@ def test_a_repeatable_call_lost_with_its_host_is_made_again_under_a_new_intent(i
     assert story.call.idempotency_key == first.idempotency_key
 
 
+def test_a_call_that_ends_its_host_every_time_is_not_made_for_ever() -> None:
+    story = calling(Idempotency.SAFE)
+    for _ in range(5):
+        story.recovers()
+    assert len(story.all(EventType.TOOL_START)) == 3
+    assert story.one(EventType.DONE)["status"] == "failed"
+
+
+@pytest.mark.parametrize("idempotency", [Idempotency.SAFE, Idempotency.DECLARED, Idempotency.KEYED])
+def test_a_cancelled_run_sends_nothing_more_when_its_host_is_lost(idempotency: Idempotency) -> None:
+    story = calling(idempotency)
+    story.acts(CommandKind.CANCEL)
+    story.recovers()
+    assert len(story.all(EventType.TOOL_START)) == 1
+    assert story.one(EventType.TOOL_END)["code"] == "HOST_LOST"
+    assert story.one(EventType.DONE)["status"] == "cancelled"
+
+
 def test_a_call_without_idempotency_lost_with_its_host_is_never_repeated() -> None:
     story = calling(Idempotency.NONE)
     story.recovers()

@@ -143,6 +143,15 @@ def test_the_wall_clock_limit_counts_from_the_run_s_start() -> None:
 # ── approval ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_waiting_for_people_is_no_part_of_the_wall_clock_limit() -> None:
+    story = Story()
+    story.begin(ONE_CALL, facts("get"), plan_approval_mode=PlanApprovalMode.REQUIRE, limits=RunLimits())
+    story.later(2 * RunLimits().max_wall_clock_s)
+    story.acts(CommandKind.APPROVE)
+    assert story.call.attempt == 1
+    assert story.replayed() == story.state
+
+
 def test_a_plan_waits_for_approval_where_the_project_requires_it() -> None:
     story = Story()
     story.begin(ONE_CALL, facts("get"), plan_approval_mode=PlanApprovalMode.REQUIRE)

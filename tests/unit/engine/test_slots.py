@@ -1,5 +1,6 @@
 """Forms send text; plans get what they declared."""
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +42,25 @@ def test_a_value_is_read_by_the_slot_s_type(type_: SlotType, given_: JsonValue, 
     assert one(type_, given_) == read
 
 
+@pytest.mark.parametrize(
+    ("type_", "given_"),
+    [
+        (SlotType.INTEGER, "9" * 30),
+        (SlotType.NUMBER, 10**400),
+        (SlotType.OBJECT, '{"a": %s}' % ("9" * 30)),
+        (SlotType.ARRAY, "[NaN]"),
+        (SlotType.ARRAY, "[1e999]"),
+        (SlotType.ARRAY, '["\\ud800"]'),
+        (SlotType.OBJECT, '{"\\ud800": 1}'),
+        (SlotType.STRING, "\ud800"),
+        (SlotType.ARRAY, "[" * 200 + "]" * 200),
+        (SlotType.ARRAY, "[" * 100_000),
+    ],
+)
+def test_a_value_that_the_record_cannot_hold_is_refused(type_: SlotType, given_: JsonValue) -> None:
+    assert fill([Slot(variable="x", prompt="?", type=type_)], {"x": given_}).errors
+
+
 def test_a_value_outside_the_options_is_refused() -> None:
     assert one(SlotType.STRING, "green", ("red", "blue")) == "must be one of red, blue"
     assert one(SlotType.INTEGER, "2", (1, 2)) == 2
@@ -54,4 +74,5 @@ def test_every_fault_is_reported_at_once() -> None:
 
 @given(st.sampled_from(SlotType), st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
 def test_no_value_breaks_the_reader(type_: SlotType, value: JsonValue) -> None:
-    fill([Slot(variable="x", prompt="?", type=type_)], {"x": value})
+    filled = fill([Slot(variable="x", prompt="?", type=type_)], {"x": value})
+    assert filled.errors or orjson.loads(orjson.dumps(filled.values)) == filled.values
