@@ -46,6 +46,9 @@ class Ownership:
         self._quiet = quiet
         self._deadline = 0.0
         self._renewed = asyncio.Event()
+        self._ticking = asyncio.Lock()
+        self._doubts = 0  # reasons so far to ask who owns what …
+        self._answered = 0  # … and how many of them have been
         self.owned: dict[int, ShardLease] = {}
         self.draining = False
 
@@ -62,21 +65,34 @@ class Ownership:
 
     def recheck(self) -> None:
         """A commit was refused: believe nothing about who owns what until the database has said it again."""
+        self._doubts += 1
         self._deadline = 0.0
 
     async def tick(self) -> None:
-        """Say that we live; take what is ours to take, give back what is not."""
+        """Say that we live; take what is ours to take, give back what is not. One at a time."""
+        async with self._ticking:
+            await self._tick()
+
+    async def _tick(self) -> None:
         started = self._clock.monotonic()
-        in_doubt = started >= self._deadline
+        in_doubt = self._answered != self._doubts or started >= self._deadline
+        self._doubts += 1  # should this not come to its end, nobody knows which statements the database did
+        mine = self._doubts
         await self._leases.beat(draining=self.draining)
         if in_doubt:
             await self._verify()
         await self._balance()
-        self._deadline = started + self._lease_s * (1 - _MARGIN)
-        self._renewed.set()
+        if self._doubts == mine:
+            self._answered = mine
+            self._deadline = started + self._lease_s * (1 - _MARGIN)
+            self._renewed.set()
 
     async def _verify(self) -> None:
-        """We were frozen, or are new: shards whose epoch moved on are another's, or were taken anew."""
+        """We were frozen, cut off, or are new: shards whose epoch moved on are another's, or were taken anew.
+
+        A shard that the database calls ours and we do not know was won, or not given back, in a statement whose answer
+        was lost. Nobody else takes it while we live, so it is given back now.
+        """
         real = {lease.shard: lease for lease in await self._leases.owned()}
         gone = frozenset(shard for shard, lease in self.owned.items() if real.get(shard) != lease)
         for shard in gone:
@@ -84,6 +100,9 @@ class Ownership:
         if gone:
             _log.warning("shards.lost", shards=sorted(gone))
             self._dropped(gone)
+        stray = [lease for shard, lease in real.items() if shard not in self.owned]
+        if stray:
+            await self._leases.release(stray)
 
     async def _balance(self) -> None:
         hosts = [] if self.draining else await self._leases.live_hosts()

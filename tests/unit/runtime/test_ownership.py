@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,8 +40,10 @@ class FakeLeases:
 
     hosts: list[str] = field(default_factory=list)
     mine: dict[int, int] = field(default_factory=dict)
+    epochs: dict[int, int] = field(default_factory=dict)
     taken: set[int] = field(default_factory=set)
     released: list[int] = field(default_factory=list)
+    unanswered: set[str] = field(default_factory=set)  # statements that happen, but whose answer is lost, once
 
     async def create_shards(self, count: int) -> None: ...
 
@@ -50,20 +53,28 @@ class FakeLeases:
         return self.hosts
 
     async def acquire(self, shards):  # type: ignore[no-untyped-def]
-        won = [shard for shard in shards if shard not in self.taken]
+        won = [shard for shard in shards if shard not in self.taken | self.mine.keys()]
         for shard in won:
-            self.mine[shard] = self.mine.get(shard, 0) + 1
+            self.mine[shard] = self.epochs[shard] = self.epochs.get(shard, 0) + 1
+        self._answer("acquire")
         return [ShardLease(shard, self.mine[shard]) for shard in won]
 
     async def owned(self) -> list[ShardLease]:
         return [ShardLease(shard, epoch) for shard, epoch in self.mine.items()]
 
     async def release(self, leases):  # type: ignore[no-untyped-def]
+        if "release" in self.unanswered:
+            self._answer("release")
         for lease in leases:
             self.released.append(lease.shard)
             del self.mine[lease.shard]
 
     async def forget(self) -> None: ...
+
+    def _answer(self, statement: str) -> None:
+        if statement in self.unanswered:
+            self.unanswered.remove(statement)
+            raise ConnectionResetError(statement)
 
 
 @dataclass
@@ -137,6 +148,48 @@ async def test_a_host_that_was_frozen_drops_the_shards_that_were_taken_meanwhile
     await owner.ownership.tick()
     assert owner.dropped == {2, 3}
     assert 2 not in owner.owned
+
+
+async def test_shards_won_in_a_statement_whose_answer_was_lost_are_not_orphaned() -> None:
+    """Nobody else takes a living host's shards, so it must find out about them itself."""
+    owner = Owner()
+    owner.leases.unanswered = {"acquire"}
+    with pytest.raises(ConnectionResetError):
+        await owner.ownership.tick()
+    await owner.ownership.tick()
+    assert owner.owned == {0, 1, 2, 3}
+    assert {lease.epoch for lease in owner.ownership.owned.values()} == {2}
+
+
+async def test_shards_that_could_not_be_given_back_are_given_back_later() -> None:
+    owner = Owner()
+    await owner.ownership.tick()
+    owner.leases.hosts = ["a", "b"]
+    owner.leases.unanswered = {"release"}
+    with pytest.raises(ConnectionResetError):
+        await owner.ownership.tick()
+    await owner.ownership.tick()
+    assert owner.owned == set(owner.leases.mine) == {0, 2}
+
+
+async def test_a_doubt_that_arises_during_a_tick_outlives_it() -> None:
+    owner = Owner()
+    await owner.ownership.tick()
+    beat = owner.leases.beat
+
+    async def beat_and_doubt(*, draining: bool = False) -> None:
+        await beat(draining=draining)
+        owner.ownership.recheck()
+
+    owner.leases.beat = beat_and_doubt  # type: ignore[method-assign]
+    await owner.ownership.tick()
+    assert not owner.ownership.holds
+    owner.leases.beat = beat  # type: ignore[method-assign]
+    del owner.leases.mine[1]
+    owner.leases.taken = {1}
+    await owner.ownership.tick()
+    assert owner.dropped == {1}
+    assert owner.ownership.holds
 
 
 async def test_a_draining_host_gives_everything_back() -> None:
