@@ -100,6 +100,10 @@ class OutcomeUnknown(PlanVaultError):
     retryable = True
 
 
+class Unrecordable(PlanVaultError):
+    code, title = "UNRECORDABLE", "A value cannot be written into the record"
+
+
 class SchemaTooNew(PlanVaultError):
     code, status, title = "SCHEMA_TOO_NEW", 503, "This row was written by newer code"
 

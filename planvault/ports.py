@@ -12,7 +12,7 @@ from uuid import UUID
 from models.base import JsonObject
 from models.commands import Command
 from models.events import Event
-from models.ids import CommandId, OrgId, RunId, ToolId
+from models.ids import CommandId, OrgId, RunId, SessionId, ToolId
 from models.planning import LlmUsage, PlanOutcome, PlanRequest, Selection
 from models.policies import EgressPolicy, ProjectSettings, RunLimits, SessionSettings
 from models.runs import RunStatus
@@ -103,20 +103,29 @@ class Append:
     runs: tuple[RunRow, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A session's newest event; zeros for a session without events. `epoch` tells whose it is."""
+
+    seq: int
+    epoch: int
+
+
 class EventStore(Protocol):
     async def append(self, batch: Sequence[Append]) -> frozenset[int]:
         """Write a batch in one statement; returns the shards that were still ours.
 
-        Appends of a shard that another owner holds are dropped, the others land.
+        Appends of a shard that another owner holds are dropped, the others land. Raises OutcomeUnknown where the
+        database went away, Unrecordable for a payload that is no plain JSON.
         """
         ...
 
     async def load(self, scope: SessionScope) -> list[Event]:
-        """The session's events from its newest snapshot on, in `seq` order."""
+        """The session's events from its newest snapshot on, in `seq` order. Raises Unavailable."""
         ...
 
-    async def head(self, scope: SessionScope) -> int:
-        """The newest `seq`, 0 for a session without events."""
+    async def head(self, scope: SessionScope) -> Head:
+        """The newest event. Raises Unavailable."""
         ...
 
 
@@ -126,11 +135,26 @@ class InboxEntry:
     command: Command
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableEntry:
+    """A command that this build or these keys cannot read. It keeps its place: what follows in its session waits."""
+
+    scope: SessionScope
+    fault: Exception
+
+
 class CommandInbox(Protocol):
     async def waiting(
-        self, leases: Sequence[ShardLease], limit: int, known: Collection[CommandId] = ()
-    ) -> list[InboxEntry]:
-        """Commands of these shards that no append has consumed and that are not `known`, in order of arrival."""
+        self,
+        leases: Sequence[ShardLease],
+        limit: int,
+        known: Collection[CommandId] = (),
+        avoid: Collection[SessionId] = (),
+    ) -> list[InboxEntry | UnreadableEntry]:
+        """Commands of these shards that no append has consumed, in order of arrival. Raises Unavailable.
+
+        Left out: the `known`, and those of the sessions to `avoid`.
+        """
         ...
 
     async def open_runs(self, leases: Sequence[ShardLease]) -> list[SessionScope]:

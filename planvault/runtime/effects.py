@@ -20,9 +20,11 @@ from models.tools import ApprovalPolicy, Tool, ToolCallFailure, ToolFailed, Tool
 from planvault.engine.effects import CallTool, Effect, MakePlan, Prepare
 from planvault.engine.inputs import Broke, EffectResult, Planned, Prepared
 from planvault.engine.state import RunSettings, SessionState, ToolFacts, ToolPin
-from planvault.errors import PlanVaultError
-from planvault.ports import Catalog, Planner, Policies, Secrets, ToolCall, ToolExecutor, ToolSelector
+from planvault.errors import PlanVaultError, Unavailable
+from planvault.ports import CallTarget, Catalog, Planner, Policies, Secrets, ToolCall, ToolExecutor, ToolSelector
+from planvault.runtime.session import LeaseGate
 from planvault.runtime.tool_cache import ToolCache
+from planvault.storage.pool import is_away
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -53,10 +55,10 @@ class EffectRunner:
         self._tools = ToolCache(catalog, monotonic)
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
 
-    async def run(self, state: SessionState, effect: Effect) -> EffectResult:
+    async def run(self, state: SessionState, effect: Effect, gate: LeaseGate) -> EffectResult:
         scope = state.scope
         if isinstance(effect, CallTool):
-            return await self._call(scope, effect)
+            return await self._call(scope, effect, gate)
         try:
             if isinstance(effect, Prepare):
                 return await self._patiently(lambda: self._prepare(scope, effect))
@@ -66,6 +68,8 @@ class EffectRunner:
             return Broke(fault.code, fault.detail)
         # The record must say that the run failed, and why nobody understood it.
         except Exception as fault:  # noqa: BLE001
+            if is_away(fault):
+                return Broke(Unavailable.code, f"The database does not answer ({type(fault).__name__}).")
             _log.exception("effect.broke", effect=effect.effect_id)
             return Broke("INTERNAL", f"The platform failed on this step ({type(fault).__name__}); see its log.")
         raise AssertionError(f"nobody runs {type(effect).__name__} here")
@@ -73,7 +77,7 @@ class EffectRunner:
     async def _patiently(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Try again while the fault says that trying again can help."""
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception(lambda fault: isinstance(fault, PlanVaultError) and fault.retryable),
+            retry=retry_if_exception(_can_pass),
             wait=wait_exponential_jitter(multiplier=0.2, max=5.0),
             stop=stop_after_delay(_PATIENCE_S),
             reraise=True,
@@ -120,17 +124,32 @@ class EffectRunner:
             timeout_s=tool.timeout_s,
         )
 
-    async def _call(self, scope: SessionScope, effect: CallTool) -> ToolSucceeded | ToolFailed:
+    async def _call(self, scope: SessionScope, effect: CallTool, gate: LeaseGate) -> ToolSucceeded | ToolFailed:
         try:
             [tool] = await self._tools.many(scope, (effect.pin,))
             target = await self._tools.target(scope, tool)
-            if not target.state.enabled:
-                return _rejected("INTEGRATION_DISABLED", f"The integration of {tool.name} is disabled in this project.")
-        except PlanVaultError as fault:
-            return _rejected(fault.code, fault.detail)
+        # Whatever is wrong on our side, nothing was sent, and the run must hear of it.
+        except Exception as fault:  # noqa: BLE001
+            return _not_begun(effect, fault)
+        if not target.state.enabled:
+            return _rejected("INTEGRATION_DISABLED", f"The integration of {tool.name} is disabled in this project.")
+        async with self._calls:
+            return await self._send(scope, effect, tool, target, gate)
+
+    async def _send(
+        self, scope: SessionScope, effect: CallTool, tool: Tool, target: CallTarget, gate: LeaseGate
+    ) -> ToolSucceeded | ToolFailed:
+        """The lease is looked at last, behind everything that can take time before the request goes out."""
 
         async def secret(name: str) -> str:
-            return await self._secrets.value(scope, name)
+            try:
+                value = await self._secrets.value(scope, name)
+            except Exception as fault:
+                if not is_away(fault):
+                    raise
+                raise Unavailable(f"The secret {name} cannot be read now ({type(fault).__name__}).") from fault
+            await gate.open()
+            return value
 
         call = ToolCall(
             tool=tool,
@@ -141,9 +160,9 @@ class EffectRunner:
             limits=effect.limits,
             secret=secret,
         )
+        await gate.open()
         try:
-            async with self._calls:
-                return await self._executor.execute(call)
+            return await self._executor.execute(call)
         # An executor never raises; if one does, nobody knows what it had sent.
         except Exception as fault:  # noqa: BLE001
             _log.exception("executor.broke", tool=tool.name)
@@ -152,6 +171,22 @@ class EffectRunner:
                 code="EXECUTOR_FAILED",
                 message=f"The executor of {tool.name} failed ({type(fault).__name__}); see the platform's log.",
             )
+
+
+def _can_pass(fault: BaseException) -> bool:
+    return fault.retryable if isinstance(fault, PlanVaultError) else is_away(fault)
+
+
+def _not_begun(effect: CallTool, fault: Exception) -> ToolFailed:
+    """A call that could not be prepared: refused for good, or not sent this time."""
+    if isinstance(fault, PlanVaultError) and not fault.retryable:
+        return _rejected(fault.code, fault.detail)
+    _log.warning("call.not_begun", tool=effect.pin.name, exc_info=fault)
+    return ToolFailed(
+        failure=ToolCallFailure.NOT_SENT,
+        code=fault.code if isinstance(fault, PlanVaultError) else Unavailable.code,
+        message=f"{effect.pin.name} could not be called now ({type(fault).__name__}).",
+    )
 
 
 def _rejected(code: str, message: str) -> ToolFailed:

@@ -6,7 +6,7 @@ Knows nothing of Ray; an actor wraps it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -17,7 +17,8 @@ from models.tenants import SessionScope
 from planvault.engine.evolve import fold
 from planvault.engine.inputs import CommandArrived, Recovered
 from planvault.engine.state import SessionState
-from planvault.ports import Clock, CommandInbox, EventStore, Ids, InboxEntry, Leases, ShardLease
+from planvault.errors import OwnershipLost, Unavailable
+from planvault.ports import Clock, CommandInbox, EventStore, Ids, InboxEntry, Leases, ShardLease, UnreadableEntry
 from planvault.runtime.committer import Committer
 from planvault.runtime.ownership import Ownership
 from planvault.runtime.session import LiveSession, Runner
@@ -28,6 +29,7 @@ _POLL_S = 1.0  # the floor under every hint
 _ANNOUNCE_S = 0.02  # NOTIFY serialises commits, so it is coalesced
 _MOST_COMMANDS = 1_000  # in one look at the inbox
 _LOADS_AT_ONCE = 16
+_REST_S = 5.0  # for a session that cannot go on, before it is read again
 
 
 class Store(EventStore, CommandInbox, Protocol):
@@ -68,6 +70,7 @@ class SessionRuntime:
         self._live: dict[SessionId, LiveSession] = {}
         self._known: dict[CommandId, SessionId] = {}  # taken from the inbox, not yet consumed
         self._fresh: list[ShardLease] = []  # acquired, open runs not yet reloaded
+        self._resting: dict[SessionId, float] = {}  # sessions that cannot go on, until when (monotonic)
         self._news: set[int] = set()  # shards with history to announce
         self._woken = asyncio.Event()
         self._announcing = asyncio.Event()
@@ -75,11 +78,14 @@ class SessionRuntime:
     async def run(self) -> None:
         """Own shards and run their sessions until cancelled."""
         await self._leases.create_shards(self._shards)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._committer.run())
-            tasks.create_task(self._keep_leases())
-            tasks.create_task(self._read_inbox())
-            tasks.create_task(self._announce())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._committer.run())
+                tasks.create_task(self._keep_leases())
+                tasks.create_task(self._read_inbox())
+                tasks.create_task(self._announce())
+        finally:  # without its committer a session would wait, and call, for nothing
+            self._drop_shards(frozenset(session.lease.shard for session in self._live.values()))
 
     def wake(self, shards: Collection[int] = ()) -> None:
         """A hint that commands wait; empty: look anyway."""
@@ -89,9 +95,10 @@ class SessionRuntime:
     async def drain(self) -> None:
         """Give every shard back, waiting for calls in flight; returns when none is left."""
         self.ownership.draining = True
+        await self.ownership.tick()
         while self.ownership.owned:
-            await self.ownership.tick()
             await asyncio.sleep(_ANNOUNCE_S)
+            await self.ownership.tick()
         await self._leases.forget()
 
     @property
@@ -113,6 +120,7 @@ class SessionRuntime:
     async def _read_inbox(self) -> None:
         while True:
             try:
+                self._end_rests()
                 await self._reload_open_runs()
                 more = await self._take_commands()
             # The database is away; the next look finds everything still there.
@@ -152,40 +160,67 @@ class SessionRuntime:
 
     async def _take_commands(self) -> bool:
         """Hand waiting commands to their sessions; true if there may be more."""
-        owned = list(self.ownership.owned.values())
+        owned = dict(self.ownership.owned)
         if not owned:
             return False
-        entries = await self._store.waiting(owned, _MOST_COMMANDS, list(self._known))
-        await self._load_all([entry.scope for entry in entries])
-        for entry in entries:
-            self._hand_over(entry)
-        return len(entries) == _MOST_COMMANDS
+        entries = await self._store.waiting(
+            list(owned.values()), _MOST_COMMANDS, list(self._known), list(self._resting)
+        )
+        await self._load_all([entry.scope for entry in entries if isinstance(entry, InboxEntry)])
+        handed = sum([self._hand_over(entry, owned) for entry in entries])
+        return handed == _MOST_COMMANDS
 
-    def _hand_over(self, entry: InboxEntry) -> None:
-        session = self._live.get(entry.scope.session_id)
+    def _hand_over(self, entry: InboxEntry | UnreadableEntry, owned: Mapping[int, ShardLease]) -> bool:
+        """False where nobody here can take it now. `owned`: the leases under which the inbox was read."""
+        session_id = entry.scope.session_id
+        if session_id in self._resting:
+            return False  # an earlier command of the session must come first
+        if isinstance(entry, UnreadableEntry):
+            self._rest(session_id, entry.fault)
+            return False
+        session = self._live.get(session_id)
         if session is None or entry.command.id in self._known:
-            return
-        self._known[entry.command.id] = entry.scope.session_id
+            return False
+        if owned.get(session.lease.shard) != session.lease:
+            return False  # the shard was away and came back: another owner may have applied it
+        self._known[entry.command.id] = session_id
+        self._give(session, entry)
+        return True
+
+    def _give(self, session: LiveSession, entry: InboxEntry) -> None:
         session.give(lambda: CommandArrived(entry.command, self._clock.now(), RunId(self._ids.new())))
 
     async def _load_all(self, scopes: Sequence[SessionScope]) -> None:
         limit = asyncio.Semaphore(_LOADS_AT_ONCE)
-        wanted = {scope.session_id: scope for scope in scopes if scope.session_id not in self._live}
+        there = self._live.keys() | self._resting.keys()
+        wanted = {scope.session_id: scope for scope in scopes if scope.session_id not in there}
 
         async def load(scope: SessionScope) -> None:
             async with limit:
                 await self._load(scope)
 
-        await asyncio.gather(*(load(scope) for scope in wanted.values()))
+        async with asyncio.TaskGroup() as loads:  # where one fails none goes on behind our back, to load it twice
+            for scope in wanted.values():
+                loads.create_task(load(scope))
 
     async def _load(self, scope: SessionScope) -> None:
-        """Rebuild a session from its record. What was in flight when it was last alive has no witness."""
+        """Rebuild a session from its record. What was in flight when it was last alive has no witness.
+
+        Raises Unavailable. A record that cannot be read keeps its own session from going on, and no other.
+        """
         lease = self.ownership.owned.get(shard_of(scope.session_id, self._shards))
         if lease is None:
             return
-        events = await self._store.load(scope)
+        try:
+            state = fold(SessionState(scope), await self._store.load(scope))
+        except Unavailable:
+            raise
+        # Another build's schema, another key's ciphertext, a fault of ours in folding it.
+        except Exception as fault:  # noqa: BLE001
+            self._rest(scope.session_id, fault)
+            return
         session = LiveSession(
-            fold(SessionState(scope), events),
+            state,
             lease,
             committer=self._committer,
             runner=self._runner,
@@ -208,10 +243,26 @@ class SessionRuntime:
         """A commit was refused: read the session again, if the shard is still ours."""
         _log.warning("session.reload", session=str(session.state.scope.session_id), cause=repr(fault))
         self._forget(session)
+        if not isinstance(fault, OwnershipLost):
+            self._rest(session.state.scope.session_id, fault)
+            return
         self.ownership.recheck()
         lease = self.ownership.owned.get(session.lease.shard)
         if lease is not None:
             self._fresh.append(lease)
+
+    def _rest(self, session_id: SessionId, fault: Exception) -> None:
+        """Leave the session alone for a while: what ails it may pass, and asking at once would stop all others."""
+        _log.error("session.rests", session=str(session_id), seconds=_REST_S, exc_info=fault)
+        self._resting[session_id] = self._clock.monotonic() + _REST_S
+
+    def _end_rests(self) -> None:
+        now = self._clock.monotonic()
+        for session_id in [session_id for session_id, until in self._resting.items() if until <= now]:
+            del self._resting[session_id]
+            lease = self.ownership.owned.get(shard_of(session_id, self._shards))
+            if lease is not None and lease not in self._fresh:
+                self._fresh.append(lease)
 
     def _gained(self, leases: list[ShardLease]) -> None:
         self._fresh.extend(leases)
@@ -230,8 +281,8 @@ class SessionRuntime:
         self._known = {command: owner for command, owner in self._known.items() if owner != session_id}
 
     def _is_quiet(self, shard: int) -> bool:
-        """No call is on the wire in this shard, so that giving it back loses no result."""
-        return not any(session.calls_in_flight for session in self._live.values() if session.lease.shard == shard)
+        """Nothing is on the wire in this shard, so that giving it back loses no result."""
+        return all(session.can_move for session in self._live.values() if session.lease.shard == shard)
 
     def _evict_idle(self) -> None:
         """A session that waits costs a row, not memory."""

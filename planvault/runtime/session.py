@@ -11,26 +11,27 @@ import structlog
 
 from models.ids import CommandId, RunId
 from planvault.engine.decide import decide
-from planvault.engine.effects import CallTool, Effect, Wait, effects
-from planvault.engine.inputs import EffectDone, EffectResult, Input, TimerFired
+from planvault.engine.effects import Effect, Wait, effects
+from planvault.engine.inputs import CommandArrived, EffectDone, EffectResult, Input, TimerFired, Unusable
+from planvault.engine.recorder import Decision
 from planvault.engine.state import SessionState
-from planvault.errors import OwnershipLost
+from planvault.errors import OwnershipLost, Unrecordable
 from planvault.ports import Append, Clock, Ids, ShardLease
 from planvault.runtime.committer import Committer
 
 _log = structlog.get_logger(__name__)
 
 
-class Runner(Protocol):
-    """Does one effect; what goes wrong outside is part of the result."""
-
-    async def run(self, state: SessionState, effect: Effect) -> EffectResult: ...
-
-
 class LeaseGate(Protocol):
     async def open(self) -> None:
         """Returns while the lease surely holds; waits where it may have run out."""
         ...
+
+
+class Runner(Protocol):
+    """Does one effect; what goes wrong outside is part of the result. Nothing is sent while the gate is closed."""
+
+    async def run(self, state: SessionState, effect: Effect, gate: LeaseGate) -> EffectResult: ...
 
 
 class LiveSession:
@@ -71,10 +72,11 @@ class LiveSession:
         return not self._inputs and self._loop is None and not self._running
 
     @property
-    def calls_in_flight(self) -> bool:
-        """A tool call may be on the wire; only the record of its result, or its loss, settles it."""
+    def can_move(self) -> bool:
+        """Another owner would lose nothing: no tool call is on the wire, and no append, which may intend one."""
         run = self.state.run
-        return run is not None and run.intent is not None and run.intent.kind == "call"
+        calls = run is not None and run.intent is not None and run.intent.kind == "call"
+        return self._loop is None and not calls
 
     def give(self, build: Callable[[], Input]) -> None:
         """Queue an input. It is built when its turn comes, so that it carries the time at which it is decided."""
@@ -117,13 +119,32 @@ class LiveSession:
             self._loop = None
 
     async def _apply(self, given: Input) -> None:
-        decision = decide(self.state, given)
-        if decision.events:
-            append = Append(self.state.scope, self.lease, decision.events, decision.consumed, decision.runs)
-            await self._committer.commit(append)
-            self.state = decision.state
-            self._applied(decision.consumed)
+        try:
+            decision = decide(self.state, given)
+        # Deciding is pure: the same input would meet the same fault again, for ever.
+        except Exception as fault:  # noqa: BLE001
+            decision = self._without(given, fault)
+        try:
+            await self._commit(decision)
+        except Unrecordable as fault:
+            await self._commit(self._without(given, fault))
         self._start_effects()
+
+    def _without(self, given: Input, fault: Exception) -> Decision:
+        """What follows from an input that cannot be used. Raises the fault where nothing can stand for the input."""
+        if not isinstance(given, CommandArrived | EffectDone):
+            raise fault
+        _log.error("input.unusable", session=str(self.state.scope.session_id), exc_info=fault)
+        why = f"what came cannot be used ({type(fault).__name__}); the platform's log has more"
+        return decide(self.state, Unusable(given, why, given.now, given.fresh_run_id))
+
+    async def _commit(self, decision: Decision) -> None:
+        if not decision.events:
+            return
+        append = Append(self.state.scope, self.lease, decision.events, decision.consumed, decision.runs)
+        await self._committer.commit(append)
+        self.state = decision.state
+        self._applied(decision.consumed)
 
     def _give_up(self, fault: Exception) -> None:
         self.drop()
@@ -134,10 +155,12 @@ class LiveSession:
             if isinstance(effect, Wait):
                 await self._until(effect)
                 return
-            if isinstance(effect, CallTool):
-                await self._gate.open()
-            result = await self._runner.run(self.state, effect)
+            result = await self._runner.run(self.state, effect, self._gate)
             self.give(lambda: EffectDone(effect.effect_id, result, self._clock.now(), RunId(self._ids.new())))
+        # A runner answers whatever happens. Should one raise, the session is read again: its effect has no witness.
+        except Exception as fault:  # noqa: BLE001
+            _log.exception("effect.unanswered", session=str(self.state.scope.session_id), effect=effect.effect_id)
+            self._give_up(fault)
         finally:
             self._running.pop(effect.effect_id, None)
 

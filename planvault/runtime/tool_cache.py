@@ -31,12 +31,12 @@ class ToolCache:
     async def many(self, scope: ProjectScope, pins: Sequence[ToolPin]) -> list[Tool]:
         """The tools at these versions, in order. Raises NotFound for one that is gone."""
         keys = [(scope.org_id, pin.id, pin.version) for pin in pins]
-        missing = [(tool_id, version) for org, tool_id, version in keys if (org, tool_id, version) not in self._tools]
-        fresh: dict[tuple[OrgId, ToolId, int], Tool] = {}
+        known = {key: self._tools[key] for key in keys if key in self._tools}  # others may push them out meanwhile
+        missing = [(tool_id, version) for org, tool_id, version in keys if (org, tool_id, version) not in known]
         if missing:
             read = await self._catalog.tools(scope, missing)
-            fresh = {(scope.org_id, tool.id, tool.version): tool for tool in read}
-        found = [fresh[key] if key in fresh else self._tools[key] for key in keys]
+            known |= {(scope.org_id, tool.id, tool.version): tool for tool in read}
+        found = [known[key] for key in keys]
         for key, tool in zip(keys, found, strict=True):
             _remember(self._tools, key, tool, _TOOLS)
         return found

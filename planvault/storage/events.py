@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import asyncpg
 import orjson
 
 from models.commands import Action, Command, CommandKind, Message
 from models.events import SCHEMA_VERSION, Event, EventType, Visibility
 from models.ids import CommandId, OrgId, ProjectId, SessionId
 from models.tenants import SessionScope
-from planvault.errors import OutcomeUnknown, SchemaTooNew
-from planvault.ports import Append, InboxEntry, Keyring, OrgCipher, RunRow, ShardLease
+from planvault.errors import OutcomeUnknown, SchemaTooNew, Unavailable, Unrecordable
+from planvault.ports import Append, Head, InboxEntry, Keyring, OrgCipher, RunRow, ShardLease, UnreadableEntry
 from planvault.storage.commands import command_seal
 from planvault.storage.history import event_seal
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, is_away
 from planvault.storage.queries import load
 from planvault.storage.runs import detail_seal
 
 _SQL = load("planvault.storage", "sql/events.sql")
 
-_CONNECTION_LOST = (
-    OSError,  # TimeoutError included
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # shutdown, crash of another backend, cancelled query
-)
+_SHARDS_A_NOTE = 1_000  # a NOTIFY payload holds 8,000 bytes
 
 
 class PostgresEventStore:
@@ -44,7 +39,8 @@ class PostgresEventStore:
         runs: list[tuple[Any, ...]] = []
         commands: list[CommandId] = []
         for item in batch:
-            cipher = await self._keyring.cipher(item.scope.org_id)
+            with _reading("keys"):
+                cipher = await self._keyring.cipher(item.scope.org_id)
             events.extend(_event_row(item, event, cipher) for event in item.events)
             runs.extend(_run_row(item, row, cipher) for row in item.runs)
             commands.extend(item.consumed)
@@ -58,32 +54,77 @@ class PostgresEventStore:
                 commands,
                 *_columns(runs, 9),
             )
-        except _CONNECTION_LOST as fault:
+        # Which faults leave the outcome unknown is the pool's knowledge; all others go up as they are.
+        except Exception as fault:
+            if not is_away(fault):
+                raise
             raise OutcomeUnknown(f"append of {len(batch)} sessions: {type(fault).__name__}") from fault
         return frozenset(row["shard"] for row in rows)
 
     async def load(self, scope: SessionScope) -> list[Event]:
-        rows = await self._pool.fetch(_SQL["load"], scope.org_id, scope.session_id)
-        cipher = await self._keyring.cipher(scope.org_id)
+        with _reading("events"):
+            rows = await self._pool.fetch(_SQL["load"], scope.org_id, scope.session_id)
+            cipher = await self._keyring.cipher(scope.org_id)
         return [_event(scope.session_id, row, cipher) for row in rows]
 
-    async def head(self, scope: SessionScope) -> int:
-        return int(await self._pool.fetchval(_SQL["head"], scope.org_id, scope.session_id))
+    async def head(self, scope: SessionScope) -> Head:
+        with _reading("events"):
+            row = await self._pool.fetchrow(_SQL["head"], scope.org_id, scope.session_id)
+        return Head(0, 0) if row is None else Head(row["seq"], row["epoch"])
 
     async def waiting(
-        self, leases: Sequence[ShardLease], limit: int, known: Collection[CommandId] = ()
-    ) -> list[InboxEntry]:
+        self,
+        leases: Sequence[ShardLease],
+        limit: int,
+        known: Collection[CommandId] = (),
+        avoid: Collection[SessionId] = (),
+    ) -> list[InboxEntry | UnreadableEntry]:
         shards = [lease.shard for lease in leases]
-        rows = await self._pool.fetch(_SQL["waiting_commands"], shards, limit, list(known))
-        return [_entry(row, await self._keyring.cipher(row["org_id"])) for row in rows]
+        with _reading("commands"):
+            rows = await self._pool.fetch(_SQL["waiting_commands"], shards, limit, list(known), list(avoid))
+        return [await self._entry(row) for row in rows]
+
+    async def _entry(self, row: Any) -> InboxEntry | UnreadableEntry:
+        with _reading("keys"):
+            try:
+                return _entry(row, await self._keyring.cipher(row["org_id"]))
+            # Another build's kind, another key's ciphertext: it must not keep the other sessions' commands waiting.
+            except Exception as fault:
+                if is_away(fault):
+                    raise
+                return UnreadableEntry(_scope(row), fault)
 
     async def open_runs(self, leases: Sequence[ShardLease]) -> list[SessionScope]:
-        rows = await self._pool.fetch(_SQL["open_runs"], [lease.shard for lease in leases])
+        with _reading("runs"):
+            rows = await self._pool.fetch(_SQL["open_runs"], [lease.shard for lease in leases])
         return [_scope(row) for row in rows]
 
     async def announce(self, shards: Collection[int]) -> None:
         """Wake the viewers of these shards. A hint: they poll as well."""
-        await self._pool.execute(_SQL["announce"], ",".join(map(str, sorted(shards))))
+        ordered = sorted(shards)
+        for start in range(0, len(ordered), _SHARDS_A_NOTE):
+            note = ",".join(map(str, ordered[start : start + _SHARDS_A_NOTE]))
+            await self._pool.execute(_SQL["announce"], note)
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Raises Unavailable where the database is away, so that who waits for it need not know its faults."""
+    try:
+        yield
+    # Which faults mean that is the pool's knowledge; all others go up as they are.
+    except Exception as fault:
+        if not is_away(fault):
+            raise
+        raise Unavailable(f"The database does not answer: {what} not read ({type(fault).__name__}).") from fault
+
+
+def _plaintext(value: Any) -> bytes:
+    """JSON as it will be read back. Raises Unrecordable for what JSON in UTF-8 with 64-bit integers cannot hold."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError as fault:
+        raise Unrecordable(f"A value cannot be written into the record: {fault}") from fault
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
@@ -104,13 +145,13 @@ def _event_row(item: Append, event: Event, cipher: OrgCipher) -> tuple[Any, ...]
         SCHEMA_VERSION,
         event.run_id,
         event.at,
-        cipher.seal(orjson.dumps(event.payload), event_seal(scope.session_id, event.seq)),
+        cipher.seal(_plaintext(event.payload), event_seal(scope.session_id, event.seq)),
     )
 
 
 def _run_row(item: Append, row: RunRow, cipher: OrgCipher) -> tuple[Any, ...]:
     scope = item.scope
-    detail = orjson.dumps({"pending": row.pending, "reason": row.reason})
+    detail = _plaintext({"pending": row.pending, "reason": row.reason})
     return (
         row.run_id,
         scope.org_id,

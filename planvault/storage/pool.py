@@ -13,6 +13,26 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 # What a repository function runs on: its own connection for one statement, or the caller's open transaction.
 Queryable: TypeAlias = "Pool | Connection"
 
+_AWAY = (
+    OSError,  # TimeoutError included
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash of another backend, cancelled query
+    asyncpg.InsufficientResourcesError,  # disk full, too many connections
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, in the middle of a failover
+    asyncpg.TransactionRollbackError,  # deadlock, serialisation
+    asyncpg.LockNotAvailableError,  # a table being altered
+)
+
+
+def is_away(fault: BaseException) -> bool:
+    """Whether the fault is of the database's moment and not of the statement: asked again later, it can succeed.
+
+    Whether the statement took effect is not known. (asyncpg's own complaint about an argument is an InterfaceError
+    too, and a ValueError.)
+    """
+    return isinstance(fault, _AWAY) and not isinstance(fault, ValueError)
+
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)

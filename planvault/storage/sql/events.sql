@@ -46,14 +46,15 @@ WHERE org_id = $1 AND session_id = $2
 ORDER BY seq
 
 -- name: head
--- The newest seq of a session.
-SELECT coalesce(max(seq), 0) FROM events WHERE org_id = $1 AND session_id = $2
+-- The newest event of a session: its seq, and under which epoch it was written.
+SELECT seq, epoch FROM events WHERE org_id = $1 AND session_id = $2 ORDER BY seq DESC LIMIT 1
 
 -- name: waiting_commands
--- Commands of my shards that no append has consumed, in order of arrival.
+-- Commands of my shards that no append has consumed, in order of arrival; $3: those in memory, $4: sessions to leave.
 SELECT id, seq, org_id, project_id, session_id, kind, payload
 FROM commands
 WHERE consumed_at IS NULL AND shard = ANY($1::integer[]) AND NOT (id = ANY($3::uuid[]))
+  AND NOT (session_id = ANY($4::uuid[]))
 ORDER BY seq
 LIMIT $2
 
