@@ -10,7 +10,7 @@ from models.runs import RunStatus
 from models.tools import ToolSucceeded
 from planvault.engine.calls import attempt, mark_done
 from planvault.engine.lifecycle import cancel, fail
-from planvault.engine.planning import ask_approval, begin
+from planvault.engine.planning import ask_approval, begin, hash_of
 from planvault.engine.recorder import Recorder
 from planvault.engine.slots import fill
 
@@ -70,7 +70,8 @@ def _fill_slots(rec: Recorder, command: Command, action: Action) -> None:
     if filled.errors:
         rec.refuse(command, "; ".join(f"{error.pointer}: {error.detail}" for error in filled.errors))
         return
-    rec.emit(EventType.SLOTS_FILLED, {"values": filled.values, "actor": action.actor})
+    plan_hash = hash_of(run.plan, run.facts.values(), filled.values)
+    rec.emit(EventType.SLOTS_FILLED, {"values": filled.values, "actor": action.actor, "planHash": plan_hash})
     ask_approval(rec)
 
 

@@ -167,7 +167,7 @@ def _advance(run: RunState, machine: Machine) -> RunState:
 
 
 def _slots_filled(run: RunState, payload: Payload, at: datetime) -> RunState:
-    return replace(run, slot_values=payload["values"])
+    return replace(run, slot_values=payload["values"], plan_hash=payload["planHash"])
 
 
 def _cancel_requested(run: RunState, payload: Payload, at: datetime) -> RunState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from models.base import JsonValue
@@ -150,10 +151,15 @@ def begin(rec: Recorder) -> None:
     follow(rec)
 
 
-def hash_of(plan: Plan, facts: tuple[ToolFacts, ...]) -> str:
-    """Binds an approval: the plan, and every tool it calls at its version, risk and idempotency (invariant 6)."""
+def hash_of(plan: Plan, facts: Iterable[ToolFacts], slot_values: Mapping[str, JsonValue] | None = None) -> str:
+    """Binds an approval: the plan, what people filled in, and every tool at its version, risk and idempotency.
+
+    (Invariant 6: whatever changes in what is shown asks again.)
+    """
     shown: dict[str, Any] = {
         "plan": plan.model_dump(mode="json"),
         "tools": [item.model_dump(mode="json") for item in sorted(facts, key=lambda item: item.pin.name)],
     }
+    if slot_values is not None:
+        shown["slotValues"] = dict(slot_values)
     return canonical_hash(shown)

@@ -184,6 +184,21 @@ def test_the_hash_changes_with_a_tool_s_version() -> None:
     assert shown(1) != shown(2)
 
 
+def test_the_hash_changes_with_what_people_filled_in() -> None:
+    """An approval of `pay 5` that comes late must not approve `pay 5000`."""
+    body = plan(*ONE_CALL.body, slots=(Slot(variable="n", prompt="?", type=SlotType.INTEGER),))
+    hashes = []
+    for filled in (5, 5_000, 5):
+        story = Story()
+        story.begin(body, facts("get"), plan_approval_mode=PlanApprovalMode.REQUIRE)
+        story.acts(CommandKind.FILL_SLOTS, values={"n": filled})
+        hashes.append(story.one(EventType.CONFIRM_PLAN_REQUIRED)["planHash"])
+        assert story.replayed() == story.state
+        story.acts(CommandKind.APPROVE, plan_hash=hashes[0])
+        assert (len(story.all(EventType.TOOL_START)) == 1) is (filled == 5)
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
 def test_a_rejected_plan_never_calls() -> None:
     story = Story()
     story.begin(ONE_CALL, facts("get"), plan_approval_mode=PlanApprovalMode.REQUIRE)
