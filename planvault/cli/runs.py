@@ -19,6 +19,8 @@ from planvault.cli.options import (
     load_credentials,
 )
 
+_WIDE = 150
+
 
 def runs(
     session: Annotated[str, typer.Argument(help="Runs of one session; without it, of the newest sessions.")] = "",
@@ -38,10 +40,14 @@ def runs(
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("session", "run", "status", "ms", "started", "reason"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for run in found:
         duration = run.get("durationMs")
         took = f"{duration:.0f}" if isinstance(duration, int | float) else ""
-        cells = (run.get("sessionId"), run.get("id"), run.get("status"), took, run.get("createdAt"), run.get("reason"))
+        started = str(run.get("createdAt"))[:19].replace("T", " ")
+        cells = (run.get("sessionId"), run.get("id"), run.get("status"), took, started, run.get("reason"))
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
-    Console().print(table if found else "No runs yet.")
+    # Ids are there to be copied: a line too long for the terminal beats an id in pieces.
+    console = Console()
+    console.width = max(console.width, _WIDE)
+    console.print(table if found else "No runs yet.")
