@@ -79,7 +79,7 @@ def lost(rec: Recorder, lease_s: float) -> None:
     """
     run = rec.run
     repeatable = run.facts[_standing(run).node.tool].idempotency in _REPEATABLE
-    if repeatable and not run.cancel_requested and _may_repeat(run):
+    if repeatable and not run.cancel_requested and may_repeat(run):
         attempt(rec, run.attempt + 1)
         return
     outcome = ToolFailed(
@@ -124,7 +124,7 @@ def _verdict(rec: Recorder, outcome: ToolSucceeded | ToolFailed) -> dict[str, An
     executed_maybe = outcome.failure is ToolCallFailure.UNKNOWN
     if executed_maybe and idempotency not in _REPEATABLE:
         return _ask_operator(rec, 0.0)
-    if (executed_maybe or outcome.failure in _NOT_EXECUTED) and not run.cancel_requested and _may_repeat(run):
+    if (executed_maybe or outcome.failure in _NOT_EXECUTED) and not run.cancel_requested and may_repeat(run):
         wait = timedelta(seconds=_backoff(run.attempt, outcome.retry_after_s))
         return {"next": "retry", "retryAt": (rec.now + wait).isoformat()}
     if stop.node.on_error is OnError.CONTINUE:
@@ -132,7 +132,8 @@ def _verdict(rec: Recorder, outcome: ToolSucceeded | ToolFailed) -> dict[str, An
     return {"next": "fail", "code": "TOOL_FAILED", "message": f"{stop.node.tool}: {outcome.message}"}
 
 
-def _may_repeat(run: RunState) -> bool:
+def may_repeat(run: RunState) -> bool:
+    """Whether the run's limits leave another attempt to the call that it stands before."""
     if run.settings is None:
         raise AssertionError("a run executes under recorded settings")
     limits = run.settings.limits

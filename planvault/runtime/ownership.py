@@ -51,11 +51,16 @@ class Ownership:
         self._answered = 0  # … and how many of them have been
         self.owned: dict[int, ShardLease] = {}
         self.draining = False
+        self._leaving: frozenset[int] = frozenset()
 
     @property
     def holds(self) -> bool:
         """False once the lease may have run out, whatever the database says."""
         return self._clock.monotonic() < self._deadline
+
+    def leaves(self, shard: int) -> bool:
+        """The shard is to be given back: what is on the wire is waited for, and nothing more should go out."""
+        return self.draining or shard in self._leaving
 
     async def open(self) -> None:
         """Returns while the lease surely holds. The epoch fences the record, but not the outside world."""
@@ -107,6 +112,7 @@ class Ownership:
     async def _balance(self) -> None:
         hosts = [] if self.draining else await self._leases.live_hosts()
         wanted = frozenset() if self.draining else share(self._host, hosts, self._shards)
+        self._leaving = frozenset(self.owned.keys() - wanted)
         missing = wanted - self.owned.keys()
         if missing:
             won = await self._leases.acquire(sorted(missing))

@@ -10,8 +10,10 @@ from typing import Protocol
 import structlog
 
 from models.ids import CommandId, RunId
+from models.tools import ToolCallFailure, ToolFailed
+from planvault.engine.calls import may_repeat
 from planvault.engine.decide import decide
-from planvault.engine.effects import Effect, Wait, effects
+from planvault.engine.effects import CallTool, Effect, Wait, effects
 from planvault.engine.inputs import CommandArrived, EffectDone, EffectResult, Input, TimerFired, Unusable
 from planvault.engine.recorder import Decision
 from planvault.engine.state import SessionState
@@ -25,6 +27,10 @@ _log = structlog.get_logger(__name__)
 class LeaseGate(Protocol):
     async def open(self) -> None:
         """Returns while the lease surely holds; waits where it may have run out."""
+        ...
+
+    def leaves(self, shard: int) -> bool:
+        """Whether the shard is to be given back as soon as it stands still."""
         ...
 
 
@@ -155,7 +161,7 @@ class LiveSession:
             if isinstance(effect, Wait):
                 await self._until(effect)
                 return
-            result = await self._runner.run(self.state, effect, self._gate)
+            result = self._put_off(effect) or await self._runner.run(self.state, effect, self._gate)
             self.give(lambda: EffectDone(effect.effect_id, result, self._clock.now(), RunId(self._ids.new())))
         # A runner answers whatever happens. Should one raise, the session is read again: its effect has no witness.
         except Exception as fault:  # noqa: BLE001
@@ -163,6 +169,19 @@ class LiveSession:
             self._give_up(fault)
         finally:
             self._running.pop(effect.effect_id, None)
+
+    def _put_off(self, effect: Effect) -> ToolFailed | None:
+        """A call that the shard's next owner should make. It was not sent, so it may be tried again.
+
+        The intent of a call is written with the result of the one before: without this a long run never stands still.
+        """
+        run = self.state.run
+        if not isinstance(effect, CallTool) or not self._gate.leaves(self.lease.shard) or run is None:
+            return None
+        if not may_repeat(run):
+            return None  # the last attempt: made here rather than lost
+        message = "Not sent: the session is moving to another host."
+        return ToolFailed(failure=ToolCallFailure.NOT_SENT, code="HOST_LEAVING", message=message)
 
     async def _until(self, effect: Wait) -> None:
         await asyncio.sleep(max(0.0, (effect.until - self._clock.now()).total_seconds()))

@@ -8,9 +8,10 @@ import pytest
 
 from models.commands import CommandKind
 from models.events import EventType
-from models.plans import Lit, Slot, SlotType
+from models.plans import For, ListOf, Lit, Slot, SlotType
 from models.tools import Idempotency
 from planvault.errors import Unavailable
+from planvault.ports import ToolCall
 from planvault.storage.events import PostgresEventStore
 from planvault.storage.pool import Pool
 from tests.integration.runtime import harness
@@ -137,6 +138,32 @@ async def test_a_shard_is_not_given_back_while_an_append_of_it_may_intend_a_call
         await platform.saw(session, EventType.DONE)
     assert (await platform.history(session))[-1].payload["reply"] == "sent"
     assert sum(call.tool.name == "send" for call in platform.world.calls) == 1
+
+
+async def test_a_host_is_drained_in_the_middle_of_a_long_run_and_no_call_is_lost_or_repeated(
+    platform: Platform,
+) -> None:
+    """The result of a call and the intent of the next travel together: a run would never stand still by itself."""
+    turns = 40
+    under_way = asyncio.Event()
+
+    async def slow(call: ToolCall) -> None:
+        under_way.set()
+        await asyncio.sleep(0.1)
+
+    platform.world.tool("send", slow, Idempotency.NONE)
+    items = ListOf(items=tuple(Lit(value=turn) for turn in range(turns)))
+    loop = For(id="n1", variable="turn", iterable=items, body=(call("n2", "send", turn=var("turn")),))
+    platform.world.plan = plan(loop, reply(Lit(value="sent")))
+    async with platform.host("a") as first:
+        session = await platform.session()
+        await platform.says(session)
+        await asyncio.wait_for(under_way.wait(), 15)
+        await first.drain()
+        assert len(platform.world.calls) < turns
+    async with platform.host("b"):
+        await platform.saw(session, EventType.DONE)
+    assert [call.args["turn"] for call in platform.world.calls] == list(range(turns))
 
 
 async def test_commands_read_under_a_lease_that_has_passed_are_not_applied_again(platform: Platform) -> None:

@@ -67,6 +67,9 @@ class Outside:
     async def open(self) -> None:
         await self.is_open.wait()
 
+    def leaves(self, shard: int) -> bool:
+        return False
+
     def runner(self) -> EffectRunner:
         unused: Any = None
         return EffectRunner(

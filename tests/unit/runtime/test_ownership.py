@@ -124,6 +124,7 @@ async def test_a_shard_with_a_call_on_the_wire_is_kept_until_its_result_is_in() 
     owner.busy = {1}
     await owner.ownership.tick()
     assert owner.owned == {0, 1, 2}
+    assert [shard for shard in range(4) if owner.ownership.leaves(shard)] == [1, 3]
     owner.busy = set()
     await owner.ownership.tick()
     assert owner.owned == {0, 2}
