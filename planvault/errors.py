@@ -84,6 +84,12 @@ class LlmFailed(PlanVaultError):
     retryable = True
 
 
+class LlmRefused(LlmFailed):
+    """The model's server said no to a key, a model or a request: the same request gets the same answer."""
+
+    retryable = False
+
+
 class DecryptionFailed(PlanVaultError):
     code, title = "DECRYPTION_FAILED", "A stored value does not open under this organisation's keys"
 

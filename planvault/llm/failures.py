@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
-from planvault.errors import LlmFailed
+from planvault.errors import LlmFailed, LlmRefused
 
 Redactor = Callable[[str], str]
 
@@ -18,6 +18,8 @@ _ADVICE = {
     HTTPStatus.REQUEST_TIMEOUT: "it did not answer in time; raise PLANVAULT_LLM_TIMEOUT_S or take a faster model",
     HTTPStatus.TOO_MANY_REQUESTS: "its rate limit or quota is used up; try again later",
 }
+# Asking again changes nothing; a person must.
+_FINAL = frozenset({400, 401, 402, 403, 404, 422})
 
 
 def llm_failed(model: str, error: BaseException, keys: Iterable[str], redact: Redactor) -> LlmFailed:
@@ -28,7 +30,8 @@ def llm_failed(model: str, error: BaseException, keys: Iterable[str], redact: Re
         advice = (
             f"it answered {status}" if status and _answered(error) else "it could not be reached; is its URL right?"
         )
-    return LlmFailed(f"The model {model} did not answer: {advice}. {without_keys(str(error), keys, redact)}".strip())
+    kind = LlmRefused if status in _FINAL and _answered(error) else LlmFailed
+    return kind(f"The model {model} did not answer: {advice}. {without_keys(str(error), keys, redact)}".strip())
 
 
 def status_of(error: BaseException) -> int | None:

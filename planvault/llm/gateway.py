@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from models.base import JsonObject
 from models.planning import LlmUsage
-from planvault.errors import LlmFailed
+from planvault.errors import LlmFailed, LlmRefused
 from planvault.llm.choice import ModelChoice
 from planvault.llm.discovery import first_model
 from planvault.llm.failures import Redactor, llm_failed, status_of
@@ -99,7 +99,7 @@ class Gateway:
         name = model or choice.model
         if not choice.base_url or _names_vendor(litellm, name):
             if not name:
-                raise LlmFailed("No model is configured: set PLANVAULT_LLM_MODEL.")
+                raise LlmRefused("No model is configured: set PLANVAULT_LLM_MODEL.")
             own_key = choice.api_key if name == choice.model else ""
             return _Target(model=name, api_key=own_key) if own_key else _Target(model=name)
         if not name:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from models.planning import PlanOutcome, PlanRequest
 from models.plans import PlannerMode
-from planvault.errors import LlmFailed
+from planvault.errors import LlmRefused
 from planvault.planner.builtin.planner import NAME as BUILTIN
 from planvault.planner.builtin.planner import plan_without_model
 from planvault.planner.repair import plan_with_repairs
@@ -30,7 +30,7 @@ class PlannerService:
         if request.model == BUILTIN or (self._llm is None and request.model is None):
             return await asyncio.to_thread(self._builtin, request)
         if self._llm is None:
-            raise LlmFailed(
+            raise LlmRefused(
                 f"The model {request.model} is asked for, but this platform has no model: set a vendor's key, "
                 "PLANVAULT_LLM_MODEL or PLANVAULT_LLM_BASE_URL, or plan with the model `builtin`."
             )

@@ -108,6 +108,22 @@ async def test_a_failure_says_what_to_do_and_never_shows_the_key(status: int, ad
     assert "canary" not in caught.value.detail
 
 
+@pytest.mark.parametrize(("status", "may_help"), [(401, False), (403, False), (404, False), (429, True), (503, True)])
+async def test_only_what_may_pass_by_itself_is_worth_another_try(status: int, may_help: bool) -> None:
+    # A server that refuses everything: a 404 for the schema is asked again with less structure, and refused again.
+    with ScriptedServer([Refusal(status, "no")] * 3) as server, pytest.raises(LlmFailed) as caught:
+        await gateway(server).complete(ask())
+    assert caught.value.retryable is may_help
+
+
+async def test_a_server_that_is_not_there_is_worth_another_try() -> None:
+    with ScriptedServer() as server:
+        gone = gateway(server)
+    with pytest.raises(LlmFailed) as caught:
+        await gone.complete(ask())
+    assert caught.value.retryable
+
+
 async def test_a_silent_server_is_given_up_on_at_the_timeout() -> None:
     with ScriptedServer([Hang()]) as server:
         started = time.monotonic()
