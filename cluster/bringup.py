@@ -123,8 +123,9 @@ class _Bringup:
             self._server.start()
             asyncio.run(database.create_database(self._server.url("postgres")))
         self._report("database", "migrating")
-        keyset = Settings(data_dir=self._data.root).keyset
-        tenant = asyncio.run(database.ready(self._database_url, keyset, _tenant(self._known)))
+        settings = Settings(data_dir=self._data.root)
+        made = database.ready(self._database_url, settings.keyset, settings.shards, _tenant(self._known))
+        tenant = asyncio.run(made)
         self._report("database", "")
         return tenant
 

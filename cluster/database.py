@@ -12,6 +12,7 @@ from planvault.clock import TimeOrderedIds
 from planvault.crypto.keyset import load_or_create
 from planvault.errors import BringUpFailed
 from planvault.storage.bootstrap import TenantCredentials, ensure_default_tenant
+from planvault.storage.leases import create_shards
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import open_pool
 
@@ -74,8 +75,8 @@ async def check(url: str) -> DatabaseFacts:
     return DatabaseFacts(version, row["installed"] or row["available"])
 
 
-async def ready(url: str, keyset: Path, known: TenantCredentials | None) -> TenantCredentials:
-    """Check, migrate, and make the keyset and the default tenant; every step is harmless when repeated."""
+async def ready(url: str, keyset: Path, shards: int, known: TenantCredentials | None) -> TenantCredentials:
+    """Check, migrate, and make shards, keyset and default tenant; every step is harmless when repeated."""
     await check(url)
     try:
         await migrate(url)
@@ -84,6 +85,7 @@ async def ready(url: str, keyset: Path, known: TenantCredentials | None) -> Tena
             if not await asyncio.to_thread(keyset.exists):
                 await _refuse_lost_keyset(pool, keyset)
             load_or_create(keyset)
+            await create_shards(pool, shards)
             return await ensure_default_tenant(pool, TimeOrderedIds(), known)
     except asyncpg.InsufficientPrivilegeError as error:
         raise BringUpFailed(

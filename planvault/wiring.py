@@ -16,7 +16,7 @@ from planvault.storage.events import PostgresEventStore
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.leases import PostgresLeases
 from planvault.storage.policies import PostgresPolicies
-from planvault.storage.pool import open_pool
+from planvault.storage.pool import Pool, open_pool
 from planvault.storage.secrets import PostgresSecrets
 from planvault.tools.dispatch import ToolDispatcher
 from planvault.tools.http import HttpExecutor
@@ -33,8 +33,8 @@ async def open_session_runtime(
     host = f"{name}-{ids.new()}"
     async with AsyncExitStack() as stack:
         # Appends and leases never wait behind reads: each has connections of its own.
-        record = await stack.enter_async_context(await open_pool(settings.database_url, name="record", maximum=4))
-        lease = await stack.enter_async_context(await open_pool(settings.database_url, name="lease", maximum=2))
+        record = await stack.enter_async_context(await _own_pool(settings, "record", 4))
+        lease = await stack.enter_async_context(await _own_pool(settings, "lease", 2))
         reads = await stack.enter_async_context(await open_pool(settings.database_url, name="reads", maximum=6))
         keyring = PostgresKeyring(reads, LocalKeyWrapper.at(settings.keyset), ids)
         http = GuardedHttp()
@@ -59,3 +59,8 @@ async def open_session_runtime(
             shards=settings.shards,
             lease_s=settings.lease_seconds,
         )
+
+
+async def _own_pool(settings: Settings, name: str, maximum: int) -> Pool:
+    """Connections that a shard's life hangs on give up within its lease."""
+    return await open_pool(settings.database_url, name=name, maximum=maximum, command_timeout_s=settings.lease_seconds)

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from planvault.errors import BringUpFailed
 from planvault.ports import ShardLease
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/leases.sql")
+
+
+async def create_shards(pool: Pool, count: int) -> None:
+    """Make the shards the first time. Raises BringUpFailed where the database was made with another number.
+
+    Every session's row holds its shard: another number would leave sessions that no host looks for.
+    """
+    await pool.execute(_SQL["create_shards"], count)
+    existing = await pool.fetchval(_SQL["count_shards"])
+    if existing != count:
+        raise BringUpFailed(
+            f"The database was made with {existing} session shards, PLANVAULT_SHARDS says {count}. "
+            f"The number is fixed for the life of a database: set PLANVAULT_SHARDS={existing}."
+        )
 
 
 class PostgresLeases:
@@ -21,7 +36,7 @@ class PostgresLeases:
         self._lease_s = lease_s
 
     async def create_shards(self, count: int) -> None:
-        await self._pool.execute(_SQL["create_shards"], count)
+        await create_shards(self._pool, count)
 
     async def beat(self, *, draining: bool = False) -> None:
         await self._pool.execute(_SQL["beat"], self._host, self._build_id, draining)

@@ -39,17 +39,27 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await register_vector(connection)
 
 
-async def open_pool(url: str, *, name: str, minimum: int = 1, maximum: int = 8, lock_timeout_ms: int = 3_000) -> Pool:
+async def open_pool(
+    url: str,
+    *,
+    name: str,
+    minimum: int = 1,
+    maximum: int = 8,
+    lock_timeout_ms: int = 3_000,
+    command_timeout_s: float | None = None,
+) -> Pool:
     """A pool whose connections decode jsonb to Python values and vectors to numpy arrays.
 
     `name` shows in pg_stat_activity. `lock_timeout` and the idle-in-transaction limit stay below the lease time, so
-    that a frozen process cannot hold up a takeover (design, durable protocol 3).
+    that a frozen process cannot hold up a takeover (design, durable protocol 3). After `command_timeout_s` a statement
+    raises TimeoutError: a connection whose other end has vanished would otherwise be waited for until TCP gives up.
     """
     return await asyncpg.create_pool(
         url,
         min_size=minimum,
         max_size=maximum,
         init=_prepare,
+        command_timeout=command_timeout_s,
         server_settings={
             "application_name": f"planvault/{name}",
             "lock_timeout": str(lock_timeout_ms),

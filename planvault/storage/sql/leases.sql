@@ -1,7 +1,14 @@
 Which host owns which shard. Heartbeats live in `hosts`, in database time; `shard_owner` changes only on takeover.
 
 -- name: create_shards
-INSERT INTO shard_owner (shard) SELECT generate_series(0, $1::integer - 1) ON CONFLICT DO NOTHING
+-- The shards of this database, made once.
+INSERT INTO shard_owner (shard)
+SELECT generate_series(0, $1::integer - 1)
+WHERE NOT EXISTS (SELECT FROM shard_owner)
+ON CONFLICT DO NOTHING
+
+-- name: count_shards
+SELECT count(*) FROM shard_owner
 
 -- name: beat
 -- I am alive.

@@ -162,19 +162,19 @@ async def test_what_is_no_postgres_url_is_refused_without_quoting_it(url: str) -
 
 async def test_a_lost_keyset_is_not_replaced(database_url: str, tmp_path: Path) -> None:
     """A new one beside old data keys would open nothing."""
-    tenant = await database.ready(database_url, tmp_path / "keyset.json", None)
+    tenant = await database.ready(database_url, tmp_path / "keyset.json", 64, None)
     sql = "INSERT INTO data_keys (id, org_id, purpose, version, wrapped, wrapped_by) VALUES "
     await ask(database_url, f"{sql} (gen_random_uuid(), '{tenant.org_id}', 'org', 1, 'x', 'local-1')")
     (tmp_path / "keyset.json").unlink()
     with pytest.raises(BringUpFailed, match=r"keyset .* is missing"):
-        await database.ready(database_url, tmp_path / "keyset.json", tenant)
+        await database.ready(database_url, tmp_path / "keyset.json", 64, tenant)
     assert not (tmp_path / "keyset.json").exists()
     await ask(database_url, "DELETE FROM data_keys")
 
 
 async def test_making_ready_twice_gives_the_same_tenant(database_url: str, tmp_path: Path) -> None:
-    first = await database.ready(database_url, tmp_path / "again" / "keyset.json", None)
-    assert await database.ready(database_url, tmp_path / "again" / "keyset.json", first) == first
+    first = await database.ready(database_url, tmp_path / "again" / "keyset.json", 64, None)
+    assert await database.ready(database_url, tmp_path / "again" / "keyset.json", 64, first) == first
 
 
 def test_up_on_a_foreign_database_without_pgvector_says_so_and_starts_nothing(
@@ -191,3 +191,9 @@ def test_up_on_a_foreign_database_without_pgvector_says_so_and_starts_nothing(
     assert "has no pgvector" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "ray: starting" not in refused.stderr
+
+
+async def test_another_number_of_shards_than_the_database_has_is_refused(database_url: str, tmp_path: Path) -> None:
+    await database.ready(database_url, tmp_path / "keyset.json", 64, None)
+    with pytest.raises(BringUpFailed, match="set PLANVAULT_SHARDS=64"):
+        await database.ready(database_url, tmp_path / "keyset.json", 32, None)
