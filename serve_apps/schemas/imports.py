@@ -5,11 +5,12 @@ from typing import Annotated
 from uuid import UUID
 
 import orjson
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from models.base import JsonObject
 from models.imports import ImportJob
 from models.tools import ImportStatus, Integration, OperationReport, ToolSource
+from planvault.ingestion.native import ALIAS as NATIVE_ALIAS
 from serve_apps.schemas.base import Body, Name, Reply, Text
 from serve_apps.schemas.tools import Alias
 
@@ -32,6 +33,13 @@ class PutTools(Body):
         default=None, description="OpenAPI 3.0, 3.1 or Swagger 2.0: an object, or its JSON or YAML as text."
     )
     spec_url: SpecUrl | None = Field(default=None, description="Fetched through the egress guard, by the import.")
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, name: str) -> str:
+        if name == NATIVE_ALIAS:
+            raise ValueError(f"{NATIVE_ALIAS} is the name of the platform's own tools")
+        return name
 
     @model_validator(mode="after")
     def _one_source(self) -> "PutTools":

@@ -95,6 +95,7 @@ async def test_an_import_repeated_with_its_key_is_one_integration(
         ({"name": "shop", "openApiSpec": {}, "specUrl": "http://x.example"}, ""),
         ({"name": "Not A Name", "openApiSpec": {}}, "/name"),
         ({"name": "shop", "specUrl": "ftp://x.example"}, "/specUrl"),
+        ({"name": "native", "openApiSpec": {}}, "/name"),
         ({"name": "shop", "openApiSpec": {}, "baseUrl": "shop.example"}, "/baseUrl"),
         ({"name": "shop", "openApiSpec": {}, "baseUrl": "https://user:password@shop.example"}, "/baseUrl"),
         ({"name": "shop", "openApiSpec": {}, "baseUrl": "https://shop.example/v1?key=1"}, "/baseUrl"),
