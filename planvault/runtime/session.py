@@ -93,10 +93,18 @@ class LiveSession:
             self._loop = asyncio.create_task(self._work())
 
     def _start_effects(self) -> None:
-        """Run what the state needs and nothing runs yet."""
+        """Run what the state needs and nothing runs yet.
+
+        An effect that has answered counts as running until its answer was decided: commands before it in the queue
+        leave its intent standing, and it would go out a second time.
+        """
         wanted = {effect.effect_id: effect for effect in effects(self.state)}
         for effect_id, task in list(self._running.items()):
-            if effect_id not in wanted and not task.done():
+            if effect_id in wanted:
+                continue
+            if task.done():
+                del self._running[effect_id]
+            else:
                 task.cancel()
         for effect_id, effect in wanted.items():
             if effect_id not in self._running:
@@ -157,18 +165,21 @@ class LiveSession:
         self._lost(self, fault)
 
     async def _run(self, effect: Effect) -> None:
+        answered = False
         try:
             if isinstance(effect, Wait):
                 await self._until(effect)
                 return
             result = self._put_off(effect) or await self._runner.run(self.state, effect, self._gate)
             self.give(lambda: EffectDone(effect.effect_id, result, self._clock.now(), RunId(self._ids.new())))
+            answered = True
         # A runner answers whatever happens. Should one raise, the session is read again: its effect has no witness.
         except Exception as fault:  # noqa: BLE001
             _log.exception("effect.unanswered", session=str(self.state.scope.session_id), effect=effect.effect_id)
             self._give_up(fault)
         finally:
-            self._running.pop(effect.effect_id, None)
+            if not answered:
+                self._running.pop(effect.effect_id, None)
 
     def _put_off(self, effect: Effect) -> ToolFailed | None:
         """A call that the shard's next owner should make. It was not sent, so it may be tried again.

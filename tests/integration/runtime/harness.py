@@ -191,7 +191,9 @@ class Platform:
         )
 
 
-async def eventually(check: Callable[[], Any], patience_s: float = 15.0, what: str = "the condition") -> None:
+async def eventually(
+    check: Callable[[], Any], patience_s: float = 15.0, what: str = "the condition", pause_s: float = 0.02
+) -> None:
     """Ask until it holds."""
     deadline = asyncio.get_running_loop().time() + patience_s
     while asyncio.get_running_loop().time() < deadline:
@@ -200,7 +202,7 @@ async def eventually(check: Callable[[], Any], patience_s: float = 15.0, what: s
             held = await held
         if held:
             return
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause_s)
     raise AssertionError(f"{what} did not come true within {patience_s} s")
 
 

@@ -227,3 +227,23 @@ async def test_an_idle_session_leaves_memory_and_comes_back(platform: Platform) 
         await eventually(lambda: session.session_id not in host._live, what="eviction")
         await platform.says(session)
         await platform.saw(session, EventType.DONE, times=2)
+
+
+async def test_commands_that_wait_before_a_call_s_result_do_not_send_it_again(platform: Platform) -> None:
+    """Each command applied while the answer queues behind it sees the call's intent still open."""
+    session = await platform.session()
+    await platform.says(session)
+    consumed = "SELECT count(*) FROM commands WHERE session_id = $1 AND kind = 'approve' AND consumed_at IS NOT NULL"
+
+    async def answer_behind_commands(call: object) -> None:
+        await asyncio.gather(*(platform.acts(session, CommandKind.APPROVE) for _ in range(20)))
+
+        async def first_applied() -> bool:
+            return bool(await platform.pool.fetchval(consumed, session.session_id))
+
+        await eventually(first_applied, what="the first of the commands", pause_s=0)
+
+    platform.world.tool("send", answer_behind_commands, Idempotency.NONE)
+    async with platform.host("a"):
+        await platform.saw(session, EventType.DONE)
+    assert [call.tool.name for call in platform.world.calls] == ["get", "send"]
