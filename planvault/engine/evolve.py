@@ -66,7 +66,7 @@ def _done(state: SessionState, event: Event) -> SessionState:
 
 
 def _session_closed(state: SessionState, event: Event) -> SessionState:
-    return replace(state, closed=True, queue=())
+    return replace(state, closed=True)
 
 
 def _snapshot(state: SessionState, event: Event) -> SessionState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 from models.events import EventType
 from models.ids import RunId
@@ -14,14 +15,27 @@ from planvault.engine.recorder import Recorder
 
 
 def open_next_run(rec: Recorder, run_id: RunId) -> None:
-    """Start the oldest queued message's run, if there is one and none is active."""
-    if rec.state.run is not None or not rec.state.queue or rec.state.closed:
-        return
+    """Start the oldest queued message's run, if none is active. In a closed session every queued one ends unrun."""
+    if rec.state.closed:
+        _cancel_queued(rec, run_id)
+    elif rec.state.run is None and rec.state.queue:
+        _open(rec, run_id)
+        rec.status(RunStatus.PLANNING)
+        phase(rec, RunPhase.SELECTING_TOOLS, "Looking for the tools that this prompt needs")
+        intend(rec, f"{run_id}:prepare", "prepare", 1)
+
+
+def _cancel_queued(rec: Recorder, run_id: RunId) -> None:
+    """A viewer who counts prompts meets as many ends. Their ids follow the one given: its low bits are random."""
+    while rec.state.run is None and rec.state.queue:
+        _open(rec, run_id)
+        cancel(rec, "session closed")
+        run_id = RunId(UUID(int=run_id.int + 1))
+
+
+def _open(rec: Recorder, run_id: RunId) -> None:
     message = rec.state.queue[0]
     rec.emit(EventType.RUN_OPENED, {"runId": str(run_id), "messageId": str(message.message_id)})
-    rec.status(RunStatus.PLANNING)
-    phase(rec, RunPhase.SELECTING_TOOLS, "Looking for the tools that this prompt needs")
-    intend(rec, f"{run_id}:prepare", "prepare", 1)
 
 
 def phase(rec: Recorder, which: RunPhase, detail: str) -> None:

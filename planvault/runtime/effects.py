@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
+from models.base import JsonObject, JsonValue
 from models.planning import PlanRequest
-from models.plans import Call, For, If, Plan, PlanNode
 from models.tenants import SessionScope
 from models.tools import ApprovalPolicy, Tool, ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine.effects import CallTool, Effect, MakePlan, Prepare
 from planvault.engine.inputs import Broke, EffectResult, Planned, Prepared
 from planvault.engine.state import RunSettings, SessionState, ToolFacts, ToolPin
 from planvault.errors import PlanVaultError, Unavailable
+from planvault.plan.validate import tools_used
 from planvault.ports import CallTarget, Catalog, Planner, Policies, Secrets, ToolCall, ToolExecutor, ToolSelector
+from planvault.redact import Redactor
 from planvault.runtime.session import LeaseGate
 from planvault.runtime.tool_cache import ToolCache
 from planvault.storage.pool import is_away
@@ -97,24 +99,32 @@ class EffectRunner:
         return Prepared(selection, settings)
 
     async def _plan(self, scope: SessionScope, effect: MakePlan) -> Planned:
-        policy = await self._policies.of_run(scope)
         tools = await self._tools.many(scope, effect.pins)
-        request = PlanRequest(
-            prompt=effect.prompt,
+        outcome = await self._planner.plan(await self._request(scope, effect, tools))
+        called = tools_used(outcome.plan) if outcome.plan is not None else frozenset()
+        facts = [await self._facts(scope, tool) for tool in tools if tool.name in called]
+        return Planned(outcome, tuple(facts))
+
+    async def _request(self, scope: SessionScope, effect: MakePlan, tools: Sequence[Tool]) -> PlanRequest:
+        """What the planner may see. A secret's value that somebody typed or passed along is masked (invariant 3)."""
+        policy = await self._policies.of_run(scope)
+        names = await self._secrets.names(scope)
+        redactor = Redactor([await self._secrets.value(scope, name) for name in names])
+        context: JsonObject = {
+            name: cast("JsonValue", redactor.clean_json(value)) for name, value in policy.context_vars.items()
+        }
+        return PlanRequest(
+            prompt=redactor.clean(effect.prompt),
             tools=tuple(tools),
-            secret_names=tuple(await self._secrets.names(scope)),
-            context_vars=policy.context_vars,
+            secret_names=tuple(names),
+            context_vars=context,
             run_started_at=effect.started_at,
             mode=policy.session.planner_mode or policy.project.planner_mode,
             model=policy.session.planner_model or policy.project.planner_model,
         )
-        outcome = await self._planner.plan(request)
-        called = _called(outcome.plan) if outcome.plan is not None else frozenset()
-        facts = [await self._facts(scope, tool) for tool in tools if tool.name in called]
-        return Planned(outcome, tuple(facts))
 
     async def _facts(self, scope: SessionScope, tool: Tool) -> ToolFacts:
-        target = await self._tools.target(scope, tool)
+        target = await self._tools.target(scope, tool, fresh=True)  # a policy set a moment ago counts
         return ToolFacts(
             pin=ToolPin(id=tool.id, version=tool.version, name=tool.name),
             summary=tool.summary or tool.description,
@@ -196,20 +206,3 @@ def _rejected(code: str, message: str) -> ToolFailed:
 def _strictest(tool: ApprovalPolicy, integration: ApprovalPolicy | None) -> ApprovalPolicy:
     """A tool's `always` stands; otherwise the project's word on the integration counts."""
     return tool if integration is None or tool is ApprovalPolicy.ALWAYS else integration
-
-
-def _called(plan: Plan) -> frozenset[str]:
-    names: set[str] = set()
-    waiting: list[Sequence[PlanNode]] = [plan.body]
-    while waiting:
-        for node in waiting.pop():
-            match node:
-                case Call():
-                    names.add(node.tool)
-                case If():
-                    waiting += [node.then, node.orelse]
-                case For():
-                    waiting.append(node.body)
-                case _:
-                    pass
-    return frozenset(names)

@@ -41,11 +41,12 @@ class ToolCache:
             _remember(self._tools, key, tool, _TOOLS)
         return found
 
-    async def target(self, scope: ProjectScope, tool: Tool) -> CallTarget:
+    async def target(self, scope: ProjectScope, tool: Tool, *, fresh: bool = False) -> CallTarget:
+        """Where the tool is called: `fresh` as it stands now, else at most a second old."""
         key = (scope.project_id, tool.integration_id)
         now = self._monotonic()
         known = self._targets.get(key)
-        if known is not None and now - known[0] < _TARGET_S:
+        if not fresh and known is not None and now - known[0] < _TARGET_S:
             return known[1]
         target = await self._catalog.binding(scope, tool)
         _remember(self._targets, key, (now, target), _TARGETS)

@@ -296,6 +296,22 @@ def test_a_closed_session_takes_no_messages() -> None:
     assert story.state.run is None
 
 
+def test_prompts_queued_in_a_session_that_closes_end_cancelled_one_by_one() -> None:
+    story = Story()
+    story.begin(TWO_CALLS, facts("get"), facts("send"))
+    story.says("second")
+    story.says("third")
+    story.acts(CommandKind.CLOSE)
+    assert story.all(EventType.DONE) == []  # the first one's call is on the wire
+    story.answers({"email": "x"})
+    ends = story.all(EventType.DONE)
+    assert [end["status"] for end in ends] == ["cancelled"] * 3
+    assert len({end["runId"] for end in ends}) == 3
+    assert story.state.queue == ()
+    assert len(story.all(EventType.TOOL_START)) == 1
+    assert story.replayed() == story.state
+
+
 def test_people_see_no_engine_events() -> None:
     story = Story()
     story.begin(ONE_CALL, facts("get"))
