@@ -15,7 +15,7 @@ from typing import Any
 import ray
 
 from actors.session_host import SessionHost
-from benchmarks.runtime.plans import HTTP, NATIVE, FixedPlanner, tool
+from benchmarks.runtime.plans import HTTP, FixedPlanner, ping
 from models.commands import CommandKind, Message
 from models.ids import MessageId, SessionId, shard_of
 from models.policies import PlanApprovalMode, ProjectSettings, RunLimits, SessionSettings
@@ -23,6 +23,7 @@ from models.tenants import ProjectScope, SessionScope
 from models.tools import ToolSource
 from planvault.clock import TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
+from planvault.ingestion.native import install_native_tools
 from planvault.ports import Vector
 from planvault.redact import Redactor
 from planvault.settings import Settings
@@ -152,6 +153,6 @@ async def _tenant(pool: Pool, ids: TimeOrderedIds, http_base_url: str) -> Projec
             source=ToolSource.OPENAPI,
             base_url=http_base_url,
         )
-        tools = [(tool(ids, scope.org_id, integration.id, name), name) for name in (NATIVE, HTTP)]
-        await catalog_tools.insert_tools(connection, scope, tools, "none")
+        await catalog_tools.insert_tools(connection, scope, [(ping(ids, scope.org_id, integration.id), HTTP)], "none")
+    await install_native_tools(pool, scope, ids, embedding_model="none")
     return scope
