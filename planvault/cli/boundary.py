@@ -35,7 +35,8 @@ def messages() -> Iterator[None]:
     try:
         yield
     except PlanVaultError as error:
-        _fail(error, str(error), FAILED)
+        faults = [f"{pointer}: {detail}" if pointer else detail for pointer, detail in error.errors]
+        _fail(error, "\n    ".join((str(error), *faults)), FAILED)
     except KeyboardInterrupt as error:
         _fail(error, "Interrupted.", INTERRUPTED)
     except Exception as error:

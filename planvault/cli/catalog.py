@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,40 +20,84 @@ if TYPE_CHECKING:
     from planvault.cli.client import ApiClient
 
 DEADLINE_S = 900.0
+_SCHEMES = frozenset({"http", "https"})
+_ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 def import_spec(
     source: Annotated[str, typer.Argument(metavar="FILE|URL", help="OpenAPI 3.0, 3.1 or Swagger 2.0; JSON or YAML.")],
-    base_url: Annotated[str, typer.Option("--base-url", help="Where the service answers.")],
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", help="Where the service answers. Default: the document's first server."),
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="The integration's alias. Default: from the file's name.")] = "",
     data: DataDirOption = None,
     credentials: CredentialsOption = None,
 ) -> None:
-    """Import an API description and show what became of each operation."""
+    """Import an API description and show what became of each operation. A name that exists gets the document anew."""
     from planvault.cli.imports import ENDED, await_import
 
     console = Console()
+    if base_url is not None and _scheme(base_url) not in _SCHEMES:
+        raise InvalidInput(f"--base-url {base_url}: a base URL begins with http:// or https://.")
+    document = _document(source)
+    alias = name or _alias(source)
     with client(load_credentials(credentials_path(data, credentials))) as api:
-        started = _start(api, source, name or _alias(source), base_url)
+        started = _start(api, source, document, alias, base_url, console)
         import_id = str(started.get("importId"))
         job = await_import(api, import_id, console, timeout_s=DEADLINE_S)
-    _show_report(job, console)
-    if job.get("status") not in ENDED:
-        raise Unavailable(f"The import has not ended after {DEADLINE_S:.0f} s; it goes on. Its id: {import_id}")
-    if job.get("status") != "completed":
-        raise InvalidInput(f"The import failed: {job.get('error') or 'no reason given'}")
+        _show_report(job, console)
+        if job.get("status") not in ENDED:
+            raise Unavailable(f"The import has not ended after {DEADLINE_S:.0f} s; it goes on. Its id: {import_id}")
+        if job.get("status") != "completed":
+            raise InvalidInput(f"The import failed: {job.get('error') or 'no reason given'}")
+        if base_url is None:
+            _show_address(_named(api, alias), console)
 
 
-def _start(api: ApiClient, source: str, name: str, base_url: str) -> JsonObject:
-    if source.startswith(("http://", "https://")):
-        return api.import_spec(name, base_url=base_url, spec_url=source)
+def _document(source: str) -> str | None:
+    """A file's text; None for an address, which the platform fetches itself. Raises InvalidInput."""
+    scheme = _scheme(source)
+    if scheme in _SCHEMES:
+        return None
+    if scheme:
+        raise InvalidInput(f"{source}: {scheme}:// is not supported. Give a file, or an http:// or https:// address.")
     try:
-        text = Path(source).read_text(encoding="utf-8")
+        return Path(source).read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{source} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{source} is not a text file in UTF-8.") from error
-    return api.import_spec(name, base_url=base_url, spec=text)
+
+
+def _scheme(address: str) -> str:
+    """`HTTPS://x` → `https`; empty where there is none."""
+    found = _ADDRESS.match(address)
+    return found["scheme"].lower() if found else ""
+
+
+def _start(
+    api: ApiClient, source: str, document: str | None, alias: str, base_url: str | None, console: Console
+) -> JsonObject:
+    spec_url = source if document is None else None
+    existing = _named(api, alias)
+    if existing is None:
+        return api.import_spec(alias, base_url=base_url, spec=document, spec_url=spec_url)
+    console.print(Text(f"{alias} exists (version {existing.get('version')}); its document is imported anew."))
+    return api.reimport_spec(str(existing.get("toolId")), alias, base_url=base_url, spec=document, spec_url=spec_url)
+
+
+def _named(api: ApiClient, alias: str) -> JsonObject | None:
+    return next((one for one in api.registered() if one.get("name") == alias), None)
+
+
+def _show_address(integration: JsonObject | None, console: Console) -> None:
+    """Nobody named an address: say which one the calls go to, or that there is none yet."""
+    address = str((integration or {}).get("baseUrl") or "")
+    if address:
+        console.print(Text(f"Calls go to {address}"))
+    else:
+        console.print("The document names no server: import it again with --base-url.", style="yellow")
 
 
 def _show_report(job: JsonObject, console: Console) -> None:
@@ -64,8 +109,11 @@ def _show_report(job: JsonObject, console: Console) -> None:
     console.print(table)
     for note in _list(job.get("notes")):
         console.print(f"note: {note}", style="dim", markup=False)
-    tools = sum(1 for entry in entries if entry.get("tool"))
-    console.print(f"{tools} tools from {len(entries)} operations.")
+    outcomes = Counter(str(entry.get("outcome")) for entry in entries)
+    removed = outcomes["removed"]  # such an operation is not in the document, nor its tool in the catalog
+    tools = sum(1 for entry in entries if entry.get("tool")) - removed
+    became = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    console.print(f"{tools} tools from {len(entries) - removed} operations{f' ({became})' if became else ''}.")
 
 
 def _alias(source: str) -> str:

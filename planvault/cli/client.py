@@ -28,7 +28,10 @@ _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 
 
 class ApiProblem(Exception):
-    """The API refused a request. `code` is the stable last part of the problem's `type`."""
+    """The API refused a request. `code` is the stable last part of the problem's `type`.
+
+    `faults` are the entries of its `errors`, each as `pointer: detail`; the exception's text holds them too.
+    """
 
     def __init__(self, response: httpx.Response) -> None:
         body = _problem_body(response)
@@ -36,8 +39,14 @@ class ApiProblem(Exception):
         self.code = str(body.get("type", "")).rpartition(":")[2] or f"HTTP_{response.status_code}"
         self.detail = str(body.get("detail") or body.get("title") or response.reason_phrase)
         self.request_id = str(body.get("instance") or response.headers.get("X-Request-Id", ""))
-        self.errors = tuple(entry for entry in _list(body.get("errors")) if isinstance(entry, dict))
-        super().__init__(f"{self.code} ({self.status}): {self.detail}")
+        self.errors = tuple(_objects(body, "errors"))
+        self.faults = tuple(fault(str(entry.get("pointer", "")), str(entry.get("detail", ""))) for entry in self.errors)
+        super().__init__("\n    ".join((f"{self.code} ({self.status}): {self.detail}", *self.faults)))
+
+
+def fault(pointer: str, detail: str) -> str:
+    """One line for one fault; a fault of the request as a whole has an empty pointer."""
+    return f"{pointer}: {detail}" if pointer else detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +179,9 @@ class ApiClient:
     def runs(self, session_id: str) -> list[JsonObject]:
         return _objects(self._get(f"{self._runtime}/sessions/{session_id}/runs"), "items")
 
+    def run(self, session_id: str, run_id: str) -> JsonObject:
+        return self._get(f"{self._runtime}/sessions/{session_id}/runs/{run_id}")
+
     def sessions(self, **filters: str | int) -> list[JsonObject]:
         """Newest first; filters are wire names: `limit`, `cursor`, `tag`, `status`."""
         return _objects(self._get(f"{self._runtime}/sessions", query=filters), "items")
@@ -204,15 +216,35 @@ class ApiClient:
         self,
         name: str,
         *,
-        base_url: str,
+        base_url: str | None = None,
         display_name: str = "",
         spec: JsonObject | str | None = None,
         spec_url: str | None = None,
     ) -> JsonObject:
-        """Start the import of an OpenAPI document given whole or by URL; answers `{toolId, importId}`."""
-        body: JsonObject = {"name": name, "displayName": display_name or name, "baseUrl": base_url}
-        body |= {"openApiSpec": spec} if spec is not None else {"specUrl": spec_url}
+        """Start the import of an OpenAPI document given whole or by URL; answers `{toolId, importId}`.
+
+        Without `base_url` the platform takes the document's first server.
+        """
+        body = _description(name, base_url, spec, spec_url) | {"displayName": display_name or name}
         return self._post(f"{self._admin}/tools", body, admin=True)
+
+    def reimport_spec(
+        self,
+        tool_id: str,
+        name: str,
+        *,
+        base_url: str | None = None,
+        spec: JsonObject | str | None = None,
+        spec_url: str | None = None,
+    ) -> JsonObject:
+        """Replace the document of an integration, `name` being its alias; without `base_url` it keeps its own."""
+        body = _description(name, base_url, spec, spec_url)
+        response = self._send("PUT", f"{self._admin}/tools/{tool_id}", self._admin_auth, body=body)
+        return _OBJECT.validate_json(response.content)
+
+    def registered(self) -> list[JsonObject]:
+        """Every integration of the organisation: `{toolId, name, baseUrl, version, …}`."""
+        return _objects(self._get(f"{self._admin}/tools", admin=True), "items")
 
     def import_status(self, import_id: str) -> JsonObject:
         """`{status, total, done, report[], error?}`."""
@@ -265,6 +297,11 @@ class ApiClient:
         if response.is_error and response.status_code not in accept:
             raise ApiProblem(response)
         return response
+
+
+def _description(name: str, base_url: str | None, spec: JsonObject | str | None, spec_url: str | None) -> JsonObject:
+    body: JsonObject = {"name": name} | ({"openApiSpec": spec} if spec is not None else {"specUrl": spec_url})
+    return body if base_url is None else body | {"baseUrl": base_url}
 
 
 def _problem_body(response: httpx.Response) -> JsonObject:

@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from planvault.cli.boundary import DEBUG_VARIABLE, FAILED, INTERRUPTED, UNEXPECTED, FriendlyGroup
-from planvault.errors import BringUpFailed
+from planvault.errors import BringUpFailed, FieldError, InvalidInput
 
 
 def _app(raised: BaseException) -> typer.Typer:
@@ -48,6 +48,13 @@ def test_a_refusal_of_the_api_is_shown_as_it_is() -> None:
     result = CliRunner().invoke(_app(problem), ["fail"])
     assert result.exit_code == FAILED
     assert "NOT_FOUND (404): No such key" in result.stderr
+
+
+def test_faults_found_before_anything_is_sent_are_shown_one_by_one() -> None:
+    faults = (FieldError("/a", "too long"), FieldError("", "too many"))
+    result = CliRunner().invoke(_app(InvalidInput("The request is not valid.", errors=faults)), ["fail"])
+    shown = [line.strip() for line in result.stderr.splitlines()]
+    assert shown == ["✗ The request is not valid.", "/a: too long", "too many"]
 
 
 def test_debugging_lets_the_error_through(monkeypatch: pytest.MonkeyPatch) -> None:

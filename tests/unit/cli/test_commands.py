@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from cluster import credentials
 from cluster.credentials import Credentials
-from models.base import JsonObject
+from models.base import JsonObject, JsonValue
 from planvault.cli import catalog, chat, keys, runs
 from planvault.cli.catalog import _alias
 from planvault.cli.client import ApiClient
@@ -123,20 +123,29 @@ def test_runs_of_the_newest_sessions_are_listed(api: Api, planvault: Callable[..
     assert json.loads(listed.stdout) == [{"sessionId": "s1", **run}]
 
 
+TOOLS = "/admin/v1/orgs/o1/tools"
+SHOP: JsonObject = {"toolId": "i1", "name": "shop", "baseUrl": "http://shop", "version": 3}
+
+
 def _import_answers(api: Api, status: str, error: str | None = None) -> None:
-    api.answers["POST /admin/v1/orgs/o1/tools"] = (201, {"toolId": "i1", "importId": "m1"})
-    report: list[JsonObject] = [
-        {"operation": "GET /pets", "outcome": "imported", "tool": "listPets", "problems": []},
-        {"operation": "POST /pets", "outcome": "failed", "tool": None, "problems": ["body has no schema"]},
-    ]
-    api.answers["GET /admin/v1/orgs/o1/imports/m1"] = {
-        "status": status,
-        "total": 1,
-        "done": 1,
-        "report": [dict(entry) for entry in report],
-        "notes": [],
-        "error": error,
-    }
+    api.answers[f"GET {TOOLS}"] = {"items": []}
+    api.answers[f"POST {TOOLS}"] = (201, {"toolId": "i1", "importId": "m1"})
+    _import_ends(
+        api,
+        status,
+        {"operation": "GET /pets", "outcome": "created", "tool": "listPets", "problems": []},
+        {"operation": "POST /pets", "outcome": "skipped", "tool": None, "problems": ["body has no schema"]},
+        error=error,
+    )
+
+
+def _import_ends(api: Api, status: str, *report: JsonObject, error: str | None = None) -> None:
+    answer: JsonObject = {"status": status, "total": 1, "done": 1, "report": list(report), "notes": [], "error": error}
+    api.answers["GET /admin/v1/orgs/o1/imports/m1"] = answer
+
+
+def _sent(api: Api, call: str) -> JsonObject:
+    return next(body for asked, body in api.asked if asked == call)
 
 
 def test_importing_a_file_sends_it_and_shows_each_operation(
@@ -147,16 +156,89 @@ def test_importing_a_file_sends_it_and_shows_each_operation(
     _import_answers(api, "completed")
     result = planvault("import", str(spec), "--base-url", "http://pets")
     assert result.exit_code == 0, result.stderr
-    sent = api.asked[0][1]
+    sent = _sent(api, f"POST {TOOLS}")
     assert (sent["name"], sent["baseUrl"], sent["openApiSpec"]) == ("pet-store", "http://pets", "openapi: 3.1.0")
     assert "body has no schema" in result.stdout
-    assert "1 tools from 2 operations" in result.stdout
+    assert "1 tools from 2 operations (1 created, 1 skipped)" in result.stdout
 
 
 def test_importing_a_url_lets_the_platform_fetch_it(api: Api, planvault: Callable[..., Result]) -> None:
     _import_answers(api, "completed")
     planvault("import", "https://pets.example/openapi.json", "--base-url", "http://pets", "--name", "pets")
-    assert api.asked[0][1]["specUrl"] == "https://pets.example/openapi.json"
+    assert _sent(api, f"POST {TOOLS}")["specUrl"] == "https://pets.example/openapi.json"
+
+
+def test_a_name_that_exists_gets_its_document_anew_and_says_what_changed(
+    api: Api, planvault: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "shop.json").write_text("{}")
+    api.answers[f"GET {TOOLS}"] = {"items": [{"toolId": "i0", "name": "other"}, SHOP]}
+    api.answers[f"PUT {TOOLS}/i1"] = {"toolId": "i1", "importId": "m1"}
+    _import_ends(
+        api,
+        "completed",
+        {"operation": "GET /orders", "outcome": "unchanged", "tool": "listOrders", "problems": []},
+        {"operation": "POST /orders", "outcome": "updated", "tool": "createOrder", "problems": []},
+        {"operation": "GET /old", "outcome": "removed", "tool": "old", "problems": []},
+    )
+
+    result = planvault("import", str(tmp_path / "shop.json"))
+
+    assert result.exit_code == 0, result.stderr
+    assert _sent(api, f"PUT {TOOLS}/i1") == {"name": "shop", "openApiSpec": "{}"}
+    assert not [call for call, _ in api.asked if call.startswith("POST")]
+    assert "shop exists (version 3)" in result.stdout
+    assert "2 tools from 2 operations (1 unchanged, 1 updated, 1 removed)" in result.stdout
+
+
+@pytest.mark.parametrize(("address", "said"), [("http://shop", "Calls go to http://shop"), ("", "--base-url")])
+def test_without_a_base_url_the_platform_derives_it_and_the_result_is_told(
+    address: str, said: str, api: Api, planvault: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "shop.json").write_text("{}")
+    api.answers[f"GET {TOOLS}"] = {"items": [SHOP | {"baseUrl": address}]}
+    api.answers[f"PUT {TOOLS}/i1"] = {"toolId": "i1", "importId": "m1"}
+    _import_ends(api, "completed")
+    result = planvault("import", str(tmp_path / "shop.json"))
+    assert result.exit_code == 0, result.stderr
+    assert said in result.stdout
+
+
+def test_a_first_import_without_a_base_url_sends_none(
+    api: Api, planvault: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "pets.json").write_text("{}")
+    _import_answers(api, "completed")
+    assert planvault("import", str(tmp_path / "pets.json")).exit_code == 0
+    assert "baseUrl" not in _sent(api, f"POST {TOOLS}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ftp://pets.example/openapi.json"], ["FILE:///pets.yaml"], ["https://pets.example", "--base-url", "ftp://pets"]],
+)
+def test_addresses_of_other_kinds_are_refused_with_the_kinds_there_are(
+    arguments: list[str], api: Api, planvault: Callable[..., Result]
+) -> None:
+    result = planvault("import", *arguments)
+    assert result.exit_code == 1
+    assert "http:// or https://" in result.stderr
+    assert api.asked == []
+
+
+def test_every_fault_of_a_refused_request_is_shown(api: Api, planvault: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "pets.json").write_text("{}")
+    errors: list[JsonValue] = [
+        {"pointer": "/name", "detail": "not an alias"},
+        {"pointer": "/baseUrl", "detail": "not an origin"},
+        {"pointer": "", "detail": "too much of it"},
+    ]
+    api.answers[f"GET {TOOLS}"] = {"items": []}
+    api.answers[f"POST {TOOLS}"] = (422, {"type": "urn:planvault:problem:VALIDATION_FAILED", "errors": errors})
+    result = planvault("import", str(tmp_path / "pets.json"), "--base-url", "http://pets")
+    assert result.exit_code == 1
+    shown = [line.strip() for line in result.stderr.splitlines()]
+    assert shown[1:] == ["/name: not an alias", "/baseUrl: not an origin", "too much of it"]
 
 
 def test_a_failed_import_is_a_failure(api: Api, planvault: Callable[..., Result], tmp_path: Path) -> None:
