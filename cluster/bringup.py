@@ -6,8 +6,6 @@ Ray head ───────────────────────�
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,8 +13,8 @@ from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
+from cluster import actors_driver, database, postgres, ray_head, serving, state
 from cluster import credentials as files
-from cluster import database, postgres, ray_head, serving, state
 from cluster.credentials import Credentials
 from cluster.data_dir import DataDir, locked, prepare
 from cluster.environment import process_environment
@@ -36,7 +34,6 @@ from planvault.storage.bootstrap import TenantCredentials
 
 APPS_TIMEOUT_S = 120.0
 READY_TIMEOUT_S = 60.0
-ACTORS_TIMEOUT_S = 90.0
 
 Report: TypeAlias = Callable[[Part, str], None]
 """Called with a part's name and what it is doing; an empty text means that the part is ready."""
@@ -90,7 +87,9 @@ class _Bringup:
             metric_port=free_port(LOOPBACK),
         )
         owner = os.getpid() if options.keep_owner else None
-        self._state = state.PlatformState(phase="starting", base_url=self._base_url, owner_pid=owner)
+        self._state = state.PlatformState(
+            phase="starting", base_url=self._base_url, watched=server is not None, owner_pid=owner
+        )
 
     @property
     def _base_url(self) -> str:
@@ -131,7 +130,7 @@ class _Bringup:
 
     def _start_ray(self) -> RayHead:
         self._report("ray", "starting")
-        head = ray_head.start(self._data, self._environment, self._ray_launched)
+        head = ray_head.start(self._data, self._environment, self._ray_launched, watched=self._state.watched)
         self._record(ray_address=head.address, dashboard_url=head.dashboard_url)
         self._report("ray", "")
         return head
@@ -144,10 +143,9 @@ class _Bringup:
         for app in APPS:
             self._report(app, "deploying")
         self._report("actors", "starting")
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="up-actors") as pool:
-            actors = pool.submit(_start_actors, head.address, self._environment)
+        with actors_driver.started(head.address, self._environment, self._data.logs / "actors-start.log") as actors:
             serve.deploy(serving.config(self._port))
-            actors.result()
+            actors.wait()
         self._report("actors", "")
         serve.wait_until_running(APPS, lambda app: self._report(app, ""), timeout_s=APPS_TIMEOUT_S)
 
@@ -165,11 +163,11 @@ class _Bringup:
 
 
 def _refuse_second(data: DataDir) -> None:
-    """A healthy platform stays as it is; what a bring-up or a crash left behind is cleared away."""
+    """A running platform stays as it is; what a bring-up or a crash left behind is cleared away."""
     found = state.read(data)
     if found is None:
         return
-    if found.phase == "healthy" and found.ray is not None and found.ray.members():
+    if found.phase == "healthy" and found.ray is not None and ray_head.runs(found.ray):
         raise BringUpFailed(
             f"PlanVault already runs in {data.root}, at {found.base_url}. "
             "See `planvault status`; stop it with `planvault down`, or choose another --data-dir and --port."
@@ -181,21 +179,3 @@ def _tenant(known: Credentials | None) -> TenantCredentials | None:
     if known is None:
         return None
     return TenantCredentials(OrgId(UUID(known.org_id)), ProjectId(UUID(known.project_id)), known.project_key)
-
-
-def _start_actors(address: str, environment: Mapping[str, str]) -> None:
-    command = [sys.executable, "-m", "cluster.start_actors", address]
-    try:
-        done = subprocess.run(  # noqa: S603
-            command,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=ACTORS_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise BringUpFailed(f"The platform's actors did not start within {ACTORS_TIMEOUT_S:g} s.") from None
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise BringUpFailed(f"The platform's actors did not start: {lines[-1] if lines else 'no reason given'}")

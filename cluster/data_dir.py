@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from planvault.errors import BringUpFailed
 # Names that only this product puts into a folder: one that holds none of them, and is not empty, is somebody else's.
 _OURS = frozenset({"credentials.json", "keyset.json", "platform.json", "postgres", "ray", "up.lock"})
 _HARMLESS = frozenset({"lost+found"})
+
+LOCK_PATIENCE_S = 10.0
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class DataDir:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def watchdog_log(self) -> Path:
+        return self.logs / "watchdog.log"
 
     @property
     def postgres(self) -> Path:
@@ -136,21 +144,37 @@ def private_folder(path: Path, owner: ServerUser | None = None) -> Path:
     return path
 
 
+class DirectoryBusy(BringUpFailed):
+    """Another process holds the data directory."""
+
+
 @contextmanager
-def locked(data: DataDir) -> Iterator[None]:
-    """Hold the directory for one command that starts or stops the platform. Raises BringUpFailed where it is held."""
+def locked(data: DataDir, *, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
+    """Hold the directory while parts are started or stopped. Raises DirectoryBusy where it stays held by another.
+
+    The default patience outlasts the watchdog, which holds it while it starts Postgres again.
+    """
     descriptor = os.open(data.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise BringUpFailed(
-            f"Another planvault command is starting or stopping the platform in {data.root}. Wait for it to end."
-        ) from error
-    try:
+        _take(descriptor, data, time.monotonic() + patience_s)
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, data: DataDir, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                raise DirectoryBusy(
+                    f"Another planvault command is starting or stopping the platform in {data.root}. "
+                    "Wait for it to end."
+                ) from error
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 def _refuse_closed_parents(root: Path, user: ServerUser) -> None:

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import psutil
 
-from cluster import credentials, database, installation, postgres, state
+from cluster import credentials, database, installation, postgres, ray_head, state
 from cluster.data_dir import DataDir, check, existing
 from cluster.ports import is_free
 from cluster.server_user import server_user
@@ -113,7 +113,7 @@ def _database(data: DataDir, database_url: str) -> Finding:
 
 def _port(data: DataDir) -> Finding:
     running = state.read(data)
-    if running is not None and running.ray is not None and running.ray.members():
+    if running is not None and running.ray is not None and ray_head.runs(running.ray):
         return Finding("port", "ok", f"the platform answers at {running.base_url}")
     if is_free(LOOPBACK, DEFAULT_PORT):
         return Finding("port", "ok", f"{DEFAULT_PORT} is free")

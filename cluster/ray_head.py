@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from cluster import watchdog
 from cluster.data_dir import DataDir, private_folder
 from cluster.ports import free_port, is_free
 from cluster.processes import ProcessSession, describe, stop
@@ -39,20 +40,27 @@ def home(data: DataDir) -> Path:
     return data.short("ray", RAY_DIR_MAX - len("/s")) / "s"
 
 
-def start(data: DataDir, environment: Mapping[str, str], started: Callable[[ProcessSession, Path], None]) -> RayHead:
+def start(
+    data: DataDir,
+    environment: Mapping[str, str],
+    started: Callable[[ProcessSession, Path], None],
+    *,
+    watched: bool,
+) -> RayHead:
     """Start the head and wait until it answers; `started` is called as soon as there is something to clean up.
 
-    Raises BringUpFailed with what Ray said.
+    `watched`: the watchdog of the embedded Postgres runs beside it. Raises BringUpFailed with what Ray said.
     """
     folder = home(data)
     private_folder(folder.parent)
     _forget_old_sessions(folder)
     dashboard_port = DASHBOARD_PORT if is_free(LOOPBACK, DASHBOARD_PORT) else free_port(LOOPBACK)
     log = data.logs / "ray-start.log"
+    command = _command(folder, dashboard_port)
     with log.open("wb") as output:
         launched_at = time.time()
         process = subprocess.Popen(  # noqa: S603
-            _command(folder, dashboard_port),
+            _beside_watchdog(data, command) if watched else command,
             env=dict(environment),
             cwd=data.root,
             stdin=subprocess.DEVNULL,
@@ -72,10 +80,15 @@ def start(data: DataDir, environment: Mapping[str, str], started: Callable[[Proc
     return RayHead(session, folder, address, f"http://{LOOPBACK}:{dashboard_port}")
 
 
+def runs(session: ProcessSession) -> bool:
+    """Whether the head itself lives. Without either of its two daemons whatever is left of it can do nothing more."""
+    return {"raylet", "gcs_server"} <= {_name(process) for process in session.members()}
+
+
 def halt(session: ProcessSession) -> None:
     """End every process of the head, workers included, and wait. Raises BringUpFailed where one survives."""
     # The raylet first: it ends its workers in order, and they do not log that their node has gone.
-    raylets = [process for process in session.members() if _is_raylet(process)]
+    raylets = [process for process in session.members() if _name(process) == "raylet"]
     left = stop(raylets, session, timeout_s=STOP_TIMEOUT_S)
     if left:
         raise BringUpFailed(f"These processes of Ray could not be ended: {describe(left)}.")
@@ -95,11 +108,17 @@ def _command(folder: Path, dashboard_port: int) -> list[str]:
     ]
 
 
-def _is_raylet(process: psutil.Process) -> bool:
+def _beside_watchdog(data: DataDir, command: list[str]) -> list[str]:
+    """Nobody can join a POSIX session later: what is to end with Ray is born in its session, before `ray start`."""
+    script = '"$0" -m "$1" "$2" >"$3" 2>&1 & shift 3; exec "$@"'
+    return ["/bin/sh", "-c", script, sys.executable, watchdog.MODULE, str(data.root), str(data.watchdog_log), *command]
+
+
+def _name(process: psutil.Process) -> str:
     try:
-        return str(process.name()) == "raylet"
+        return str(process.name())
     except psutil.Error:
-        return False
+        return ""
 
 
 def _forget_old_sessions(folder: Path) -> None:

@@ -16,6 +16,7 @@ class PlatformState(BaseModel):
 
     phase: str  # starting | healthy
     base_url: str
+    watched: bool = False  # the embedded Postgres, with a watchdog
     owner_pid: int | None = None  # the `up` in the foreground, if there is one
     ray_sid: int | None = None
     ray_started_at: float = 0.0

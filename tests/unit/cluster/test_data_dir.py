@@ -106,7 +106,11 @@ def test_a_symbolic_link_in_place_of_a_private_folder_is_not_followed(tmp_path: 
 
 def test_two_commands_do_not_hold_one_directory(tmp_path: Path) -> None:
     data = prepare(tmp_path / "data", None)
-    with locked(data), pytest.raises(BringUpFailed, match="Another planvault command"), locked(data):
+    with (
+        locked(data),
+        pytest.raises(BringUpFailed, match="Another planvault command"),
+        locked(data, patience_s=0.1),
+    ):
         pass
     with locked(data):
         pass  # released
