@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from models.base import JsonObject
 from planvault.cli.options import CredentialsOption, DataDirOption, client, credentials_path, load_credentials
-from planvault.errors import InvalidInput
+from planvault.cli.questions import NEEDS_OPERATOR, how_to_resolve, in_short
+from planvault.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
     from planvault.cli.client import ApiClient
-    from planvault.cli.watch import Answers
+    from planvault.cli.questions import Answers
+    from planvault.cli.watch import RunSeen, Watcher
 
 
 def chat(
@@ -26,45 +27,51 @@ def chat(
     credentials: CredentialsOption = None,
 ) -> None:
     """Talk to the project. Where no terminal is, nobody can approve: plans are rejected unless --approve is given."""
-    from planvault.cli.answers import AnswerByRule, AskPerson
+    from planvault.cli.answers import AnswerByRule, AskPerson, RefuseAll
     from planvault.cli.live import EventPrinter
     from planvault.cli.watch import Watcher
 
     console = Console()
     attended = sys.stdin.isatty()
-    answers: Answers = AnswerByRule(console) if approve else AskPerson(console) if attended else Unattended(console)
+    answers: Answers
+    if attended:
+        answers = AskPerson(console, approved=approve)
+    else:
+        answers = AnswerByRule(console) if approve else RefuseAll(console)
     with client(load_credentials(credentials_path(data, credentials))) as api:
         session_id = session or str(api.create_session().get("id"))
         console.print(f"session {session_id}", style="dim")
-        watcher = Watcher(
-            api, session_id, answers, EventPrinter(console), position=_newest(api, session) if session else 0
-        )
+        position = api.newest_seq(session) if session else 0
+        watcher = Watcher(api, session_id, answers, EventPrinter(console), position=position)
+        if session:
+            _finish_open_run(api, watcher, session, console, attended=attended)
         prompts = _typed(console) if attended and prompt is None else _given(prompt)
-        statuses = [watcher.prompt(text).status for text in prompts]
+        statuses = [_ended(watcher.prompt(text), session_id) for text in prompts]
     bad = [status for status in statuses if status != "completed"]
     if bad and not (attended and prompt is None):
         raise InvalidInput(f"The run ended as {bad[-1]}.")
 
 
-class Unattended:
-    """Answers where nobody is asked and nobody gave leave: no to everything, aloud."""
+def _finish_open_run(api: ApiClient, watcher: Watcher, session_id: str, console: Console, *, attended: bool) -> None:
+    """A prompt would wait behind the session's open run: see that one to its end first.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    Raises Conflict where it waits for a person and nobody is there: leave for the plans to come is none for it.
+    """
+    run = api.open_run(session_id)
+    if run is None:
+        return
+    console.print(f"run {run.get('id')} of this session is still open ({run.get('status')})", style="yellow")
+    waits = in_short(run.get("pending"))
+    if waits and not attended and run.get("status") != NEEDS_OPERATOR:
+        raise Conflict(f"Run {run.get('id')} waits for a person ({waits}), and there is no terminal to ask at.")
+    _ended(watcher.attend(run), session_id)
 
-    def approve(self, question: JsonObject) -> bool:
-        self._console.print("  (no terminal, no --approve: rejected)", style="yellow")
-        return False
 
-    def fill(self, slots: list[JsonObject], problems: list[str]) -> JsonObject | None:
-        self._console.print("  (no terminal to fill slots at: cancelled)", style="yellow")
-        return None
-
-
-def _newest(api: ApiClient, session_id: str) -> int:
-    """The last event that the session has: what came before it was watched by somebody else."""
-    sequence = [entry.get("seq") for entry in api.history(session_id)]
-    return max((seq for seq in sequence if isinstance(seq, int)), default=0)
+def _ended(seen: RunSeen, session_id: str) -> str:
+    """The status of a run that has ended. Raises Conflict for one that has not: what comes after would wait for it."""
+    if seen.status == NEEDS_OPERATOR:
+        raise Conflict(how_to_resolve(session_id, seen.run_id))
+    return seen.status
 
 
 def _given(prompt: str | None) -> Iterator[str]:

@@ -176,8 +176,17 @@ class ApiClient:
         """The newest 1,000 history events in order."""
         return _objects(self._get(f"{self._runtime}/sessions/{session_id}/history"), "events")
 
+    def newest_seq(self, session_id: str) -> int:
+        """Where the history stands now: to follow from here is to see only what comes."""
+        seqs = [entry.get("seq") for entry in self.history(session_id)]
+        return max((seq for seq in seqs if isinstance(seq, int)), default=0)
+
     def runs(self, session_id: str) -> list[JsonObject]:
         return _objects(self._get(f"{self._runtime}/sessions/{session_id}/runs"), "items")
+
+    def open_run(self, session_id: str) -> JsonObject | None:
+        """The run that the session's next prompt would wait for."""
+        return next((run for run in self.runs(session_id) if run.get("isOpen") is True), None)
 
     def run(self, session_id: str, run_id: str) -> JsonObject:
         return self._get(f"{self._runtime}/sessions/{session_id}/runs/{run_id}")
@@ -300,7 +309,7 @@ class ApiClient:
 
 
 def _description(name: str, base_url: str | None, spec: JsonObject | str | None, spec_url: str | None) -> JsonObject:
-    body: JsonObject = {"name": name} | ({"openApiSpec": spec} if spec is not None else {"specUrl": spec_url})
+    body: JsonObject = {"name": name, "specUrl": spec_url} if spec is None else {"name": name, "openApiSpec": spec}
     return body if base_url is None else body | {"baseUrl": base_url}
 
 

@@ -23,7 +23,8 @@ from planvault.cli.demo_scenes import SCENES, Scene, judge
 from planvault.cli.demo_shop import RunningShop, running_shop
 from planvault.cli.imports import await_import
 from planvault.cli.live import EventPrinter
-from planvault.cli.watch import Answers, RunSeen, Watcher
+from planvault.cli.questions import Answers
+from planvault.cli.watch import RunSeen, Watcher
 from planvault.errors import PlanVaultError
 
 IMPORT_S = 120.0

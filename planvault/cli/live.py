@@ -8,6 +8,7 @@ from rich.text import Text
 
 from models.base import JsonObject, JsonValue
 from planvault.cli.client import SessionEvent
+from planvault.cli.questions import recovery_lines
 
 SHORTLIST_SHOWN = 5
 REPLY_SHOWN = 600
@@ -92,6 +93,11 @@ def _tool_end(console: Console, data: JsonObject) -> None:
         _line(console, "✗", "red", f"{data.get('tool')} {took}: {data.get('error')}")
 
 
+def _recovery(console: Console, data: JsonObject) -> None:
+    for mark, line in zip("!  ", recovery_lines(data), strict=False):
+        _line(console, mark, "bold yellow", line)
+
+
 def _error(console: Console, data: JsonObject) -> None:
     _line(console, "✗", "red", f"{data.get('code')}: {data.get('msg')}")
 
@@ -114,6 +120,7 @@ _PRINTERS: dict[str, Callable[[Console, JsonObject], None]] = {
     "confirm_plan_result": _confirmed,
     "tool_start": _tool_start,
     "tool_end": _tool_end,
+    "recovery": _recovery,  # the watcher's own: a run_status with the question that the run asks
     "error": _error,
     "done": _done,
 }

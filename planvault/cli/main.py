@@ -10,6 +10,7 @@ from planvault.cli.doctor import doctor
 from planvault.cli.keys import keys
 from planvault.cli.logs import logs
 from planvault.cli.platform import down, status, up
+from planvault.cli.resolve import resolve
 from planvault.cli.runs import runs
 from planvault.cli.show import demo
 
@@ -31,5 +32,6 @@ app.command()(migrate)
 app.command("import")(import_spec)
 app.command()(chat)
 app.command()(runs)
+app.command()(resolve)
 app.add_typer(keys, name="keys")
 app.command()(logs)

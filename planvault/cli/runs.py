@@ -18,8 +18,9 @@ from planvault.cli.options import (
     credentials_path,
     load_credentials,
 )
+from planvault.cli.questions import in_short
 
-_WIDE = 150
+_WIDE = 180
 
 
 def runs(
@@ -29,7 +30,7 @@ def runs(
     credentials: CredentialsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List runs with their status and duration."""
+    """List runs with their status, their duration, and what the waiting ones wait for."""
     with client(load_credentials(credentials_path(data, credentials))) as api:
         sessions = [session] if session else [str(found.get("id")) for found in api.sessions(limit=limit)]
         found: list[JsonObject] = [{"sessionId": each, **run} for each in sessions for run in api.runs(each)]
@@ -39,13 +40,14 @@ def runs(
         print(json.dumps(found, indent=2))
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("session", "run", "status", "ms", "started", "reason"):
+    for column in ("session", "run", "status", "ms", "started", "waits for", "reason"):
         table.add_column(column, no_wrap=True)
     for run in found:
         duration = run.get("durationMs")
         took = f"{duration:.0f}" if isinstance(duration, int | float) else ""
         started = str(run.get("createdAt"))[:19].replace("T", " ")
-        cells = (run.get("sessionId"), run.get("id"), run.get("status"), took, started, run.get("reason"))
+        waits = in_short(run.get("pending")) if run.get("isOpen") else ""
+        cells = (run.get("sessionId"), run.get("id"), run.get("status"), took, started, waits, run.get("reason"))
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
     # Ids are there to be copied: a line too long for the terminal beats an id in pieces.
     console = Console()

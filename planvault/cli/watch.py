@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from models.base import JsonObject, JsonValue
 from planvault.cli.client import ApiClient, ApiProblem, SessionEvent
+from planvault.cli.questions import NEEDS_OPERATOR, Answers
 from planvault.errors import Unavailable
 
 Show = Callable[[SessionEvent], None]
@@ -14,27 +14,15 @@ Show = Callable[[SessionEvent], None]
 DEADLINE_S = 300.0
 SLOT_TRIES = 5
 _HISTORY_ONLY = frozenset({"tool_selection", "plan_summary"})
+_PLANNING = frozenset({"run_phase", "started", "error", "done"})  # what a run tells until its plan is there
+_ASKING = frozenset({"confirm_plan_required", "slots_required", "run_status"})
+_ASKED_BY = {"slots": "slots_required", "plan": "confirm_plan_required", "recovery": "run_status"}
 _CONFLICT, _INVALID = 409, 422
-
-
-class Answers(Protocol):
-    """Who answers a run's questions: a person at the terminal, or a rule that says what it did."""
-
-    def approve(self, question: JsonObject) -> bool:
-        """`confirm_plan_required`'s data: tools, plan graph, hash."""
-        ...
-
-    def fill(self, slots: list[JsonObject], problems: list[str]) -> JsonObject | None:
-        """Variable → value for `{variable, prompt, options, type}`; None cancels.
-
-        `problems` is what was wrong with the values given before, empty at the first asking.
-        """
-        ...
 
 
 @dataclass
 class RunSeen:
-    """What a viewer saw of one run. `status` is empty until its run ends or stops for an operator."""
+    """What a viewer saw of one run. `status` is empty until its run ends or is left to an operator."""
 
     run_id: str = ""
     status: str = ""
@@ -75,46 +63,63 @@ class Watcher:
         self._position = position
 
     def prompt(self, text: str, deadline_s: float = DEADLINE_S) -> RunSeen:
-        """Send a prompt and follow its run to the end, or to where only an operator can go on.
+        """Send a prompt and follow its run to the end, or to where it is left to an operator.
 
-        Raises Unavailable when the run has not ended after `deadline_s`, ApiProblem when the prompt is refused.
+        Raises Unavailable when the run has not ended after `deadline_s`, the time of its questions not counted;
+        ApiProblem when the prompt is refused.
         """
         started = self._clock()
         self._api.send_message(self._session_id, text)
-        seen, told = RunSeen(), self._position
+        return self._follow(RunSeen(), started, deadline_s)
+
+    def attend(self, run: JsonObject, deadline_s: float = DEADLINE_S) -> RunSeen:
+        """Take over a run that is open already, as the API describes it: answer what it asks, follow it to the end.
+
+        Raises as `prompt` does.
+        """
+        seen = RunSeen(run_id=str(run.get("id")))
+        pending = run.get("pending")
+        if isinstance(pending, dict) and (kind := _ASKED_BY.get(str(pending.get("kind")))) is not None:
+            told: JsonObject = {"runId": seen.run_id, "status": run.get("status"), **pending}
+            self._told(SessionEvent(0, kind, told), seen)
+        return seen if seen.status else self._follow(seen, self._clock(), deadline_s)
+
+    def _follow(self, seen: RunSeen, started: float, deadline_s: float) -> RunSeen:
         for event in self._api.follow(self._session_id, self._position, until=frozenset({"done"})):
             if self._clock() - started > deadline_s:
                 raise Unavailable(f"The run has not ended after {deadline_s:.0f} s; it goes on without a viewer.")
             if event.type == "ping":
                 continue
-            if event.type in ("started", "error") or event.data.get("phase") == "planner_llm":
-                told = self._tell_history(seen, told, event.id)
+            if seen.planned_at is None and event.type in _PLANNING and event.id > self._position + 1:
+                self._tell_history(seen, event.id)
             self._position = seen.last_event_id = event.id
-            self._show(event)
-            note(seen, event.type, event.data)
             if event.type == "started":
                 seen.planned_at = self._clock()
                 seen.to_plan_s = seen.planned_at - started
-            self._answer(event, seen)
+            started += self._told(event, seen)
             if seen.status:
                 return seen
         return seen
 
-    def _tell_history(self, seen: RunSeen, after: int, before: int) -> int:
-        """The shortlist, the planner and its text are in the history only: told where they lie in the stream.
+    def _told(self, event: SessionEvent, seen: RunSeen) -> float:
+        """Show an event and answer it if it asks; the seconds that the answer took."""
+        self._show(event)
+        note(seen, event.type, event.data)
+        if event.type not in _ASKING:
+            return 0.0
+        asked = self._clock()
+        self._answer(event, seen)
+        return self._clock() - asked
 
-        Returns the seq of the newest history event that was looked at, to go on from.
-        """
-        newest = after
+    def _tell_history(self, seen: RunSeen, before: int) -> None:
+        """The shortlist, the planner and its text are in the history only: told where they lie in the stream."""
         for entry in self._api.history(self._session_id):
             kind, seq, payload = entry.get("eventType"), entry.get("seq"), entry.get("payload")
-            if not isinstance(seq, int) or not after < seq < before:
+            if not isinstance(seq, int) or not self._position < seq < before:
                 continue
-            newest = seq
             if isinstance(kind, str) and kind in _HISTORY_ONLY and isinstance(payload, dict):
-                self._show(SessionEvent(0, kind, payload))
+                self._show(SessionEvent(seq, kind, payload))
                 note(seen, kind, payload)
-        return newest
 
     def _answer(self, event: SessionEvent, seen: RunSeen) -> None:
         if event.type == "confirm_plan_required":
@@ -126,6 +131,31 @@ class Watcher:
             slots = [slot for slot in _list(event.data.get("slots")) if isinstance(slot, dict)]
             seen.slots_asked = [str(slot.get("variable")) for slot in slots]
             seen.declined = not self._fill(event, slots)
+        elif event.data.get("status") == NEEDS_OPERATOR:
+            self._recover(event, seen)
+
+    def _recover(self, event: SessionEvent, seen: RunSeen) -> None:
+        """Ask until a resolution is taken or the run is left as it is; somebody else may have resolved it by then."""
+        run_id, problems = str(event.data.get("runId")), list[str]()
+        while (question := self._open_recovery(run_id)) is not None:
+            if not problems:
+                self._show(SessionEvent(event.id, "recovery", {"runId": run_id, **question}))
+            chosen = self._answers.recover(question, problems)
+            if chosen is None:
+                seen.run_id, seen.status = run_id, NEEDS_OPERATOR
+                return
+            try:
+                self._api.act(self._session_id, "resolve", runId=run_id, **chosen)
+                return
+            except ApiProblem as problem:
+                if problem.status not in (_CONFLICT, _INVALID):
+                    raise
+                problems = list(problem.faults) or [problem.detail]
+
+    def _open_recovery(self, run_id: str) -> JsonObject | None:
+        run = self._api.run(self._session_id, run_id)
+        pending = run.get("pending")
+        return pending if run.get("status") == NEEDS_OPERATOR and isinstance(pending, dict) else None
 
     def _fill(self, event: SessionEvent, slots: list[JsonObject]) -> bool:
         """Whether the form was filled; otherwise it was cancelled."""
@@ -140,7 +170,7 @@ class Watcher:
             except ApiProblem as problem:
                 if problem.status != _INVALID:
                     raise
-                problems = [str(error.get("detail", "")) for error in problem.errors] or [problem.detail]
+                problems = list(problem.faults) or [problem.detail]
         self._act("cancel_slots", event)
         return False
 
@@ -168,8 +198,6 @@ def note(seen: RunSeen, kind: str, data: JsonObject) -> None:
             (seen.succeeded if data.get("ok") is True else seen.failed).append(str(data.get("tool")))
         case "error":
             seen.error = str(data.get("msg", ""))
-        case "run_status" if data.get("status") == "needs_manual_recovery":
-            seen.status = "needs_manual_recovery"
         case "done":
             seen.status, seen.reply = str(data.get("status", "")), str(data.get("reply") or "")
 

@@ -5,7 +5,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from planvault.cli.answers import AnswerByRule, AskPerson
+from models.base import JsonObject
+from planvault.cli.answers import AnswerByRule, AskPerson, RefuseAll, read_json
 
 AMOUNT = {"variable": "amount", "type": "number", "options": []}
 
@@ -60,3 +61,49 @@ def test_a_person_is_told_what_was_wrong_and_asked_for_each_slot(
 
     assert AskPerson(console).fill([AMOUNT], ["a [number] is required"]) == {"amount": "12"}
     assert "a [number] is required" in printed(console)
+
+
+@pytest.mark.parametrize(
+    ("typed", "resolution"),
+    [
+        ('done\nbooked\n{"id": 7}\n', {"resolution": "mark_done", "result": {"id": 7}}),
+        ("retry\n", {"resolution": "retry"}),
+        ("fail\nnot booked\n", {"resolution": "fail", "reason": "not booked"}),
+        ("\n", None),
+        ("done\n", None),
+        ("", None),
+    ],
+    ids=["done", "retry", "fail", "enter leaves it", "ctrl-d at the result leaves it", "ctrl-d leaves it"],
+)
+def test_a_person_decides_on_a_lost_call(
+    typed: str, resolution: JsonObject | None, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO(typed))
+
+    assert AskPerson(console).recover({"tool": "bookParcel"}, []) == resolution
+    assert ("not JSON" in printed(console)) == ("booked\n{" in typed)
+
+
+def test_what_was_refused_is_said_before_a_person_is_asked_again(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO("leave\n"))
+
+    AskPerson(console).recover({}, ["A retry opens at [12:00]"])
+
+    assert "A retry opens at [12:00]" in printed(console)
+
+
+def test_what_became_of_a_call_no_rule_decides(console: Console) -> None:
+    assert AnswerByRule(console).recover({}, []) is None
+    assert RefuseAll(console).recover({}, []) is None
+
+
+def test_leave_given_beforehand_asks_about_no_plan(console: Console) -> None:
+    assert AskPerson(console, approved=True).approve({}) is True
+
+
+@pytest.mark.parametrize("text", ["NaN", "-Infinity", "{'a': 1}", ""])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not JSON"):
+        read_json(text)

@@ -123,6 +123,13 @@ def test_runs_of_the_newest_sessions_are_listed(api: Api, planvault: Callable[..
     assert json.loads(listed.stdout) == [{"sessionId": "s1", **run}]
 
 
+def test_a_waiting_run_says_what_it_waits_for(api: Api, planvault: Callable[..., Result]) -> None:
+    pending: JsonObject = {"kind": "recovery", "tool": "bookParcel", "nodeId": "n1"}
+    run: JsonObject = {"id": "r1", "status": "needs_manual_recovery", "isOpen": True, "pending": pending}
+    api.answers["GET /api/v1/projects/p1/sessions/s1/runs"] = {"items": [run]}
+    assert "recovery: bookParcel (n1)" in planvault("runs", "s1").stdout
+
+
 TOOLS = "/admin/v1/orgs/o1/tools"
 SHOP: JsonObject = {"toolId": "i1", "name": "shop", "baseUrl": "http://shop", "version": 3}
 

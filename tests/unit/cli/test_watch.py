@@ -1,7 +1,7 @@
 """Following one prompt: what is shown, what is answered, when it ends."""
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, permutations
 
 import pytest
 
@@ -9,22 +9,31 @@ from models.base import JsonObject
 from planvault.cli.client import ApiProblem, SessionEvent
 from planvault.cli.watch import SLOT_TRIES, Watcher
 from planvault.errors import Unavailable
-from tests.unit.cli.scripted_platform import ScriptedPlatform, problem
+from tests.unit.cli.scripted_platform import ScriptedPlatform, Told, problem
 
 RUN = {"runId": "r1"}
 STARTED = ("started", {**RUN, "planGraph": {"nodes": []}})
 DONE = ("done", {**RUN, "status": "completed", "reply": "hello"})
 CONFIRM = ("confirm_plan_required", {**RUN, "tools": ["getOrder"], "planHash": "a" * 64})
+STUCK = ("run_status", {**RUN, "status": "needs_manual_recovery", "reason": "recovery_required"})
+LOST: JsonObject = {"kind": "recovery", "tool": "bookParcel", "nodeId": "n1", "message": "the connection broke"}
 SLOTS = ("slots_required", {**RUN, "slots": [{"variable": "amount", "prompt": "How much?", "type": "number"}]})
 
 
 class Answers:
     """Answers from a list and remembers what was asked."""
 
-    def __init__(self, approve: bool = True, fills: list[JsonObject | None] | None = None) -> None:
+    def __init__(
+        self,
+        approve: bool = True,
+        fills: list[JsonObject | None] | None = None,
+        recoveries: list[JsonObject | None] | None = None,
+    ) -> None:
         self.verdict = approve
         self.fills = iter(fills or [])
+        self.recoveries = iter(recoveries or [])
         self.problems: list[list[str]] = []
+        self.lost: list[JsonObject] = []
 
     def approve(self, question: JsonObject) -> bool:
         return self.verdict
@@ -32,6 +41,11 @@ class Answers:
     def fill(self, slots: list[JsonObject], problems: list[str]) -> JsonObject | None:
         self.problems.append(problems)
         return next(self.fills)
+
+    def recover(self, question: JsonObject, problems: list[str]) -> JsonObject | None:
+        self.lost.append(question)
+        self.problems.append(problems)
+        return next(self.recoveries)
 
 
 def watcher(
@@ -117,7 +131,7 @@ def test_values_that_do_not_fit_are_asked_for_again_with_what_was_wrong() -> Non
     seen = watcher(platform, answers).prompt("x")
 
     assert [action.get("values") for action in platform.actions] == [{"amount": "much"}, {"amount": 12}]
-    assert answers.problems == [[], ["a number is required"]]
+    assert answers.problems == [[], ["/values: a number is required"]]
     assert (seen.slots_asked, seen.declined) == (["amount"], False)
 
 
@@ -147,10 +161,105 @@ def test_an_error_is_followed_to_the_runs_done() -> None:
     assert (seen.status, seen.error, seen.reply) == ("failed", "carrier is off", "")
 
 
-def test_a_run_that_needs_an_operator_is_not_waited_for() -> None:
-    platform = ScriptedPlatform([STARTED, ("run_status", {**RUN, "status": "needs_manual_recovery"}), DONE])
+def stuck(*events: Told) -> ScriptedPlatform:
+    platform = ScriptedPlatform([STARTED, STUCK, *events])
+    platform.run = {"id": "r1", "status": "needs_manual_recovery", "isOpen": True, "pending": LOST}
+    return platform
 
-    assert watcher(platform, Answers()).prompt("x").status == "needs_manual_recovery"
+
+def test_a_run_that_needs_an_operator_says_what_for_and_can_be_left() -> None:
+    platform, answers, shown = stuck(DONE), Answers(recoveries=[None]), list[SessionEvent]()
+
+    seen = watcher(platform, answers, shown).prompt("x")
+
+    assert (seen.status, seen.run_id) == ("needs_manual_recovery", "r1")
+    assert answers.lost == [LOST]
+    assert [event.data.get("tool") for event in shown if event.type == "recovery"] == ["bookParcel"]
+    assert platform.actions == []
+
+
+@pytest.mark.parametrize(
+    "resolution",
+    [
+        {"resolution": "mark_done", "result": {"id": 7}},
+        {"resolution": "retry"},
+        {"resolution": "fail", "reason": "not booked"},
+    ],
+)
+def test_a_resolution_goes_to_the_stuck_run_which_is_then_followed_on(resolution: JsonObject) -> None:
+    platform = stuck(DONE)
+
+    seen = watcher(platform, Answers(recoveries=[resolution])).prompt("x")
+
+    assert platform.actions == [{"action": "resolve", "runId": "r1", **resolution}]
+    assert seen.status == "completed"
+
+
+def test_a_resolution_that_is_refused_is_asked_for_again_with_the_reason() -> None:
+    platform = stuck(DONE)
+    platform.verdicts = [problem(409, "CONFLICT")]
+    answers = Answers(recoveries=[{"resolution": "retry"}, {"resolution": "fail"}])
+
+    watcher(platform, answers).prompt("x")
+
+    assert answers.problems == [[], ["no"]]
+    assert [action["resolution"] for action in platform.actions] == ["retry", "fail"]
+
+
+def test_a_run_that_somebody_else_has_resolved_by_now_is_followed_on() -> None:
+    platform = stuck(DONE)
+    platform.run = None
+
+    assert watcher(platform, Answers()).prompt("x").status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("status", "pending", "answered"),
+    [
+        ("needs_manual_recovery", LOST, "resolve"),
+        ("awaiting_slots", {"kind": "slots", "slots": [{"variable": "amount", "type": "number"}]}, "fill_slots"),
+        ("awaiting_confirmation", {"kind": "plan", "planHash": "a" * 64, "tools": ["x"]}, "approve"),
+    ],
+)
+def test_a_run_that_was_open_before_is_asked_about_and_followed_to_its_end(
+    status: str, pending: JsonObject, answered: str
+) -> None:
+    platform = ScriptedPlatform([STARTED, DONE])
+    platform.run = {"id": "r1", "status": status, "isOpen": True, "pending": pending}
+    answers = Answers(fills=[{"amount": 1}], recoveries=[{"resolution": "retry"}])
+
+    seen = Watcher(platform.client(), "s1", answers, lambda _: None, position=1).attend(platform.run)
+
+    assert [(action["action"], action["runId"]) for action in platform.actions] == [(answered, "r1")]
+    assert seen.status == "completed"
+
+
+def test_what_only_the_history_has_is_told_in_the_order_of_the_record() -> None:
+    told: list[Told] = [
+        ("run_phase", {**RUN, "phase": "selecting_tools"}),
+        ("tool_selection", {"shortlist": []}),
+        ("run_phase", {**RUN, "phase": "planner_llm"}),
+        ("plan_summary", {"planner": "builtin"}),
+        ("run_phase", {**RUN, "phase": "validating"}),
+    ]
+    for order in permutations(told):
+        shown: list[SessionEvent] = []
+        watcher(ScriptedPlatform([*order, STARTED, DONE]), shown=shown).prompt("x")
+        assert [event.type for event in shown] == [*(kind for kind, _ in order), "started", "done"]
+
+
+def test_the_time_that_a_person_takes_is_not_the_runs() -> None:
+    now = [0.0]
+
+    class Slow(Answers):
+        def approve(self, question: JsonObject) -> bool:
+            now[0] += 1_000.0
+            return True
+
+    platform = ScriptedPlatform([STARTED, CONFIRM, DONE])
+    seen = Watcher(platform.client(), "s1", Slow(), lambda _: None, clock=lambda: now[0]).prompt("x")
+
+    assert seen.status == "completed"
 
 
 def test_the_next_prompt_does_not_see_the_run_before() -> None:
