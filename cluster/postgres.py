@@ -105,7 +105,7 @@ class Server:
     def stop(self) -> None:
         """Stop and wait: running transactions are rolled back. Raises BringUpFailed where the server stays up."""
         if self.pid() is None:
-            clear_crash(self.data, self.cluster_name)
+            clear_crash(self.data, self.sockets, self.cluster_name)
         else:
             self._run(
                 "pg_ctl",
@@ -125,7 +125,7 @@ class Server:
         private_folder(self.data, self.user)
         if self.sockets != self.data:
             private_folder(self.sockets, self.user)
-        clear_crash(self.data, self.cluster_name)
+        clear_crash(self.data, self.sockets, self.cluster_name)
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
 

@@ -29,12 +29,12 @@ def takes_connections(data: Path) -> bool:
     return len(lines) > _READY_LINE and lines[_READY_LINE].strip() == "ready"
 
 
-def clear_crash(data: Path, cluster_name: str) -> int:
-    """End what a killed postmaster left: backends, holding its shared memory, and its pid file. Counts the backends.
+def clear_crash(data: Path, sockets: Path, cluster_name: str) -> int:
+    """End what a killed postmaster left: backends, holding its shared memory, and lock files. Counts the backends.
 
     For a server without a living postmaster only. A new one would refuse to start beside the old backends, which notice
-    its death only when they next wait for something; and it would take the pid file for true where the number lives on
-    as another process of the same user, or as a zombie that nobody collects.
+    its death only when they next wait for something; and it would take the lock files for true where the number in them
+    lives on as another process of the same user, or as a zombie that nobody collects.
     """
     left = _orphans(cluster_name)
     for process in left:
@@ -46,7 +46,8 @@ def clear_crash(data: Path, cluster_name: str) -> int:
         _send(process, signal.SIGKILL)
     _, alive = psutil.wait_procs(stubborn, timeout=_KILL_S)
     if not alive:
-        (data / "postmaster.pid").unlink(missing_ok=True)
+        for lock in (data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
+            lock.unlink(missing_ok=True)
     return len(left)
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,61 @@ def test_a_server_that_cannot_start_says_what_its_log_says(server: Server) -> No
     (server.data / "postgresql.auto.conf").write_text("shared_buffers = 'plenty'\n")
     with pytest.raises(BringUpFailed, match="shared_buffers"):
         server.start()
+
+
+def kill_postmaster(server: Server) -> list[psutil.Process]:
+    """Its children, of which the ones that cannot run do not notice."""
+    pid = server.pid()
+    assert pid is not None
+    leader = psutil.Process(pid)
+    children = leader.children(recursive=True)
+    children[0].suspend()
+    leader.kill()
+    psutil.wait_procs([leader], timeout=10)
+    return children
+
+
+def wait_until_taking_connections(server: Server) -> None:
+    deadline = time.monotonic() + 30
+    while not server.takes_connections():
+        assert time.monotonic() < deadline, server.log_end()
+        time.sleep(0.05)
+
+
+def test_a_killed_server_starts_again_beside_what_it_left_and_keeps_what_was_committed(server: Server) -> None:
+    server.start()
+    asyncio.run(database.create_database(server.url("postgres")))
+    asyncio.run(ask(server.url(), "CREATE TABLE kept AS SELECT 7 AS seven"))
+    children = kill_postmaster(server)
+    assert server.pid() is None
+    assert not server.takes_connections()
+    assert server.launch() is not None
+    wait_until_taking_connections(server)
+    assert not any(map(psutil.Process.is_running, children))
+    assert asyncio.run(ask(server.url(), "SELECT seven FROM kept")) == 7
+
+
+def test_lock_files_of_a_killed_server_do_not_count_where_their_number_lives_on(server: Server) -> None:
+    """As another process of the same user, or as a zombie that nobody collects."""
+    server.start()
+    kill_postmaster(server)
+    user = {} if server.user is None else {"user": server.user.uid, "group": server.user.gid}
+    with subprocess.Popen(["sleep", "60"], cwd="/", **user) as other:
+        for lock in (server.data / "postmaster.pid", server.sockets / ".s.PGSQL.5432.lock"):
+            lines = lock.read_text().splitlines()
+            lock.write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
+        try:
+            server.launch()
+            wait_until_taking_connections(server)
+        finally:
+            other.kill()
+
+
+def test_stopping_a_killed_server_ends_what_it_left(server: Server) -> None:
+    server.start()
+    children = kill_postmaster(server)
+    server.stop()
+    assert not any(map(psutil.Process.is_running, children))
 
 
 def test_migrating_alone_starts_the_server_for_it_and_stops_it_again(server: Server, root: Path) -> None:
