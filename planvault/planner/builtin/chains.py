@@ -8,14 +8,15 @@ from models.tools import ToolParam
 from planvault.planner.builtin.binding import Bound, bind
 from planvault.planner.builtin.links import Link, LinkTable, field_holding, things
 from planvault.planner.builtin.patterns import Kind
-from planvault.planner.builtin.scoring import Scorer
+from planvault.planner.builtin.scoring import Scorer, is_told
 from planvault.planner.builtin.steps import Chain, Step, Wish
 from planvault.planner.builtin.toolview import ToolView, is_identifier, vocabulary
 from planvault.planner.builtin.values import Mention
-from planvault.planner.builtin.verbs import agrees, is_named, writes
+from planvault.planner.builtin.verbs import agrees, destroys, is_named, writes
 from planvault.planner.builtin.words import canonical
 
 _TARGETS, _PRODUCERS, _HOPS = 12, 6, 2  # how far the search goes: targets a clause, producers a parameter, calls before
+_NAMED = frozenset({Kind.NAME, Kind.QUOTED, Kind.TAIL, Kind.PHRASE, Kind.EMAIL, Kind.URL})
 _OWNED_BY = frozenset({"of", "for", "by"})
 Choice = dict[str, tuple[Step, Link]]
 
@@ -42,7 +43,11 @@ class Search:
 
     def _targets(self, wish: Wish) -> list[ToolView]:
         clause = wish.clause
-        allowed = [view for view in self.tools if agrees(clause.verb, view.tool, view.actions)]
+        allowed = [
+            view
+            for view in self.tools
+            if agrees(clause.verb, view.tool, view.actions) and (not destroys(view.tool) or is_told(view, clause))
+        ]
         # An order by a tool's own verb (“skip”, “pause”) means a tool of that name.
         named = [view for view in allowed if clause.verb is not None and is_named(clause.verb, view.tool, view.actions)]
         return sorted(
@@ -171,7 +176,8 @@ def _pinned(
             yield replace(link, index=value)
             return
     unused = [value for value in left if value not in step.all_used()]
-    searched = [value for value in step.used if value.kind is not Kind.ORDINAL]
+    # What was looked up by its name is the first hit; of what merely belongs to something, no item is meant.
+    searched = [value for value in step.used if value.kind in _NAMED]
     held = [
         (field, value)
         for value in [*unused, *(searched if wish.careful else ())]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from planvault.planner.builtin.english import STOP_WORDS
 from planvault.planner.builtin.toolview import Vocabulary
 from planvault.planner.builtin.values import Mention
-from planvault.planner.builtin.verbs import Intent, is_verb, leading_verb
+from planvault.planner.builtin.verbs import Intent, Verb, is_verb, leading_verb
 from planvault.planner.builtin.words import canonical, content, split
 
 _THEN = r"then|after that|afterwards|finally|next(?=,)"
@@ -20,6 +20,12 @@ _EACH = re.compile(r"\b(?:each|every|all)((?:\s+\w+){1,4})|\b(?:everyone|everybo
 _ANY = "*"
 _CONDITION = re.compile(r"\b(if|unless|otherwise|only when|in case|depending on|whenever|as soon as)\b", re.IGNORECASE)
 _NEGATED = re.compile(r"\b(?:do not|don['’]?t|never)\s+(\w+)", re.IGNORECASE)
+# Before the verb that would order something, these take the order back: “I never asked to …”, “undo the …”.
+_TAKEN_BACK = re.compile(
+    r"\b(?:not|never|without|undo|revert|avoid|prevent|dont|didnt)\b|n['’]t\b|"
+    r"^\W*(?:should|shall|can|could|may|might|must|would|will|did)\s+(?:i|we|it|he|she|they|this|that)\b",
+    re.IGNORECASE,
+)
 _REFERS = re.compile(r"\b(it|its|them|their|they|his|him|her|hers|that|those|these)\b", re.IGNORECASE)
 _ARTICLES = frozenset({"the", "a", "an", "my", "his", "her", "their", "its"})
 _COUNT = re.compile(r"\b(how many|number of|count(?: of)?)\b", re.IGNORECASE)
@@ -108,10 +114,17 @@ def _clause(text: str, start: int, end: int, found: tuple[Mention, ...], vocabul
         mentions=inside,
         each=_each(bare),
         conditional=bool(_CONDITION.search(bare)),
-        negated=any(_orders(match[1], vocabulary) for match in _NEGATED.finditer(bare)),
+        negated=any(_orders(match[1], vocabulary) for match in _NEGATED.finditer(bare)) or _taken_back(piece, verb),
         counts=bool(_COUNT.search(bare)),
         refers=bool(_REFERS.search(bare)),
     )
+
+
+def _taken_back(text: str, verb: Verb | None) -> bool:
+    """Whether what stands before the verb makes it no order. “Should I cancel it?” asks, and does not order."""
+    if verb is None or verb[1] is Intent.READ:
+        return False
+    return _TAKEN_BACK.search(text[: text.lower().find(verb[0])] if verb[0] in text.lower() else "") is not None
 
 
 def _each(text: str) -> frozenset[str]:

@@ -58,7 +58,7 @@ PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (Kind.NUMBER, re.compile(r"(?<![\w.])-?\d+(?:,\d{3})+(?:\.\d+)?(?!\w)|(?<![\w.])-?\d+\.\d+(?![\w.]*\d)")),
     (Kind.INTEGER, re.compile(r"(?<![\w.])-?\d{1,18}(?!\w)(?!\.\d)")),
 )
-NAME = re.compile(rf"{_NAME_WORD}(?:{_NAME_LINK}\s+(?:{_NAME_WORD}|\d+))*")
+NAME = re.compile(rf"{_NAME_WORD}(?:{_NAME_LINK}\s+(?:{_NAME_WORD}|\d+\b(?!\.\d)))*")
 
 # `key=value` and `key: value`; the key ends where the value begins.
 KEYED = re.compile(r"(?<![\w/])([A-Za-z][\w.-]{0,60})\s*(?:=|:(?!//))\s*(?=\S)")

@@ -11,12 +11,14 @@ from planvault.planner.builtin.links import things
 from planvault.planner.builtin.steps import Chain, Step, Wish
 from planvault.planner.builtin.toolview import ToolView, rarity
 from planvault.planner.builtin.verbs import fits_method, writes
+from planvault.planner.builtin.words import canonical
 
 _VALUE = 1.2  # what a value weighs beside the average word
 _TOOL, _SLOT, _UNSAID, _GUESS = 0.09, 0.14, 0.3, 0.1
 _RANK, _FOLLOWS, _METHOD, _KNOWN = 0.06, 0.08, 0.06, 0.1
 _FILTER = 0.1  # a list may have more pages than the one that is looked through
 _UNKNOWN = 0.5  # weight of a word that no tool has
+_DELETE = canonical("delete")
 _WEAK_READ, _WEAK_WRITE, _WEAK = 0.2, 0.45, 0.05
 
 
@@ -94,3 +96,17 @@ def is_about(chain: Chain, clause: Clause) -> bool:
     """Whether the clause says a word of the target's own name: what it does it to, or how it is called."""
     head = chain.target.view.head
     return not head or any(word in head for word in clause.words)
+
+
+def is_told(view: ToolView, clause: Clause) -> bool:
+    """Whether the clause says what a destructive tool destroys: all of it, where the tool takes all of it.
+
+    “Delete the movie” is not told to delete its rating. “Delete the bucket library” is not told to delete every bucket:
+    that takes an “all” or “every”, and no word beside it that might mean only some.
+    """
+    said = set(clause.words)
+    if clause.verb is not None and canonical(clause.verb[0]) == _DELETE and view.head and view.resource not in said:
+        return False
+    if not view.whole_collection:
+        return True
+    return clause.means_each({view.resource}) and said <= view.weights.keys()

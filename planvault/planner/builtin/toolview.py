@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from models.tools import HttpBinding, OutputField, Tool, ToolParam
+from models.tools import HttpBinding, OutputField, ParamLocation, Tool, ToolParam
 from planvault.planner.builtin.english import words_of
 from planvault.planner.builtin.verbs import actions_of, is_verb
 from planvault.planner.builtin.words import canonical, content, is_generic, split
@@ -90,6 +90,15 @@ class ToolView:
             content(split(self.segments[-1])) if self.segments else sorted(self.head, key=split(self.tool.name).count)
         )
         return last[-1] if last else ""
+
+    @cached_property
+    def whole_collection(self) -> bool:
+        """Whether the operation is on all things of its kind: `/buckets`, with nothing required that picks some."""
+        path = self.tool.binding.path.rstrip("/") if isinstance(self.tool.binding, HttpBinding) else self.tool.name
+        if path.endswith("}") or any(param.location is not ParamLocation.PATH for param in self.required):
+            return False
+        last = (split(path) or [""])[-1]
+        return last.endswith("s") and not last.endswith(("ss", "us", "is"))
 
     def resource_of(self, param: ToolParam) -> frozenset[str]:
         """Whose identifier a parameter is: `movie_id` → movie; `id` in `/movies/{id}/cast` → movie; else empty."""

@@ -67,6 +67,10 @@ def writes(tool: Tool) -> bool:
     return tool.risk is not RiskClass.READ
 
 
+def destroys(tool: Tool) -> bool:
+    return tool.risk is RiskClass.DESTRUCTIVE or _method(tool) == "DELETE"
+
+
 def actions_of(tool: Tool) -> frozenset[str]:
     """The verbs that a tool which changes something is called by, in canonical form.
 
@@ -104,8 +108,10 @@ def is_named(verb: Verb, tool: Tool, actions: Collection[str]) -> bool:
         return False
     if canonical(word) in actions:
         return True
-    # “notify Ada” means to send a notification: the verb is the name of the thing.
-    return intent is Intent.ACT and canonical(word) in {canonical(each) for each in split(tool.name)[1:]}
+    # “notify Ada” means to send a notification: the verb is the name of the thing. Nobody who says “rate it” wants a
+    # rating deleted.
+    things = {canonical(each) for each in split(tool.name)[1:]}
+    return intent is Intent.ACT and not destroys(tool) and canonical(word) in things
 
 
 def fits_method(verb: Verb | None, tool: Tool) -> bool:

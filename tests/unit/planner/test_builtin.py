@@ -9,6 +9,7 @@ from models.base import JsonObject
 from models.planning import PlanOutcome, PlanRequest
 from models.plans import PlannerMode
 from models.tools import Tool
+from planvault.plan.validate import tools_used
 from planvault.planner.builtin.planner import plan_without_model
 from tests.unit.planner.tools import LIBRARY, SHOP, tool
 
@@ -168,6 +169,12 @@ def test_without_tools_it_says_so() -> None:
         "tell me about cancelled orders",
         "show how to delete customers",
         "remove the customer's second address 12 Main Street",  # a value without a place
+        "Should I cancel order 7?",
+        "Can we delete customer 3?",
+        "I never asked to cancel order 7",
+        "I'd rather you didn't cancel order 7",
+        "undo the cancellation, no need to cancel order 7 without asking",
+        "avoid to delete customer 3",
     ],
 )
 def test_nothing_is_changed_on_weak_evidence(prompt: str) -> None:
@@ -196,6 +203,61 @@ def test_a_change_takes_no_item_that_nobody_spoke_of() -> None:
     assert 'order_id = slot("' in source
 
 
+BUCKETS = (
+    tool("get_buckets", "GET", "/buckets", "List buckets", {}, {"data": "array", "data.*.id": "string"}),
+    tool("delete_buckets", "DELETE", "/buckets", "Delete every writable bucket", {"since?": "integer"}),
+    tool("delete_bucket", "DELETE", "/buckets/{id}", "Delete a bucket", {"id": "string"}),
+    tool("delete_collections", "DELETE", "/buckets/{bucket_id}/collections", "Delete all collections of a bucket",
+         {"bucket_id": "string"}),
+    tool("delete_collection", "DELETE", "/buckets/{bucket_id}/collections/{id}", "Delete a collection",
+         {"bucket_id": "string", "id": "string"}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "delete the bucket library",
+        "Delete the library bucket",
+        "remove bucket 'library'",
+        "delete the bucket",
+        "delete the buckets",
+        "delete all buckets except library",
+        "delete every old bucket",
+        "delete the collection books of bucket library",
+        "clear bucket 12",
+        "erase everything",
+    ],
+)
+def test_all_of_a_kind_are_deleted_only_when_all_are_spoken_of(prompt: str) -> None:
+    assert not {"delete_buckets", "delete_collections"} & called(plan(prompt, BUCKETS))
+
+
+@pytest.mark.parametrize("prompt", ["delete all buckets", "remove every bucket"])
+def test_all_of_a_kind_are_deleted_when_all_are_spoken_of(prompt: str) -> None:
+    assert called(plan(prompt, BUCKETS)) == {"delete_buckets"}
+
+
+def test_what_belongs_to_a_thing_is_not_deleted_in_its_place() -> None:
+    search = tool("search_movie", "GET", "/search/movie", "Search movies", {"query": "string"},
+                  {"results": "array", "results.*.id": "integer", "results.*.title": "string"})  # fmt: skip
+    rate = tool("rate_movie", "POST", "/movie/{movie_id}/rating", "Rate a movie",
+                {"movie_id": "integer", "value": "number"})  # fmt: skip
+    unrate = tool("delete_movie_rating", "DELETE", "/movie/{movie_id}/rating", "Delete the rating of a movie",
+                  {"movie_id": "integer"})  # fmt: skip
+    movies = (search, rate, unrate)
+    assert "delete_movie_rating" not in called(plan("delete the movie Dune", movies))
+    assert "delete_movie_rating" not in called(plan("rate the movie Dune 8.5", movies))
+    assert "value=8.5" in program("rate the movie Dune 8.5", movies)
+    assert "delete_movie_rating" in called(plan("delete my rating of the movie Dune", movies))
+
+
+def test_a_change_takes_no_item_of_a_list_that_only_belongs_to_what_was_named() -> None:
+    source = program("cancel orders of customer 5")
+    assert "first(" not in source
+    assert "cancel_order(order_id=order_id)" in source
+
+
 def test_looking_something_up_never_changes_anything() -> None:
     maker = tool("make_token", "POST", "/tokens", "Make a token", {}, {"token_id": "string"})
     user = tool("get_token", "GET", "/tokens/{token_id}", "Get a token", {"token_id": "string"})
@@ -219,4 +281,5 @@ def test_the_same_request_gives_the_same_plan() -> None:
 
 
 def called(outcome: PlanOutcome) -> set[str]:
-    return {each.name for each in SHOP if f"= {each.name}(" in outcome.source}
+    assert outcome.plan is not None, outcome.problems
+    return set(tools_used(outcome.plan))
