@@ -38,16 +38,13 @@ class Search:
             self.scorer.chain(step, wish)
             for target in self._targets(wish)
             for step in self._ways(target, replace(wish, careful=writes(target.tool)), wish.values, _HOPS, frozenset())
+            if not destroys(target.tool) or is_told(step, wish.clause)
         )
         return max(chains, key=lambda chain: chain.score, default=None)
 
     def _targets(self, wish: Wish) -> list[ToolView]:
         clause = wish.clause
-        allowed = [
-            view
-            for view in self.tools
-            if agrees(clause.verb, view.tool, view.actions) and (not destroys(view.tool) or is_told(view, clause))
-        ]
+        allowed = [view for view in self.tools if agrees(clause.verb, view.tool, view.actions)]
         # An order by a tool's own verb (“skip”, “pause”) means a tool of that name.
         named = [view for view in allowed if clause.verb is not None and is_named(clause.verb, view.tool, view.actions)]
         return sorted(

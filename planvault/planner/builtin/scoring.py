@@ -98,15 +98,16 @@ def is_about(chain: Chain, clause: Clause) -> bool:
     return not head or any(word in head for word in clause.words)
 
 
-def is_told(view: ToolView, clause: Clause) -> bool:
-    """Whether the clause says what a destructive tool destroys: all of it, where the tool takes all of it.
+def is_told(step: Step, clause: Clause) -> bool:
+    """Whether the clause says what a destructive call destroys: all of it, where the call picks nothing.
 
     “Delete the movie” is not told to delete its rating. “Delete the bucket library” is not told to delete every bucket:
     that takes an “all” or “every”, and no word beside it that might mean only some.
     """
-    said = set(clause.words)
+    view, said = step.view, set(clause.words)
     if clause.verb is not None and canonical(clause.verb[0]) == _DELETE and view.head and view.resource not in said:
         return False
-    if not view.whole_collection:
+    given = {*step.exprs, *step.linked, *(param.name for param in step.asked)}
+    if not view.is_collection or any(param.name in given for param in view.picking):
         return True
     return clause.means_each({view.resource}) and said <= view.weights.keys()

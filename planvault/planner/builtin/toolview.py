@@ -92,13 +92,17 @@ class ToolView:
         return last[-1] if last else ""
 
     @cached_property
-    def whole_collection(self) -> bool:
-        """Whether the operation is on all things of its kind: `/buckets`, with nothing required that picks some."""
+    def is_collection(self) -> bool:
+        """Whether the operation is on many things of one kind: `/buckets`, and not `/buckets/{id}`."""
         path = self.tool.binding.path.rstrip("/") if isinstance(self.tool.binding, HttpBinding) else self.tool.name
-        if path.endswith("}") or any(param.location is not ParamLocation.PATH for param in self.required):
-            return False
         last = (split(path) or [""])[-1]
-        return last.endswith("s") and not last.endswith(("ss", "us", "is"))
+        return not path.endswith("}") and last.endswith("s") and not last.endswith(("ss", "us", "is"))
+
+    @cached_property
+    def picking(self) -> tuple[ToolParam, ...]:
+        """Parameters that pick some things out of a collection."""
+        elsewhere = (param for param in self.tool.params if param.location is not ParamLocation.PATH)
+        return tuple(param for param in elsewhere if param.required or is_identifier(param))
 
     def resource_of(self, param: ToolParam) -> frozenset[str]:
         """Whose identifier a parameter is: `movie_id` → movie; `id` in `/movies/{id}/cast` → movie; else empty."""
