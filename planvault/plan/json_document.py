@@ -3,6 +3,8 @@
 import ast
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 
 from models.base import JsonObject, JsonValue
 from models.plans import Loc
@@ -45,7 +47,7 @@ class Document:
         return JsonExpression(lines, self, path, tuple(characters[lead:]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JsonExpression:
     """An expression inside a JSON string; `characters` are the offsets of its characters in the document."""
 
@@ -62,8 +64,13 @@ class JsonExpression:
         line, column = node_position(node, self.lines)
         return self.at(line, column)
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where each line begins, in characters; the last entry lies behind the end."""
+        return list(accumulate((len(content) + 1 for content in self.lines), initial=0))
+
     def at(self, line: int, column: int) -> Loc:
-        index = sum(len(content) + 1 for content in self.lines[: line - 1]) + column - 1
+        index = self._starts[min(max(line - 1, 0), len(self.lines))] + column - 1
         if not 0 <= index < len(self.characters):
             return self.document.at(self.path)
         return self.document.lines.at(self.document.offset + self.characters[index])

@@ -1,16 +1,26 @@
-"""The blocks of a flat node list: which node stands where. Every node stands in exactly one block."""
+"""The blocks of a flat node list: which node stands where. Every node stands in exactly one block.
 
+A lone `if` in an `else` is an `elif` of the other spelling: it stands as deep as the `if` before it.
+"""
+
+from collections import deque
 from dataclasses import dataclass
 
 from models.base import JsonObject, JsonValue
 from planvault.plan.json_document import Document
 from planvault.plan.json_positions import JsonPath
-from planvault.plan.limits import MAX_BLOCK_DEPTH, MAX_PLAN_NODES
+from planvault.plan.limits import MAX_BLOCK_DEPTH, MAX_CHAINED_IFS, MAX_PLAN_NODES
 from planvault.plan.problems import Problems, did_you_mean, shown
 from planvault.plan.schema import node_fields
 
 _KINDS = tuple(node_fields())
 _BLOCKS = {"if": ("then", "else"), "for": ("body",)}
+
+
+def _too_deep(depth: int, chained: int) -> str | None:
+    if depth > MAX_BLOCK_DEPTH:
+        return f"Blocks nest at most {MAX_BLOCK_DEPTH} deep."
+    return f"At most {MAX_CHAINED_IFS} elifs follow each other." if chained > MAX_CHAINED_IFS else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +80,22 @@ class _Builder:
             self._nodes[position] = item
 
     def build(self) -> NodeTree:
-        """Breadth first, so that a cycle or a tower of blocks meets no recursion."""
+        """Iterative, so that a cycle or a tower of blocks meets no recursion."""
         roots = self._references(self._document.root, "body", ())
         blocks: dict[tuple[int, str], list[int]] = {}
-        level, depth = list(roots), 1
-        while level:
-            below: list[int] = []
-            for position in level:
-                node = self._nodes[position]
-                for block in _BLOCKS.get(str(node["kind"]), ()):
-                    inner = self._references(node, block, ("nodes", position))
-                    if depth >= MAX_BLOCK_DEPTH and inner:
-                        self._add("TOO_COMPLEX", f"Blocks nest at most {MAX_BLOCK_DEPTH} deep.", ("nodes", position))
-                        inner = []
-                    blocks[position, block] = inner
-                    below += inner
-            level, depth = below, depth + 1
+        waiting = deque((position, 0, 0) for position in roots)
+        while waiting:
+            position, depth, chained = waiting.popleft()
+            node = self._nodes[position]
+            for block in _BLOCKS.get(str(node["kind"]), ()):
+                inner = self._references(node, block, ("nodes", position))
+                chains = block == "else" and len(inner) == 1 and self._nodes[inner[0]]["kind"] == "if"
+                problem = _too_deep(depth + (not chains), chained + chains) if inner else None
+                if problem:
+                    self._add("TOO_COMPLEX", problem, ("nodes", position), "Split it into smaller steps.")
+                    inner = []
+                blocks[position, block] = inner
+                waiting.extend((each, depth + (not chains), chained + chains) for each in inner)
         for name, position in self._positions.items():
             if position not in self._placed:
                 hint = "Name it in 'body', 'then', 'else' or in the body of a for."

@@ -22,6 +22,7 @@ MAX_AST_NODES = 8_000
 MAX_AST_DEPTH = 80
 MAX_PLAN_NODES = 500
 MAX_BLOCK_DEPTH = 16
+MAX_CHAINED_IFS = 64  # `elif` after `elif`, which nest for whoever recurses though not in the text
 MAX_LOOP_DEPTH = 3
 MAX_EXPR_DEPTH = 80
 MAX_SLOTS = 50

@@ -7,7 +7,7 @@ from models.plans import Call, Fail, For, If, Plan, Reply
 from models.tools import Tool
 from planvault.plan.arguments import check_calls
 from planvault.plan.flow import Body, all_nodes, terminates
-from planvault.plan.limits import MAX_LOOP_DEPTH, MAX_PLAN_NODES, MAX_SLOTS
+from planvault.plan.limits import MAX_CHAINED_IFS, MAX_LOOP_DEPTH, MAX_PLAN_NODES, MAX_SLOTS
 from planvault.plan.literals import check_literals
 from planvault.plan.problems import Problems
 from planvault.plan.resolve import resolve
@@ -69,6 +69,7 @@ def check_bounds(plan: Plan, problems: Problems) -> None:
     if len({node.id for node in nodes}) != len(nodes):
         problems.add("DUPLICATE_ID", "Two nodes have the same id.")
     _check_loops(plan.body, 0, problems)
+    _check_chains(plan.body, 0, problems)
 
 
 def _check_loops(body: Body, depth: int, problems: Problems) -> None:
@@ -81,6 +82,21 @@ def _check_loops(body: Body, depth: int, problems: Problems) -> None:
         elif isinstance(node, If):
             _check_loops(node.then, depth, problems)
             _check_loops(node.orelse, depth, problems)
+
+
+def _check_chains(body: Body, chained: int, problems: Problems) -> None:
+    """`chained`: the elifs that lead here. Recursion is bounded by the parsers and by this bound."""
+    for node in body:
+        if isinstance(node, For):
+            _check_chains(node.body, chained, problems)
+        elif isinstance(node, If):
+            more = chained + (len(node.orelse) == 1 and isinstance(node.orelse[0], If))
+            if more > MAX_CHAINED_IFS:
+                message = f"At most {MAX_CHAINED_IFS} elifs follow each other."
+                problems.add("TOO_COMPLEX", message, node.loc, "Look the value up in an object with get_field.")
+                continue
+            _check_chains(node.then, chained, problems)
+            _check_chains(node.orelse, more, problems)
 
 
 def tools_used(plan: Plan) -> frozenset[str]:

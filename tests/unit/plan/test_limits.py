@@ -1,13 +1,17 @@
 """Hostile sizes and depths are refused with a problem, in bounded time, by both parsers."""
 
 import ast
+import json
 from time import perf_counter
 
 import pytest
 
 from models.plans import PlannerMode
 from planvault.plan.compile import compile_plan
-from planvault.plan.limits import MAX_SOURCE_BYTES, parseable
+from planvault.plan.dsl import parse_dsl
+from planvault.plan.limits import MAX_BLOCK_DEPTH, MAX_CHAINED_IFS, MAX_SOURCE_BYTES, parseable
+from planvault.plan.problems import Problems
+from planvault.plan.render import render_dsl, render_json
 
 DEEP = 50_000
 HOSTILE = {
@@ -95,3 +99,45 @@ def test_a_program_at_the_edge_of_the_bounds_compiles() -> None:
     assert compile_plan(nested, PlannerMode.PYTHON_DSL, ()).problems == ()
     elifs = "x = 1\nif x == 0:\n    y = 0\n" + "".join(f"elif x == {i}:\n    y = {i}\n" for i in range(1, 60))
     assert compile_plan(f"{elifs}else:\n    y = -1\nreply(y)", PlannerMode.PYTHON_DSL, ()).problems == ()
+
+
+def chained(elifs: int) -> str:
+    tests = "".join(f"elif x == {i}:\n    y = {i}\n" for i in range(elifs))
+    return f"x = 1\nif x == 0:\n    y = 0\n{tests}else:\n    y = 2\nreply(y)"
+
+
+def nested(blocks: int) -> str:
+    heads = "".join(f"{'    ' * depth}if x:\n" for depth in range(blocks))
+    return f"x = 1\n{heads}{'    ' * blocks}y = 2\nreply(x)"
+
+
+@pytest.mark.parametrize("source", [chained(MAX_CHAINED_IFS), nested(MAX_BLOCK_DEPTH)], ids=["elifs", "blocks"])
+def test_the_largest_nesting_of_one_spelling_is_read_in_the_other(source: str) -> None:
+    plan = compile_plan(source, PlannerMode.PYTHON_DSL, ()).plan
+    assert plan is not None
+    assert compile_plan(render_json(plan), PlannerMode.STRUCTURED_JSON, ()).plan == plan
+
+
+def test_more_elifs_than_the_limit_are_refused_in_both_spellings() -> None:
+    problems = Problems()
+    plan = parse_dsl(chained(MAX_CHAINED_IFS + 1), problems)
+    assert plan is not None
+    assert not len(problems)
+    for source, mode in (
+        (render_dsl(plan), PlannerMode.PYTHON_DSL),
+        (render_json(plan), PlannerMode.STRUCTURED_JSON),
+    ):
+        found = compile_plan(source, mode, ()).problems
+        assert any(each.code == "TOO_COMPLEX" and "elifs" in each.message for each in found)
+
+
+def test_the_places_in_a_json_expression_of_many_lines_cost_no_more_than_its_length() -> None:
+    expr = "[\n" + ",\n".join(["unknown"] * 3_900) + "]"
+    node = {"id": "n1", "kind": "reply", "expr": expr}
+    source = json.dumps({"slots": [], "nodes": [node], "body": ["n1"]})
+    start = perf_counter()
+    problems = compile_plan(source, PlannerMode.STRUCTURED_JSON, ()).problems
+    assert perf_counter() - start < 2
+    second = problems[1]
+    assert second.column is not None
+    assert source[second.column - 1 :].startswith("unknown,")
