@@ -1,5 +1,7 @@
 """Runs as the read model shows them; the host writes it together with the events it sums up."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +15,7 @@ from models.runs import RunStatus
 from models.tenants import SessionScope
 from planvault.errors import NotFound
 from planvault.ports import Keyring, OrgCipher, Seal
-from planvault.storage.pool import Connection, Pool
+from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/runs.sql")
@@ -45,9 +47,9 @@ class Runs:
         self._pool = pool
         self._keyring = keyring
 
-    async def get(self, scope: SessionScope, run_id: RunId) -> RunRecord:
-        """Raises NotFound."""
-        row = await self._pool.fetchrow(_SQL["find"], *_place(scope), run_id)
+    async def get(self, scope: SessionScope, run_id: RunId, db: Queryable | None = None) -> RunRecord:
+        """Raises NotFound. `db` is the caller's open transaction: whoever holds a connection asks for no second one."""
+        row = await (self._pool if db is None else db).fetchrow(_SQL["find"], *_place(scope), run_id)
         if row is None:
             raise NotFound("There is no such run in this session.")
         return _record(scope, row, await self._keyring.cipher(scope.org_id))

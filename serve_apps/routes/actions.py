@@ -23,7 +23,7 @@ async def post_action(body: PostAction, scope: WritesSession, deps: Deps, key: O
     async def enqueue(connection: Connection) -> Answer:
         shard = await deps.commands.hold_open(connection, scope)
         if body.run_id is not None:
-            await deps.runs.get(scope, RunId(body.run_id))
+            await deps.runs.get(scope, RunId(body.run_id), connection)
         open_runs = await deps.runs.open_runs(connection, scope)
         waiting = await deps.commands.waiting(connection, scope)
         run = pending.target(body, open_runs, waiting, deps.clock.now())

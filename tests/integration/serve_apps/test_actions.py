@@ -1,5 +1,6 @@
 """Answers to open questions: accepted where a run asks, refused with a way out where none does."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from models.commands import Action
 from models.runs import RunStatus
 from planvault.storage.commands import command_seal
 from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder
+from tests.integration.serve_apps.conftest import Recorder, Tenant, open_session
 
 HASH = "ab" * 32
 
@@ -215,3 +216,20 @@ async def test_an_action_repeated_with_its_key_is_one_command(
     answers = [await client.post(f"{path}/actions", json={"action": "approve"}, headers=headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert await last_count(deps, session) == 1
+
+
+async def test_more_answers_at_once_than_there_are_connections_are_all_taken(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    """An answer that names its run may not wait for a second connection while it holds one."""
+    count = 2 * deps.pool.get_max_size()
+    sessions = [await open_session(deps, client, tenant) for _ in range(count)]
+    runs = [await session.run(RunStatus.AWAITING_CONFIRMATION, plan_hash=HASH) for session in sessions]
+
+    async def approve(session: Recorder, run_id: UUID) -> int:
+        url = f"{tenant.base}/sessions/{session.scope.session_id}/actions"
+        return (await client.post(url, json={"action": "approve", "runId": str(run_id)})).status_code
+
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*map(approve, sessions, runs))
+    assert answers == [202] * count
