@@ -1,7 +1,7 @@
 """Tells viewers that a session has more history. One LISTEN connection a replica, whatever the number of viewers.
 
 A notification is a hint that names shards; the database's heads are the truth. They are asked for the watched
-sessions of those shards at once, for all watched sessions every second, and after a reconnect.
+sessions of those shards at once, for all watched sessions every second however many hints come, and after a reconnect.
 """
 
 import asyncio
@@ -56,6 +56,7 @@ class HistoryFeed:
         self._watches: dict[SessionId, set[Watch]] = {}
         self._hinted: set[int] = set()
         self._hint = asyncio.Event()
+        self._everything_due = 0.0  # loop time of the next look at all watched sessions
         self.stopping = False
 
     @property
@@ -93,30 +94,37 @@ class HistoryFeed:
 
     def _heard(self, payload: str) -> None:
         """Shards that grew; an empty payload means that anything may have been missed, and a rescan finds it."""
-        self._hinted.update(int(shard) for shard in payload.split(",") if shard.isdigit())
+        if payload:
+            self._hinted.update(int(shard) for shard in payload.split(",") if shard.isdecimal())
+        else:
+            self._everything_due = 0.0
         self._hint.set()
 
     async def _rescan(self) -> None:
+        now = asyncio.get_running_loop().time
         while not self.stopping:
-            hinted: frozenset[int] = frozenset()
             # Not asyncio.wait_for: until Python 3.12 it loses a cancellation that comes together with the hint.
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._poll_s):
+                async with asyncio.timeout_at(self._everything_due):
                     await self._hint.wait()
-                self._hint.clear()
-                hinted, self._hinted = frozenset(self._hinted), set()
+            self._hint.clear()
+            hinted, self._hinted = frozenset(self._hinted), set()
+            everything = now() >= self._everything_due
+            if everything:
+                self._everything_due = now() + self._poll_s
             try:
-                await self._look(hinted)
+                await self._look(None if everything else hinted)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 _log.warning("history_poll_failed", error=type(error).__name__)
+                self._everything_due = 0.0  # the hints that this look was for are used up
                 await asyncio.sleep(self._poll_s)
 
-    async def _look(self, shards: frozenset[int]) -> None:
-        """Compare heads of the watched sessions of `shards` (empty: of all)."""
+    async def _look(self, shards: frozenset[int] | None) -> None:
+        """Compare heads of the watched sessions of `shards` (None: of all)."""
         watched = {
             session_id: next(iter(watches))
             for session_id, watches in self._watches.items()
-            if not shards or next(iter(watches)).shard in shards
+            if shards is None or next(iter(watches)).shard in shards
         }
         if not watched:
             return

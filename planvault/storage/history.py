@@ -47,9 +47,11 @@ class History:
         rows = await self._pool.fetch(_SQL["newest"], scope.org_id, scope.session_id, before, limit, PAGE_BYTES)
         return await self._opened(scope, rows[::-1])
 
-    async def after(self, scope: SessionScope, seq: int, limit: int) -> list[HistoryEvent]:
-        """The events after `seq`, in ascending order, at most `limit`."""
-        rows = await self._pool.fetch(_SQL["after"], scope.org_id, scope.session_id, seq, limit)
+    async def after(
+        self, scope: SessionScope, seq: int, limit: int, most_bytes: int = PAGE_BYTES
+    ) -> list[HistoryEvent]:
+        """The events after `seq`, in ascending order, at most `limit` and `most_bytes`; one where there is any."""
+        rows = await self._pool.fetch(_SQL["after"], scope.org_id, scope.session_id, seq, limit, most_bytes)
         return await self._opened(scope, rows)
 
     async def has_before(self, scope: SessionScope, seq: int) -> bool:

@@ -19,12 +19,22 @@ WHERE position = 1 OR bytes <= $5
 ORDER BY seq DESC;
 
 -- name: after
--- The events after $3 in order, at most $4.
+-- The events after $3 in order: at most $4 rows and $5 bytes, but always one.
 SELECT seq, type, run_id, at, payload
-FROM events
-WHERE org_id = $1 AND session_id = $2 AND visibility = 'history' AND seq > $3
-ORDER BY seq
-LIMIT $4;
+FROM (
+    SELECT seq, type, run_id, at, payload,
+           row_number() OVER oldest AS position, sum(octet_length(payload)) OVER oldest AS bytes
+    FROM (
+        SELECT seq, type, run_id, at, payload
+        FROM events
+        WHERE org_id = $1 AND session_id = $2 AND visibility = 'history' AND seq > $3
+        ORDER BY seq
+        LIMIT $4
+    ) AS page
+    WINDOW oldest AS (ORDER BY seq)
+) AS counted
+WHERE position = 1 OR bytes <= $5
+ORDER BY seq;
 
 -- name: exists_before
 -- Whether older history than $3 is left.

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from models.events import EventType
+from planvault.auth import authenticator
 from serve_apps.dependencies import ApiDeps
 from serve_apps.routes import chat as chat_route
 from tests.integration.serve_apps.conftest import Recorder, Tenant
@@ -153,3 +154,54 @@ async def test_a_position_that_is_no_event_id_is_refused(live: httpx.AsyncClient
     answer = await live.get(f"{path}/chat", params={"lastEventId": position})
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_events_arrive_by_the_poll_however_often_other_sessions_are_announced(
+    live: httpx.AsyncClient, deps: ApiDeps, session: Recorder, path: str
+) -> None:
+    """A host killed between its commit and its notification tells nobody; the others go on telling."""
+    other = str((session.shard + 1) % deps.settings.shards)
+
+    async def announce() -> None:
+        while True:
+            await deps.pool.execute("SELECT pg_notify('planvault_history', $1)", other)
+            await asyncio.sleep(0.05)
+
+    await session.event(EventType.STARTED, {})
+    async with viewing(live, path) as stream:
+        await take(stream, 1)
+        announcing = asyncio.create_task(announce())
+        try:
+            await session.event(EventType.DONE, {}, tell=False)
+            assert (await take(stream, 1, within_s=5))[0].event == "done"
+        finally:
+            announcing.cancel()
+            await asyncio.gather(announcing, return_exceptions=True)
+
+
+async def test_a_position_beyond_the_end_is_the_end(live: httpx.AsyncClient, session: Recorder, path: str) -> None:
+    await session.event(EventType.STARTED, {})
+    async with viewing(live, path, {"Last-Event-ID": "500"}) as stream:
+        await session.event(EventType.DONE, {})
+        assert [(event.event, event.id) for event in await take(stream, 1)] == [("done", "2")]
+
+
+@pytest.fixture
+def uncached_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first request: what is remembered keeps its time."""
+    monkeypatch.setattr(authenticator, "CACHE_S", 0.0)
+
+
+@pytest.mark.usefixtures("uncached_keys")
+async def test_a_revoked_key_reads_no_further(
+    live: httpx.AsyncClient, deps: ApiDeps, tenant: Tenant, session: Recorder, path: str
+) -> None:
+    await session.event(EventType.STARTED, {})
+    async with viewing(live, path) as stream:
+        await take(stream, 1)
+        (key,) = await deps.api_keys.all(tenant.scope)
+        await deps.api_keys.revoke(tenant.scope, key.id)
+        await session.event(EventType.DONE, {"reply": "for others"})
+        async with asyncio.timeout(10):
+            assert [event async for event in stream if event.event != "ping"] == []
+    assert (await live.get(f"{path}/chat")).status_code == 401

@@ -6,6 +6,8 @@ import pytest
 from models.events import EventType
 from models.runs import RunStatus
 from planvault.storage import history as history_storage
+from planvault.storage.history import PAGE_BYTES
+from serve_apps import paging
 from serve_apps.dependencies import ApiDeps
 from tests.integration.serve_apps.conftest import Recorder, Tenant
 
@@ -108,3 +110,16 @@ async def test_runs_show_status_hash_and_the_open_question(
     rest = (await client.get(f"{path}/runs", params={"limit": 1, "cursor": paged["nextCursor"]})).json()
     assert [item["id"] for item in rest["items"]] == [str(done)]
     assert rest["nextCursor"] is None
+
+
+async def test_a_page_forward_is_bounded_in_bytes_and_the_next_goes_on_after_it(
+    client: httpx.AsyncClient, session: Recorder, path: str
+) -> None:
+    for _ in range(4):
+        await session.event(EventType.LLM_REPLY, {"content": "x" * (PAGE_BYTES // 3)})
+    cursor, pages = paging.encode("newer:0"), []
+    for _ in range(2):
+        answer = (await client.get(f"{path}/history", params={"cursor": cursor})).json()
+        pages.append([event["seq"] for event in answer["events"]])
+        cursor = answer["newerCursor"]
+    assert pages == [[1, 2], [3, 4]]
