@@ -1,5 +1,7 @@
 """Tools and integrations as a project sees them, and the dry run of their selection."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -132,3 +134,34 @@ async def test_the_dry_run_explains_tier_timings_and_scores(
     fewer = await client.post(f"{tenant.base}/tools/test-selection", json={"query": "orders", "maxTools": 1})
     assert len(fewer.json()["candidates"]) == 1
     assert (await client.post(f"{tenant.base}/tools/test-selection", json={"query": " "})).status_code == 422
+
+
+async def test_batches_that_name_the_same_integrations_in_other_orders_do_not_lock_each_other_up(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    names = ("aa", "bb", "cc")
+    for name in names:
+        await catalog.create_integration(
+            deps.pool, tenant.scope, IntegrationId(deps.ids.new()), alias=name, display_name=name
+        )
+
+    async def put(order: str) -> int:
+        batch = [{"alias": name, "enabled": True} for name in order.split()]
+        answer = await client.put(f"{tenant.base}/tools/integrations", json={"integrations": batch})
+        return answer.status_code
+
+    assert await put("aa bb cc") == 200
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with deps.pool.acquire() as held, asyncio.timeout(20):
+        lock = held.transaction()
+        await lock.start()
+        await held.execute(
+            "SELECT FROM project_integrations p JOIN integrations i ON i.id = p.integration_id"
+            " WHERE p.project_id = $1 AND i.alias = 'bb' FOR UPDATE OF p",
+            tenant.scope.project_id,
+        )
+        batches = [asyncio.create_task(put(order)) for order in ("aa bb cc", "cc bb aa")]
+        while await deps.pool.fetchval(waiting) < 2:
+            await asyncio.sleep(0.01)
+        await lock.rollback()
+        assert await asyncio.gather(*batches) == [200, 200]
