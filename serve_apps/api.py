@@ -1,6 +1,7 @@
 """The API: one FastAPI application, plain for tests, wrapped as a Ray Serve ingress for the cluster."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import ModuleType
@@ -38,8 +39,10 @@ from serve_apps.routes import (
 RUNTIME_PREFIX = "/api/v1/projects/{projectId}"
 ADMIN_PREFIX = "/admin/v1/orgs/{orgId}"
 
-# Prompts, slots and context are small; only an import may be as large as the settings allow.
-RUNTIME_BODY_BYTES = 2 * 1024 * 1024
+# Prompts, slots and settings are small; only an import may be as large as the settings allow. Those two routes read
+# their body themselves, after the caller is known: the framework parses every other one before, on the event loop.
+SMALL_BODY_BYTES = 2 * 1024 * 1024
+_IMPORTS = re.compile(r"/admin/v1/orgs/[^/]+/tools(/[^/]+)?")
 
 OpenDeps = Callable[[], AbstractAsyncContextManager[ApiDeps]]
 
@@ -96,7 +99,7 @@ def _under(prefix: str, *parts: ModuleType) -> APIRouter:
 
 def _body_limit(imports: int) -> Callable[[str], int]:
     def limit_for(path: str) -> int:
-        return imports if path.startswith("/admin/") else min(imports, RUNTIME_BODY_BYTES)
+        return imports if _IMPORTS.fullmatch(path) else min(imports, SMALL_BODY_BYTES)
 
     return limit_for
 

@@ -12,7 +12,9 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from planvault.clock import TimeOrderedIds
+from planvault.errors import Unavailable
 from planvault.ports import Ids
+from planvault.storage.pool import is_away
 from planvault.telemetry import request_context
 from serve_apps import problems, request_id
 
@@ -22,6 +24,7 @@ _log = structlog.get_logger(__name__)
 _REQUEST_ID = request_id.HEADER.lower().encode()
 _REPLACED = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled", _REQUEST_ID})
 
+_AWAY = "The database does not answer at the moment. Try again, with the same Idempotency-Key where you gave one."
 _SAFETY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -69,7 +72,10 @@ def proxy_middlewares() -> list[Middleware]:
 
 
 class BugBoundary:
-    """Inside CORS, so that a browser can read the answer. Turns what nobody foresaw into a bare 500."""
+    """Inside CORS, so that a browser can read the answer. Turns what nobody foresaw into a bare 500.
+
+    A database that is away is foreseen: it can come at any query, and trying again helps.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -88,9 +94,14 @@ class BugBoundary:
         try:
             await self._app(scope, receive, watch)
         except Exception as error:  # noqa: BLE001 - the last boundary of a request: logged here, hidden from the client
-            _log.error("request_crashed", method=scope["method"], path=scope["path"], exc_info=error)
+            away = is_away(error)
+            if away:  # of every request at once: a line each is enough
+                _log.warning("database_away", method=scope["method"], path=scope["path"], cause=type(error).__name__)
+            else:
+                _log.error("request_crashed", method=scope["method"], path=scope["path"], exc_info=error)
             if not started:
-                await problems.unexpected()(scope, receive, send)
+                answer = problems.answer_of(Unavailable(_AWAY)) if away else problems.unexpected()
+                await answer(scope, receive, send)
 
 
 class BodyLimit:

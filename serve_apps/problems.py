@@ -50,13 +50,17 @@ def problem(
 
 
 def of_error(error: PlanVaultError) -> Response:
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("request_failed", code=error.code, exc_info=error)
+    return answer_of(error)
+
+
+def answer_of(error: PlanVaultError) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="planvault"'
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("request_failed", code=error.code, exc_info=error)
     if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return unexpected(code=error.code)
     return problem(error.status, error.code, error.title, error.detail, errors=error.errors, headers=headers)

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -147,3 +148,18 @@ async def test_a_replica_opens_its_parts_when_it_starts_and_closes_them_when_it_
         opened: ApiDeps = app.state.deps
     assert opened.feed.stopping
     assert opened.pool._closed
+
+
+async def test_a_database_that_is_away_is_a_503_that_says_to_try_again(
+    deps: ApiDeps, client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> None:
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    monkeypatch.setattr(deps.sessions, "get", gone)
+    answer = await client.get(path)
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json()["type"] == "urn:planvault:problem:UNAVAILABLE"
+    assert "middle of operation" not in answer.text

@@ -7,7 +7,7 @@ import httpx
 import orjson
 import pytest
 
-from serve_apps.api import RUNTIME_BODY_BYTES
+from serve_apps.api import SMALL_BODY_BYTES
 from serve_apps.dependencies import ApiDeps
 from tests.integration.serve_apps.conftest import Recorder, Tenant
 from tests.integration.serve_apps.routes import Route, guarded_routes
@@ -171,7 +171,7 @@ async def test_a_value_is_never_repeated_in_an_error(client: httpx.AsyncClient, 
 
 
 async def test_a_body_above_the_limit_is_refused_by_length_and_by_count(client: httpx.AsyncClient, path: str) -> None:
-    large = b'{"message": "' + b"x" * RUNTIME_BODY_BYTES + b'"}'
+    large = b'{"message": "' + b"x" * SMALL_BODY_BYTES + b'"}'
 
     async def chunks() -> Any:
         for start in range(0, len(large), 65_536):
@@ -184,7 +184,7 @@ async def test_a_body_above_the_limit_is_refused_by_length_and_by_count(client: 
 
 
 async def test_an_import_may_be_larger_than_a_prompt(admin: httpx.AsyncClient, tenant: Tenant) -> None:
-    document = orjson.dumps({"openapi": "3.1.0", "x": "y" * (RUNTIME_BODY_BYTES + 1)}).decode()
+    document = orjson.dumps({"openapi": "3.1.0", "x": "y" * (SMALL_BODY_BYTES + 1)}).decode()
     answer = await admin.post(f"{tenant.admin}/tools", json={"name": "large", "openApiSpec": document})
     assert answer.status_code == 201
 
@@ -202,3 +202,29 @@ async def test_a_bug_shows_nothing_but_the_request_id(
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.json()["instance"] == "find-me"
     assert "canary" not in answer.text
+
+
+async def test_only_an_import_may_be_large_and_a_stranger_is_not_read_at_length(
+    anonymous: httpx.AsyncClient, admin: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    large = b'{"name": "' + b"x" * SMALL_BODY_BYTES + b'"}'
+    json = {"Content-Type": "application/json"}
+    for method, url in (("PUT", "settings"), ("POST", "projects"), ("PUT", "secrets")):
+        for caller in (anonymous, admin):
+            answer = await caller.request(method, f"{tenant.admin}/{url}", content=large, headers=json)
+            assert answer.status_code == 413, (method, url)
+    unread = await anonymous.post(f"{tenant.admin}/tools", content=large, headers=json)
+    assert unread.status_code == 401
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000 + b"]" * 100_000, b"9" * 5_000])
+async def test_a_body_that_no_parser_holds_is_malformed_and_the_document_says_so(
+    client: httpx.AsyncClient, path: str, body: bytes
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await client.post(f"{path}/messages", content=b'{"message": ' + body + b"}", headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "urn:planvault:problem:MALFORMED_REQUEST"
+    document = (await client.get("/api/openapi.json")).json()
+    route = document["paths"]["/api/v1/projects/{projectId}/sessions/{sessionId}/messages"]["post"]
+    assert "application/problem+json" in route["responses"]["400"]["content"]
