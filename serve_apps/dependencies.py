@@ -191,7 +191,9 @@ async def _idempotency_key(
     if given is None:
         return None
     route = f"{request.method} {request.url.path}"
-    return IdempotencyKey(route, given, hashlib.sha256(await request.body()).digest())
+    # The query is part of what was asked: a bare document is registered under the name that it gives.
+    asked = hashlib.sha256(request.url.query.encode() + b"\n" + await request.body())
+    return IdempotencyKey(route, given, asked.digest())
 
 
 OnceKey = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]

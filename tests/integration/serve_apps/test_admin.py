@@ -213,3 +213,19 @@ async def test_secrets_are_set_listed_by_name_and_deleted(
     assert await deps.secrets.value(session.scope, "TOKEN") == "canary"
     assert (await admin.delete(f"{url}/TOKEN")).status_code == 204
     assert (await admin.delete(f"{url}/TOKEN")).status_code == 404
+
+
+async def test_a_key_used_again_with_another_name_in_the_query_is_refused(
+    admin: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    headers = {"Content-Type": "application/yaml", "Idempotency-Key": "bare-document"}
+    document = "openapi: 3.1.0\ninfo: {title: Task API, version: '1'}\npaths: {}\n"
+
+    async def register(name: str) -> httpx.Response:
+        return await admin.post(f"{tenant.admin}/tools", params={"name": name}, content=document, headers=headers)
+
+    first, other, again = await register("one"), await register("two"), await register("one")
+    assert first.status_code == 201
+    assert other.status_code == 422
+    assert other.json()["type"] == "urn:planvault:problem:IDEMPOTENCY_KEY_REUSED"
+    assert again.json() == first.json()
