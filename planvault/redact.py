@@ -143,7 +143,7 @@ def _spellings(secret: str) -> frozenset[str]:
     escaped |= {json.dumps(once)[1:-1] for once in tuple(escaped)}  # JSON inside JSON, as in a logged body
     percent = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
     percent |= {re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), form) for form in tuple(percent)}
-    texts = {secret, repr(secret)[1:-1], html.escape(secret), *escaped, *percent}
+    texts = {secret, repr(secret)[1:-1], repr(raw)[2:-1], html.escape(secret), *escaped, *percent}
     encoded = {raw.hex(), raw.hex().upper(), *_base64_cores(raw)}
     return frozenset(texts | {form for form in encoded if len(form) >= SHORTEST_INSIDE})
 

@@ -124,3 +124,9 @@ def test_a_process_knows_the_credentials_it_was_given() -> None:
     for leaked in ("llm-key-1234567", "s3cr%40t-word", "s3cr@t-word", "vendor-key-1234567", "pg-password-123"):
         assert redactor.clean(f"x {leaked} y") == f"x {MASK} y"
     assert redactor.clean("/home/somebody") == "/home/somebody"
+
+
+def test_a_value_is_known_in_the_bytes_that_an_http_library_quotes() -> None:
+    """h11 names an illegal header's value as `b'…'`, with every byte above ASCII escaped."""
+    secret = "pässwört-ünd-mehr"
+    assert Redactor([secret]).clean(f"Illegal header value {secret.encode()!r}") == f"Illegal header value b'{MASK}'"
