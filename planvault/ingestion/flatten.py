@@ -126,7 +126,8 @@ class Flattener:
 
     def _merge_into(self, merged: Merged, node: JsonObject, enclosing: Sequence[str], parts_left: int) -> int:
         """`enclosing`: the references around this part; two parts beside each other may name the same base."""
-        merged.properties.update(properties_of(node))
+        own = dict(properties_of(node))
+        merged.properties.update(own)
         merged.required.extend(required_of(node))
         merged.is_open = merged.is_open or _is_open(node)
         if not types_of(merged.schema) and "type" in node:
@@ -139,6 +140,7 @@ class Flattener:
             _refuse_cycle(passed, enclosing)
             merged.seen = tuple(dict.fromkeys((*merged.seen, *passed)))
             parts_left = self._merge_into(merged, inner, (*enclosing, *passed), parts_left - 1)
+        merged.properties.update(own)  # what an object says itself is narrower than what its parts say
         return parts_left
 
     def _only_choices(self, merged: Merged, node: JsonObject) -> list[JsonValue]:

@@ -75,7 +75,23 @@ class SchemaCutter:
                 for member, share in zip(members, shares, strict=True)
             ]
         self._properties(node, result, direction, inner, depth, budget)
-        return _without_null_branch(_merged(result))
+        cut = _without_null_branch(self._requiring(node, _merged(result)))
+        return _with_null(cut) if node.get("nullable") is True and not types_of(node) else cut
+
+    def _requiring(self, node: JsonObject, merged: JsonObject) -> JsonObject:
+        """What one part of an `allOf` requires of another's properties; those that do not travel are not required."""
+        parts, properties = node.get("allOf"), merged.get("properties")
+        if not isinstance(parts, list) or not isinstance(properties, dict) or "allOf" in merged:
+            return merged
+        stated = [*required_of(node), *(name for part in parts[:MAX_MEMBERS] for name in self._required_by(part))]
+        required: list[JsonValue] = [name for name in dict.fromkeys(stated) if name in properties]
+        return {**merged, "required": required} if required else merged
+
+    def _required_by(self, part: JsonValue) -> list[str]:
+        try:
+            return required_of(self._resolver.follow(part)[0])
+        except RefProblem:
+            return []  # reported where the part itself is cut
 
     def _properties(
         self,
@@ -200,6 +216,23 @@ def _merged(schema: JsonObject) -> JsonObject:
                 result[key] = value
             elif mine != value and key not in {"description", "title", "examples", "default"}:
                 return schema
+    return result
+
+
+def _with_null(schema: JsonObject) -> JsonObject:
+    """`nullable: true` beside `allOf` or a union of 3.0. By its letter it says nothing there; documents mean it."""
+    types = types_of(schema)
+    parts = schema.get("allOf")
+    if isinstance(parts, list):
+        return {"anyOf": [schema, {"type": "null"}]}
+    result = dict(schema)
+    if types:
+        result["type"] = list[JsonValue](sorted(types | {"null"}))
+    members, enum = schema.get("anyOf"), schema.get("enum")
+    if isinstance(members, list):
+        result["anyOf"] = [*members, {"type": "null"}]
+    if isinstance(enum, list) and None not in enum:
+        result["enum"] = [*enum, None]
     return result
 
 

@@ -48,7 +48,7 @@ async def plan_with_repairs(llm: Llm, request: PlanRequest, mode: PlannerMode, r
             mode=mode,
             prompt_version=CURRENT[mode],
             attempts=attempt,
-            source=answer.text,
+            source=_storable(answer.text),
             usage=usage,
         )
         if compiled.plan is not None:
@@ -59,9 +59,14 @@ async def plan_with_repairs(llm: Llm, request: PlanRequest, mode: PlannerMode, r
 
 def _sent_back(answer: LlmAnswer, problems: Sequence[PlanProblem]) -> tuple[LlmMessage, LlmMessage]:
     """Only the last answer goes back: older ones would only repeat mistakes that were already mended."""
-    text = answer.text if len(answer.text) <= _LONGEST_ANSWER else answer.text[:_LONGEST_ANSWER] + "\n…"
+    text = _storable(answer.text[:_LONGEST_ANSWER]) + ("\n…" if len(answer.text) > _LONGEST_ANSWER else "")
     listed = "\n".join(f"- {problem_text(problem)}" for problem in problems)
     return LlmMessage("assistant", text or "(empty)"), LlmMessage("user", load_prompt(REPAIR).fill(problems=listed))
+
+
+def _storable(text: str) -> str:
+    """`text` as it can be stored and sent: half a surrogate pair, which no UTF-8 has, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def problem_text(problem: PlanProblem) -> str:

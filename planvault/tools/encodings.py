@@ -93,6 +93,9 @@ def _is_nested(value: JsonValue) -> bool:
 # ── multipart (RFC 7578) ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+_JOINED = {"form": ",", "spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     name: str
@@ -105,7 +108,7 @@ def _multipart(value: JsonObject, encoding: Mapping[str, JsonObject], schemas: M
     parts = [
         _part(name, item, encoding.get(name, {}), schemas.get(name, {}))
         for name, stated in value.items()
-        for item in (stated if isinstance(stated, list) else [stated])
+        for item in _part_values(stated, encoding.get(name, {}))
         if item is not None
     ]
     digest = hashlib.sha256()
@@ -121,6 +124,14 @@ def _multipart(value: JsonObject, encoding: Mapping[str, JsonObject], schemas: M
         head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {part.content_type}\r\n\r\n"
         chunks.append(head.encode() + part.content + b"\r\n")
     return Encoded(b"".join(chunks) + f"--{boundary}--\r\n".encode(), f"{MULTIPART}; boundary={boundary}")
+
+
+def _part_values(value: JsonValue, rule: JsonObject) -> list[JsonValue]:
+    """A list is a part for each item, but where its `encoding` joins it (Swagger's `csv`, `ssv`, `tsv`, `pipes`)."""
+    if not isinstance(value, list):
+        return [value]
+    delimiter = _JOINED.get(str(rule.get("style"))) if rule.get("explode") is False else None
+    return value if delimiter is None or _is_nested(value) else [delimiter.join(map(plain, value))]
 
 
 def _part(name: str, value: JsonValue, rule: JsonObject, schema: JsonObject) -> _Part:

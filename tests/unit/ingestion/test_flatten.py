@@ -1,5 +1,6 @@
 from models.base import JsonObject
 from planvault.ingestion.flatten import MAX_LEAVES
+from planvault.plan.parameter_schema import mismatch
 from tests.unit.ingestion.documents import only, openapi, posting, shape
 
 
@@ -104,6 +105,37 @@ def test_when_the_count_runs_out_the_deep_objects_stay_whole() -> None:
     names = set(shape(tool.params))
     assert {"flat", "first_p0", "second"} <= names
     assert "second_p0" not in names
+
+
+def test_an_objects_own_property_wins_over_that_of_its_parts() -> None:
+    base = obj({"kind": TEXT, "name": TEXT})
+    tool = posting({"properties": {"kind": {"type": "string", "enum": ["dog"]}}, "allOf": [base]})
+    assert tool.params[0].schema_ == {"type": "string", "enum": ["dog"]}
+
+
+def test_a_part_may_require_what_another_part_describes_but_nothing_that_is_not_sent() -> None:
+    base = obj({"id": {"type": "integer", "readOnly": True}, "name": TEXT})
+    tool = posting(obj({"many": {"type": "array", "items": {"allOf": [base, {"required": ["id", "name"]}]}}}))
+    items = {"type": "object", "properties": {"name": TEXT}, "required": ["name"]}
+    assert tool.params[0].schema_["items"] == items
+
+
+def test_nullable_beside_a_composition_takes_null() -> None:
+    choice: JsonObject = {"type": "string", "enum": ["a"]}
+    tool = posting(
+        obj(
+            {
+                "part": {"nullable": True, "allOf": [TEXT]},
+                "choice": {"nullable": True, "allOf": [choice]},
+                "union": {"nullable": True, "oneOf": [TEXT, {"type": "integer"}]},
+                "clash": {"nullable": True, "allOf": [TEXT, {"type": ["string", "integer"]}]},
+                "never": {"allOf": [TEXT]},
+            }
+        )
+    )
+    refused = [param.name for param in tool.params if mismatch(None, param.schema_) is not None]
+    assert refused == ["never"]
+    assert mismatch("b", tool.params[1].schema_) is not None
 
 
 def test_read_only_properties_are_not_inputs() -> None:

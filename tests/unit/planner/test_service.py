@@ -121,3 +121,12 @@ async def test_an_answer_that_was_cut_off_is_named_as_such() -> None:
     outcome = await PlannerService(twin, repairs=0).plan(request())
     assert outcome.plan is None
     assert outcome.problems[0].code == "ANSWER_CUT_OFF"
+
+
+async def test_half_a_surrogate_pair_in_an_answer_is_sent_back_as_text_that_can_be_stored() -> None:
+    twin = Twin("<script>reply('\ud83d')</script>", "\ud83d")
+    outcome = await PlannerService(twin, repairs=1).plan(request())
+    assert [problem.code for problem in outcome.problems] == ["NOT_UNICODE"]
+    assert "reply('?')" in twin.requests[1].messages[2].content
+    assert outcome.source == "?"
+    assert outcome.model_dump_json()

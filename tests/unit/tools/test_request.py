@@ -4,6 +4,7 @@ import pytest
 
 from models.base import JsonObject, JsonValue
 from models.tools import HttpBinding, ParamLocation, ToolParam
+from planvault.tools.encodings import encode_body
 from planvault.tools.request import InvalidArguments, PreparedRequest, build_request
 
 BASE = "https://api.example.com/v1/"
@@ -189,6 +190,20 @@ def test_multipart_parts_cannot_be_forged_by_their_contents() -> None:
     assert b'name="file"; filename="file"\r\nContent-Type: application/octet-stream\r\n\r\nbytes' in parts[2]
     assert b"Content-Type: application/json\r\n\r\n" in parts[3]
     assert parts[3].endswith(b'{"k":1}\r\n')
+
+
+@pytest.mark.parametrize(
+    ("rule", "values"),
+    [
+        ({}, [b"1", b"2"]),
+        ({"style": "form", "explode": True}, [b"1", b"2"]),
+        ({"style": "form", "explode": False}, [b"1,2"]),
+        ({"style": "pipeDelimited", "explode": False}, [b"1|2"]),
+    ],
+)
+def test_a_list_in_a_multipart_form_is_joined_where_its_encoding_says_so(rule: JsonObject, values: list[bytes]) -> None:
+    found = encode_body({"ids": [1, 2]}, "multipart/form-data", {"ids": rule}, {}).content
+    assert [part.split(b"\r\n\r\n")[1].split(b"\r\n")[0] for part in found.split(b"--planvault-")[1:-1]] == values
 
 
 def test_a_parameter_with_a_media_type_is_its_text() -> None:
