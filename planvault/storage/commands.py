@@ -1,16 +1,19 @@
 """The inbox's writing end: a command is a row before anything happens (design, durable protocol 1)."""
 
+import structlog
+
 from models.commands import Action, CommandKind, Message
 from models.ids import CommandId
 from models.runs import SessionStatus
 from models.tenants import SessionScope
 from planvault.errors import Conflict, NotFound
 from planvault.ports import Ids, Keyring, Seal
-from planvault.storage.pool import Connection, Pool
+from planvault.storage.pool import Connection, Pool, is_away
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/commands.sql")
 _SESSIONS = load("planvault.storage", "sql/sessions.sql")
+_log = structlog.get_logger(__name__)
 
 
 def command_seal(scope: SessionScope, command_id: CommandId) -> Seal:
@@ -56,5 +59,11 @@ class Commands:
         return int(await connection.fetchval(_SQL["count_waiting"], *place))
 
     async def wake(self, shard: int) -> None:
-        """Hint the shard's owner. Losing it costs at most the owner's scan interval."""
-        await self._pool.execute(_SQL["wake"], shard)
+        """Hint the shard's owner. Losing it costs at most the owner's scan interval, so a database that is away is no
+        error here: the command stands, and a caller told otherwise would send it again."""
+        try:
+            await self._pool.execute(_SQL["wake"], shard)
+        except Exception as fault:
+            if not is_away(fault):
+                raise
+            _log.warning("wake_lost", shard=shard, cause=type(fault).__name__)

@@ -85,7 +85,7 @@ class Idempotency:
         sealed = cipher.seal(orjson.dumps(answer.body), _seal(scope, key))
         place = (scope.org_id, scope.owner_id, key.route, key.key)
         await connection.execute(_SQL["put"], *place, key.body_sha256, answer.status, sealed)
-        await connection.execute(_SQL["prune"], scope.org_id, scope.owner_id)
+        await connection.execute(_SQL["prune"])
 
 
 def _name(scope: AnswerScope, key: IdempotencyKey) -> str:

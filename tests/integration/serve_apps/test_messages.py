@@ -7,10 +7,11 @@ import orjson
 import pytest
 
 from models.commands import CommandKind, Message
+from planvault.storage import commands as commands_storage
 from planvault.storage.commands import command_seal
 from planvault.storage.idempotency import Answer, AnswerScope, IdempotencyKey
 from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant, open_session
+from tests.integration.serve_apps.conftest import Recorder, Tenant, client_for, open_session
 
 
 async def commands_of(deps: ApiDeps, session: Recorder) -> list[tuple[str, Message]]:
@@ -131,6 +132,27 @@ async def test_aged_out_answers_make_room_as_new_ones_are_kept(
     await client.post(f"{path}/messages", json={"message": "hi"}, headers={"Idempotency-Key": "fresh"})
     keys = await deps.pool.fetch("SELECT key FROM idempotency WHERE project_id = $1", session.scope.project_id)
     assert [row["key"] for row in keys] == ["fresh"]
+
+
+async def test_the_aged_out_answers_of_a_tenant_that_fell_silent_go_too(
+    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str, stranger: Tenant
+) -> None:
+    async with client_for(deps, stranger.auth) as other:
+        await other.post(f"{stranger.base}/sessions", json={}, headers={"Idempotency-Key": "its-last"})
+    await deps.pool.execute("UPDATE idempotency SET created_at = now() - interval '2 days' WHERE key = 'its-last'")
+    await client.post(f"{path}/messages", json={"message": "hi"}, headers={"Idempotency-Key": "of-another"})
+    assert await deps.pool.fetchval("SELECT count(*) FROM idempotency WHERE key = 'its-last'") == 0
+
+
+async def test_a_prompt_is_accepted_though_its_owner_cannot_be_woken(
+    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is recorded by then: a caller told otherwise would send it twice."""
+    fatal = "SELECT pg_terminate_backend(pg_backend_pid()), $1::integer"
+    monkeypatch.setattr(commands_storage, "_SQL", {**commands_storage._SQL, "wake": fatal})
+    answer = await client.post(f"{path}/messages", json={"message": "hi"})
+    assert answer.status_code == 202
+    assert len(await commands_of(deps, session)) == 1
 
 
 async def test_a_failed_request_keeps_no_answer(client: httpx.AsyncClient, path: str) -> None:
