@@ -15,7 +15,8 @@ def next_request(request: httpx.Request, response: httpx.Response) -> httpx.Requ
     """The next hop, None where the response is the answer. Its URL is not checked here: sending it is what checks.
 
     Another origin gets no header of the caller's but harmless ones: an API key in a header of its own is a credential
-    too. Raises EgressDenied for a downgrade from https, httpx.RemoteProtocolError for a location that is no URL.
+    too, and a body may hold one. Raises EgressDenied for a downgrade from https and for a body that would go to another
+    origin, httpx.RemoteProtocolError for a location that is no URL.
     """
     location = response.headers.get("Location")
     if response.status_code not in _STATUSES or location is None:
@@ -33,6 +34,8 @@ def next_request(request: httpx.Request, response: httpx.Response) -> httpx.Requ
         dropped |= _OF_THE_BODY
     kept = [(name, value) for name, value in request.headers.multi_items() if name not in dropped]
     if _origin(target) != _origin(request.url):
+        if content is not None:
+            raise EgressDenied("A redirect that would carry the request's body to another origin is not followed")
         kept = [(name, value) for name, value in kept if name in _SAFE_ACROSS_ORIGINS]
     return httpx.Request(method, target, headers=kept, content=content, extensions=dict(request.extensions))
 

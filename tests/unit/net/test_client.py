@@ -305,6 +305,16 @@ async def test_no_credential_follows_to_another_origin(http: GuardedHttp) -> Non
         assert other.requests[0].headers["accept"] == "text/plain"
 
 
+@pytest.mark.parametrize("status", ["307 Temporary Redirect", "308 Permanent Redirect"])
+async def test_no_body_follows_to_another_origin(http: GuardedHttp, status: str) -> None:
+    """It may hold secrets, as the headers do."""
+    async with serving(ok) as other, serving(redirecting(other.url("/to"), status)) as server:
+        with pytest.raises(EgressDenied):
+            async with http.stream("GET", server.url("/from"), policy=LOCAL, content=b"secret", max_redirects=1):
+                pass
+        assert other.requests == []
+
+
 @pytest.mark.parametrize(
     ("status", "method", "body"),
     [("303 See Other", "GET", b""), ("302 Found", "GET", b""), ("307 Temporary Redirect", "POST", b"x")],
