@@ -6,6 +6,7 @@ Plain ASGI: a middleware that wraps responses would buffer the event stream.
 from collections.abc import Callable
 
 import structlog
+from sse_starlette.sse import SendTimeoutError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,7 +25,7 @@ _log = structlog.get_logger(__name__)
 _REQUEST_ID = request_id.HEADER.lower().encode()
 _REPLACED = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled", _REQUEST_ID})
 
-_AWAY = "The database does not answer at the moment. Try again, with the same Idempotency-Key where you gave one."
+_AWAY = "A part of the platform does not answer now. Try again, with the same Idempotency-Key where you gave one."
 _SAFETY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -93,10 +94,12 @@ class BugBoundary:
 
         try:
             await self._app(scope, receive, watch)
+        except SendTimeoutError:  # the stream ends here, and the viewer resumes when it comes back
+            _log.info("viewer_stalled", path=scope["path"])
         except Exception as error:  # noqa: BLE001 - the last boundary of a request: logged here, hidden from the client
             away = is_away(error)
             if away:  # of every request at once: a line each is enough
-                _log.warning("database_away", method=scope["method"], path=scope["path"], cause=type(error).__name__)
+                _log.warning("part_away", method=scope["method"], path=scope["path"], cause=type(error).__name__)
             else:
                 _log.error("request_crashed", method=scope["method"], path=scope["path"], exc_info=error)
             if not started:

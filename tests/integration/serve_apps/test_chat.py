@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from models.events import EventType
 from planvault.auth import authenticator
@@ -205,3 +206,18 @@ async def test_a_revoked_key_reads_no_further(
         async with asyncio.timeout(10):
             assert [event async for event in stream if event.event != "ping"] == []
     assert (await live.get(f"{path}/chat")).status_code == 401
+
+
+async def test_a_viewer_that_takes_nothing_is_let_go_and_is_no_crash(
+    live: httpx.AsyncClient, deps: ApiDeps, session: Recorder, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_route, "STALLED_S", 0.2)
+    for _ in range(24):  # more than the sockets between the two hold
+        await session.event(EventType.DONE, {"reply": "x" * 1_000_000})
+    with capture_logs() as logs:
+        async with live.stream("GET", f"{path}/chat") as response, asyncio.timeout(15):
+            assert response.status_code == 200
+            while not logs:
+                await asyncio.sleep(0.01)
+    assert [(line["event"], line["log_level"]) for line in logs] == [("viewer_stalled", "info")]
+    assert deps.feed.viewers == 0
