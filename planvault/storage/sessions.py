@@ -19,6 +19,9 @@ from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/sessions.sql")
 
+# Of ciphertext, in one page: a session's context may have as many bytes as a request.
+PAGE_BYTES = 4 * 1024 * 1024
+
 Pseudonym = Callable[[OrgId, str], Awaitable[bytes]]
 """HMAC-SHA256 of an external user's id under the organisation's pseudonym key."""
 
@@ -95,8 +98,8 @@ class Sessions:
 
     async def page(
         self, scope: ProjectScope, chosen: SessionFilter, before: SessionId | None, limit: int
-    ) -> list[SessionRecord]:
-        """At most `limit` sessions, newest first, older than `before`."""
+    ) -> tuple[list[SessionRecord], bool]:
+        """At most `limit` sessions and PAGE_BYTES, newest first, older than `before`; and whether there are more."""
         rows = await self._pool.fetch(
             _SQL["page"],
             scope.org_id,
@@ -105,10 +108,12 @@ class Sessions:
             chosen.tag,
             chosen.status,
             await self._hashed(scope.org_id, chosen.external_user_id),
-            limit,
+            limit + 1,
+            PAGE_BYTES,
         )
         cipher = await self._keyring.cipher(scope.org_id)
-        return [_record(row, cipher) for row in rows]
+        records = [_record(row, cipher) for row in rows[:limit]]
+        return records, bool(rows) and len(records) < rows[0]["found"]
 
     async def close(self, connection: Connection, scope: SessionScope) -> int | None:
         """Mark the session closed; its shard, or None where it was closed before (or is not there)."""

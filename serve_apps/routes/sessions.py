@@ -54,12 +54,11 @@ async def list_sessions(
     cursor: paging.Cursor = None,
     limit: paging.Limit = 50,
 ) -> Page[SessionOut]:
-    """Newest first."""
+    """Newest first. A page of large sessions holds fewer than `limit`; `nextCursor` says whether there are more."""
     before = paging.decode_uuid(cursor)
     chosen = SessionFilter(tag, status, external_user)
-    found = await deps.sessions.page(scope, chosen, SessionId(before) if before else None, limit + 1)
-    items = [SessionOut.of(record) for record in found[:limit]]
-    more = len(found) > limit
+    found, more = await deps.sessions.page(scope, chosen, SessionId(before) if before else None, limit)
+    items = [SessionOut.of(record) for record in found]
     return Page[SessionOut](items=items, next_cursor=paging.encode(str(items[-1].id)) if more else None)
 
 

@@ -23,17 +23,28 @@ WHERE org_id = $1 AND project_id = $2 AND id = $3
 FOR SHARE;
 
 -- name: page
--- Newest first, after the session $3 (NULL: from the newest), filtered by tag, status and external user.
-SELECT id, shard, status, external_user_hmac IS NOT NULL AS has_external_user, tags, context, settings,
-       created_at, updated_at
-FROM sessions
-WHERE org_id = $1 AND project_id = $2
-  AND ($3::uuid IS NULL OR id < $3)
-  AND ($4::text IS NULL OR tags @> ARRAY[$4::text])
-  AND ($5::text IS NULL OR status = $5)
-  AND ($6::bytea IS NULL OR external_user_hmac = $6)
-ORDER BY id DESC
-LIMIT $7;
+-- Newest first, after the session $3 (NULL: from the newest), filtered by tag, status and external user: at most $7 rows
+-- and $8 bytes, but always one. `found` counts the rows before the bytes were.
+SELECT id, shard, status, has_external_user, tags, context, settings, created_at, updated_at, found
+FROM (
+    SELECT page.*, row_number() OVER newest AS position, sum(octet_length(context)) OVER newest AS bytes,
+           count(*) OVER () AS found
+    FROM (
+        SELECT id, shard, status, external_user_hmac IS NOT NULL AS has_external_user, tags, context, settings,
+               created_at, updated_at
+        FROM sessions
+        WHERE org_id = $1 AND project_id = $2
+          AND ($3::uuid IS NULL OR id < $3)
+          AND ($4::text IS NULL OR tags @> ARRAY[$4::text])
+          AND ($5::text IS NULL OR status = $5)
+          AND ($6::bytea IS NULL OR external_user_hmac = $6)
+        ORDER BY id DESC
+        LIMIT $7
+    ) AS page
+    WINDOW newest AS (ORDER BY id DESC)
+) AS counted
+WHERE position = 1 OR bytes <= $8
+ORDER BY id DESC;
 
 -- name: close
 -- Mark closed; returns nothing where it is closed already or not there.

@@ -71,6 +71,24 @@ async def test_sessions_are_listed_newest_first_and_paged(
     assert seen == made[::-1]
 
 
+async def test_a_page_of_sessions_is_bounded_in_bytes_and_none_is_left_out(
+    client: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    """What callers put into sessions may be large: one list must not fill a replica that serves everybody."""
+    made = []
+    for _ in range(4):
+        body = {"contextVars": {"note": "x" * 1_500_000}}
+        made.append((await client.post(f"{tenant.base}/sessions", json=body)).json()["id"])
+    pages, cursor = [], None
+    while not pages or cursor:
+        params = {"cursor": cursor} if cursor else {}
+        answer = (await client.get(f"{tenant.base}/sessions", params=params)).json()
+        pages.append([item["id"] for item in answer["items"]])
+        cursor = answer["nextCursor"]
+    assert [len(page) for page in pages] == [2, 2]
+    assert [one for page in pages for one in page] == made[::-1]
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
