@@ -38,7 +38,7 @@ class Search:
             self.scorer.chain(step, wish)
             for target in self._targets(wish)
             for step in self._ways(target, replace(wish, careful=writes(target.tool)), wish.values, _HOPS, frozenset())
-            if not destroys(target.tool) or is_told(step, wish.clause)
+            if not destroys(target.tool) or is_told(step, wish.clause, self.vocabulary.things)
         )
         return max(chains, key=lambda chain: chain.score, default=None)
 

@@ -18,7 +18,11 @@ _HARD = re.compile(rf"[.!?;\n]|{_THEN}", re.IGNORECASE)
 _NAMING = re.compile(r"(?:name|call|title) (?:it|them|this|him|her)\b", re.IGNORECASE)
 _EACH = re.compile(r"\b(?:each|every|all)((?:\s+\w+){1,4})|\b(?:everyone|everybody|one by one)\b", re.IGNORECASE)
 _ANY = "*"
-_CONDITION = re.compile(r"\b(if|unless|otherwise|only when|in case|depending on|whenever|as soon as)\b", re.IGNORECASE)
+_CONDITION = re.compile(
+    r"\b(?:if|unless|otherwise|only when|in case|depending on|whenever|as soon as)\b|"
+    r"\b(?:except|excluding|apart from|other than|all but|but (?:not|keep|leave)|and not)\b",
+    re.IGNORECASE,
+)
 _NEGATED = re.compile(r"\b(?:do not|don['’]?t|never)\s+(\w+)", re.IGNORECASE)
 # Before the verb that would order something, these take the order back: “I never asked to …”, “undo the …”.
 _TAKEN_BACK = re.compile(

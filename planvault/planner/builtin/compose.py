@@ -25,6 +25,7 @@ from models.plans import (
 )
 from models.tools import Tool, ToolParam
 from planvault.plan.names import variable_name
+from planvault.plan.secret_text import text_of
 from planvault.planner.builtin.clauses import Clause
 from planvault.planner.builtin.coercion import enum_of, schema_type
 from planvault.planner.builtin.links import Link, field, things
@@ -248,7 +249,7 @@ def _reply(answers: Sequence[Answer], notes: Sequence[str]) -> Expr:
         else:
             parts += [Lit(value=f"{heading}: "), answer.value]
     parts += [Lit(value=f"\n{note}") for note in notes]
-    return parts[0] if len(parts) == 1 else Text(parts=tuple(parts))
+    return text_of(parts, None)
 
 
 def title(tool: Tool) -> str:

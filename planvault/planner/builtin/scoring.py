@@ -4,7 +4,7 @@ It gains what it accounts for: words of the clause that name its tools, values t
 for questions to the user, for words of its tools that nobody said, and for links that are guesses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from planvault.planner.builtin.clauses import Clause
 from planvault.planner.builtin.links import things
@@ -98,16 +98,22 @@ def is_about(chain: Chain, clause: Clause) -> bool:
     return not head or any(word in head for word in clause.words)
 
 
-def is_told(step: Step, clause: Clause) -> bool:
+def is_told(step: Step, clause: Clause, nouns: Collection[str]) -> bool:
     """Whether the clause says what a destructive call destroys: all of it, where the call picks nothing.
 
-    “Delete the movie” is not told to delete its rating. “Delete the bucket library” is not told to delete every bucket:
-    that takes an “all” or “every”, and no word beside it that might mean only some.
+    “Delete the movie” is not told to delete its rating, and “delete the orders of customer 5” no customer: of the
+    `nouns`, which name what the shortlist is about, the first is what is meant, and the calls must know the others.
+    “Delete the bucket library” is not told to delete every bucket: that takes an “all” or “every”, and no word beside
+    it that might mean only some.
     """
     view, said = step.view, set(clause.words)
+    spoken = [word for word in clause.words if word in nouns]
+    known = frozenset[str]().union(*(each.view.subjects for each in step.steps()))
+    if any(word not in known for word in spoken) or any(word not in view.subjects for word in spoken[:1]):
+        return False
     if clause.verb is not None and canonical(clause.verb[0]) == _DELETE and view.head and view.resource not in said:
         return False
     given = {*step.exprs, *step.linked, *(param.name for param in step.asked)}
-    if not view.is_collection or any(param.name in given for param in view.picking):
+    if not view.collection or any(param.name in given for param in view.picking):
         return True
-    return clause.means_each({view.resource}) and said <= view.weights.keys()
+    return clause.means_each({view.collection}) and said <= view.weights.keys()

@@ -10,7 +10,7 @@ from functools import cached_property
 from models.tools import HttpBinding, OutputField, ParamLocation, Tool, ToolParam
 from planvault.planner.builtin.english import words_of
 from planvault.planner.builtin.verbs import actions_of, is_verb
-from planvault.planner.builtin.words import canonical, content, is_generic, split
+from planvault.planner.builtin.words import canonical, content, is_generic, is_plural, split
 
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 _HEAD, _SUMMARY, _DESCRIPTION, _GROUP, _PARAM, _OUTPUT = 1.0, 0.9, 0.55, 0.45, 0.3, 0.35
@@ -92,11 +92,20 @@ class ToolView:
         return last[-1] if last else ""
 
     @cached_property
-    def is_collection(self) -> bool:
-        """Whether the operation is on many things of one kind: `/buckets`, and not `/buckets/{id}`."""
+    def subjects(self) -> frozenset[str]:
+        """What the operation is on, and what it belongs to."""
+        return self.head.union(
+            {self.resource}, *(self.resource_of(param) for param in self.tool.params if is_identifier(param))
+        )
+
+    @cached_property
+    def collection(self) -> str:
+        """What the operation is on all of, as `/buckets` is on buckets, and `/buckets/{id}` on one; else empty."""
         path = self.tool.binding.path.rstrip("/") if isinstance(self.tool.binding, HttpBinding) else self.tool.name
-        last = (split(path) or [""])[-1]
-        return not path.endswith("}") and last.endswith("s") and not last.endswith(("ss", "us", "is"))
+        before, _, last = path.rpartition("/")
+        if before and {canonical(word) for word in split(last)[:1]} & self.actions:
+            path = before  # `/customers/purge`
+        return canonical(split(path)[-1]) if not path.endswith("}") and is_plural(path) else ""
 
     @cached_property
     def picking(self) -> tuple[ToolParam, ...]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from models.tools import HttpBinding, RiskClass, Tool
 from planvault.planner.builtin.english import STOP_WORDS, words_of
-from planvault.planner.builtin.words import canonical, split, stem
+from planvault.planner.builtin.words import canonical, is_plural, split, stem
 
 
 class Intent(StrEnum):
@@ -74,16 +74,24 @@ def destroys(tool: Tool) -> bool:
 def actions_of(tool: Tool) -> frozenset[str]:
     """The verbs that a tool which changes something is called by, in canonical form.
 
-    They lead its name and summary, or end its path behind a placeholder: `/orders/{id}/cancel`.
+    They lead its name and summary, or end its path behind a placeholder: `/orders/{id}/cancel`. Nouns end paths as
+    well: the tracks of `/playlists/{id}/tracks` order nothing.
     """
     if not writes(tool):
         return frozenset()
     names = [word for word in split(tool.name) if word.upper() not in _HTTP_METHODS]
     found = {*names[:1], *split(tool.summary)[:1]}
     path = tool.binding.path.rstrip("/").split("/") if isinstance(tool.binding, HttpBinding) else []
-    if len(path) > 1 and path[-2].startswith("{"):
+    if len(path) > 1 and path[-2].startswith("{") and not destroys(tool) and not is_plural(path[-1]):
         found |= set(split(path[-1])[:1])
-    return frozenset(canonical(word) for word in found if len(word) > 2 and _BY_STEM.get(stem(word)) is not Intent.READ)
+    nouns = {canonical(word) for segment in path if is_plural(segment) for word in split(segment)}
+    return frozenset(
+        canonical(word)
+        for word in found
+        if len(word) > 2
+        and _BY_STEM.get(stem(word)) is not Intent.READ
+        and (stem(word) in _BY_STEM or canonical(word) not in nouns)
+    )
 
 
 def agrees(verb: Verb | None, tool: Tool, actions: Collection[str]) -> bool:

@@ -63,3 +63,9 @@ def content(words: Iterable[str]) -> list[str]:
 
 def is_generic(canon: str) -> bool:
     return canon in _GENERIC_STEMS
+
+
+def is_plural(name: str) -> bool:
+    """Whether a name ends in a plural, as far as its letters tell."""
+    last = (split(name) or [""])[-1]
+    return last.endswith("s") and not last.endswith(("ss", "us", "is"))

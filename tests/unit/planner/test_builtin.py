@@ -8,7 +8,8 @@ import pytest
 from models.base import JsonObject
 from models.planning import PlanOutcome, PlanRequest
 from models.plans import PlannerMode
-from models.tools import Tool
+from models.tools import RiskClass, Tool
+from planvault.plan.compile import compile_plan
 from planvault.plan.validate import tools_used
 from planvault.planner.builtin.planner import plan_without_model
 from tests.unit.planner.tools import LIBRARY, SHOP, tool
@@ -236,6 +237,42 @@ def test_all_of_a_kind_are_deleted_only_when_all_are_spoken_of(prompt: str) -> N
 @pytest.mark.parametrize("prompt", ["delete all buckets", "remove every bucket"])
 def test_all_of_a_kind_are_deleted_when_all_are_spoken_of(prompt: str) -> None:
     assert called(plan(prompt, BUCKETS)) == {"delete_buckets"}
+
+
+ORDERS = (
+    *SHOP,
+    tool("delete_orders", "DELETE", "/orders", "Delete all orders"),
+    tool("delete_order", "DELETE", "/orders/{order_id}", "Delete an order", {"order_id": "integer"}),
+    tool("purge_customers", "POST", "/customers/purge", "Purge all customers", risk=RiskClass.DESTRUCTIVE),
+)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "deleted"),
+    [
+        ("delete all orders", {"delete_orders"}),
+        ("delete all orders of customer 5", {"list_orders", "delete_order"}),
+        ("delete the orders of customer 5", set()),
+        ("delete customer 3's order", set()),
+        ("delete all orders but not order 7", set()),
+        ("delete all orders except order 7", set()),
+        ("purge all customers", {"purge_customers"}),
+        ("purge customer 3", set()),
+    ],
+)
+def test_what_is_destroyed_is_what_the_order_names(prompt: str, deleted: set[str]) -> None:
+    assert called(plan(prompt, ORDERS)) == deleted
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+def test_a_noun_at_the_end_of_a_path_orders_nothing(method: str) -> None:
+    tracks = tool("playlist_tracks", method, "/playlists/{id}/tracks", "", {"id": "integer"})
+    assert called(plan("tracks of playlist 5", (tracks,))) == set()
+
+
+def test_what_was_done_and_what_was_not_are_one_text() -> None:
+    outcome = plan("create it\nOrder", (tool("get_0", "POST", "/orders", ""),))
+    assert compile_plan(outcome.source, outcome.mode, (tool("get_0", "POST", "/orders", ""),)).plan == outcome.plan
 
 
 def test_what_belongs_to_a_thing_is_not_deleted_in_its_place() -> None:
