@@ -6,6 +6,7 @@ is fetched, and an unknown keyword never makes a value wrong. The service has th
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 
 from models.base import JsonObject, JsonValue
 from planvault.plan.inference import json_type
@@ -116,9 +117,17 @@ def _limit(schema: JsonObject, key: str) -> int | float | None:
 def _format(value: str, schema: JsonObject) -> str | None:
     name = schema.get("format")
     form = _FORMATS.get(name) if isinstance(name, str) else None
-    if form is None or form[0].fullmatch(value):
+    if form is None or (form[0].fullmatch(value) and (not str(name).startswith("date") or _is_day(value[:10]))):
         return None
     return f"is no {name}, such as {form[1]}"
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _inside(value: JsonValue, schema: JsonObject, depth: int) -> str | None:

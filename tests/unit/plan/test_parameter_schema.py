@@ -45,6 +45,7 @@ def test_a_value_that_may_fit_is_let_through(value: JsonValue, schema: JsonObjec
         ("abc", {"maxLength": 2}, "at most 2 characters"),
         ([], {"minItems": 1}, "at least 1 items"),
         ("tomorrow", {"format": "date"}, "is no date"),
+        ("2024-13-45", {"format": "date"}, "is no date"),
         ("bob", {"format": "email"}, "is no email"),
         ([1, "a"], {"type": "array", "items": {"type": "integer"}}, "item 1: expected integer"),
         ({"a": "x"}, {"properties": {"a": {"type": "integer"}}}, "field 'a': expected integer"),
