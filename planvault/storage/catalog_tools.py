@@ -42,9 +42,9 @@ async def list_tools(
     return [Tool.model_validate(row["definition"]) for row in rows]
 
 
-async def tools_of_integration(db: Queryable, scope: OrgScope, integration_id: IntegrationId) -> list[Tool]:
-    rows = await db.fetch(_SQL["current_tools_of"], scope.org_id, integration_id)
-    return [Tool.model_validate(row["definition"]) for row in rows]
+async def names_of_integration(db: Queryable, scope: OrgScope, integration_id: IntegrationId) -> list[str]:
+    """Names of its current tools; an integration may have thousands, whose definitions nobody needs here."""
+    return [row["name"] for row in await db.fetch(_SQL["names_of"], scope.org_id, integration_id)]
 
 
 async def tools_at(

@@ -103,11 +103,9 @@ async def list_tools(scope: Organisation, deps: Deps) -> Page[RegisteredTools]:
 async def get_tools(toolId: UUID, scope: Organisation, deps: Deps) -> RegisteredToolsDetail:  # noqa: N803
     integration_id = IntegrationId(toolId)
     found = RegisteredTools.of(await catalog.get_integration(deps.pool, scope, integration_id))
-    tools = await catalog_tools.tools_of_integration(deps.pool, scope, integration_id)
+    names = await catalog_tools.names_of_integration(deps.pool, scope, integration_id)
     jobs = await catalog_imports.list_imports(deps.pool, scope, integration_id)
-    return RegisteredToolsDetail(
-        **found.model_dump(), tools=[tool.name for tool in tools], imports=[ImportSummary.of(job) for job in jobs]
-    )
+    return RegisteredToolsDetail(**found.model_dump(), tools=names, imports=[ImportSummary.of(job) for job in jobs])
 
 
 @router.get("/imports", responses=problems())

@@ -58,5 +58,5 @@ SELECT t.definition FROM tools t
 JOIN unnest($2::uuid[], $3::integer[]) AS wanted (id, version) ON wanted.id = t.id AND wanted.version = t.version
 WHERE t.org_id = $1
 
--- name: current_tools_of
-SELECT definition FROM tools WHERE org_id = $1 AND integration_id = $2 AND current ORDER BY name
+-- name: names_of
+SELECT name FROM tools WHERE org_id = $1 AND integration_id = $2 AND current ORDER BY name
