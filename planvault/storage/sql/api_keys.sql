@@ -8,11 +8,14 @@ FROM api_keys
 WHERE key_sha256 = $1 AND revoked_at IS NULL;
 
 -- name: touch
--- Note that the key was used; of several replicas one writes a minute.
+-- Note that the key was used; of several replicas one writes a minute, and no caller waits for a row that is held.
 UPDATE api_keys
 SET last_used_at = now()
-WHERE org_id = $1 AND project_id = $2 AND id = $3
-  AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute');
+WHERE id = (
+    SELECT id FROM api_keys
+    WHERE org_id = $1 AND project_id = $2 AND id = $3
+      AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+    FOR NO KEY UPDATE SKIP LOCKED);
 
 -- name: create
 -- A key of a project that exists in this organisation.

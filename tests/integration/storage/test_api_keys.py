@@ -1,3 +1,4 @@
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -123,3 +124,13 @@ async def test_a_key_needs_a_project_of_its_organisation_and_scopes_that_exist(
         await keys.create(scope, "x", ["hrn:project:everything"])
     with pytest.raises(NotFound):
         await keys.revoke(scope, KeyId(UUID(int=3)))
+
+
+async def test_a_key_whose_row_is_held_authenticates_without_waiting(
+    pool: Pool, keys: ApiKeys, scope: ProjectScope
+) -> None:
+    shown, key = await keys.create(scope, "ci", SCOPES)
+    async with pool.acquire() as holder, holder.transaction():
+        await holder.execute("SELECT FROM api_keys WHERE id = $1 FOR UPDATE", shown.id)
+        async with asyncio.timeout(2):
+            assert (await Authenticator(keys, "").authenticate(f"Bearer {key.text}")).key_id == shown.id
