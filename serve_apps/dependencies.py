@@ -36,6 +36,8 @@ from serve_apps.history_feed import HistoryFeed
 from serve_apps.readiness import Probe
 from serve_apps.schemas.health import PartHealth
 
+_STATEMENT_S = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class ApiDeps:
@@ -64,9 +66,9 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
     """Pools, repositories and the running feed of one replica; `probes` are the parts outside this process."""
     ids = TimeOrderedIds()
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(await open_pool(settings.database_url, name="api", maximum=8))
+        pool = await stack.enter_async_context(await _own_pool(settings, "api", 8))
         # Apart from the others: a cipher may be needed inside a transaction that holds the last connection.
-        keys = await stack.enter_async_context(await open_pool(settings.database_url, name="api-keys", maximum=2))
+        keys = await stack.enter_async_context(await _own_pool(settings, "api-keys", 2))
         keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
         api_keys = ApiKeys(pool, ids)
         sessions = Sessions(pool, keyring, keyring.pseudonym, settings.shards)
@@ -93,6 +95,11 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             feed=feed,
             probes={**_database_probes(pool, settings), **probes},
         )
+
+
+async def _own_pool(settings: Settings, name: str, maximum: int) -> Pool:
+    """A database that has vanished without a word must not hold requests until TCP gives up."""
+    return await open_pool(settings.database_url, name=name, maximum=maximum, command_timeout_s=_STATEMENT_S)
 
 
 def _database_probes(pool: Pool, settings: Settings) -> dict[str, Probe]:

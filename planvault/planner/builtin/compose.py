@@ -98,29 +98,30 @@ class Composer:
         exprs: dict[str, Expr] = {**step.exprs, **fixed}
         for name, (producer, link) in step.linked.items():
             if name not in exprs:
-                exprs[name] = _shaped(step.view.tool, name, self._taken_from(producer, link, body))
+                exprs[name] = _shaped(step.view.tool, name, self._taken_from(producer, link, step.view.tool, body))
         for param in step.asked:
             exprs[param.name] = Var(name=self._slot(step.view.tool, param))
         order = [param.name for param in step.view.tool.params if param.name in exprs]
         return tuple(Arg(name=name, expr=exprs[name]) for name in order)
 
-    def _taken_from(self, producer: Step, link: Link, body: list[PlanNode]) -> Expr:
-        """The link's value. Where nothing is found the plan answers so, before the next call could fail."""
+    def _taken_from(self, producer: Step, link: Link, user: Tool, body: list[PlanNode]) -> Expr:
+        """The link's value, for `user`. Where nothing is found the plan answers so, before that call could fail."""
         variable = self._call(producer, body)
         if not link.in_list:
             return field(Var(name=variable), link.path)
         at = link.path.index("*")
         listed, rest = field(Var(name=variable), link.path[:at]), link.path[at + 1 :]
-        item = self._item(link, listed, body)
+        item = self._item(link, listed, user, body)
         what = f"{link.where[1].value!r}" if link.where else "that position" if link.index else "anything"
         self._unless(Compare(op=CompareOp.EQ, left=item, right=Lit(value=None)), link.producer.tool, what, body)
         return field(item, rest)
 
-    def _item(self, link: Link, listed: Expr, body: list[PlanNode]) -> Expr:
-        """The item of a list that is meant, or null."""
+    def _item(self, link: Link, listed: Expr, user: Tool, body: list[PlanNode]) -> Expr:
+        """The item of a list that is meant, or null. What is to be changed has exactly the name that was given."""
         if link.where is not None:
             name, mention = link.where
-            terms = (listed, Lit(value=name), Lit(value="contains"), Lit(value=str(mention.value)))
+            same = "==" if writes(user) else "contains"
+            terms = (listed, Lit(value=name), Lit(value=same), Lit(value=str(mention.value)))
             return self._assigned(f"found_{link.producer.resource}", Func(name="find_by", args=terms), body)
         position = link.index.value if link.index else 1
         if isinstance(position, int) and position > 1:

@@ -88,8 +88,13 @@ def test_an_id_is_looked_up_by_a_search_with_the_name_that_was_given() -> None:
 
 def test_an_id_is_looked_up_in_a_list_by_name_where_there_is_no_search() -> None:
     source = program('Send a notification to customer Ada saying "We are closed"')
-    assert 'find_by(list_customers.items, "name", "contains", "Ada")' in source
     assert 'send_notification(customer_id=found_customer.id, message="We are closed")' in source
+
+
+def test_what_is_changed_has_exactly_the_name_that_was_given() -> None:
+    """A name that merely contains it would be another customer's: Ada is no Adam."""
+    source = program('Send a notification to customer Ada saying "We are closed"')
+    assert 'find_by(list_customers.items, "name", "==", "Ada")' in source
 
 
 def test_a_name_behind_of_is_looked_up_for_an_optional_identifier() -> None:
