@@ -1,6 +1,15 @@
 """TCP ports of this machine."""
 
 import socket
+from pathlib import Path
+from random import SystemRandom
+
+# Ray's workers listen on 10002 to 19999. From the second bound on, the kernel hands ports out by itself, to every
+# connection and to whoever binds port 0: one of those is free now and somebody's before a server comes to bind it.
+_LOWEST = 20_000
+_KERNELS_FIRST = 32_768
+_KERNEL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_TRIES = 200
 
 
 def is_free(host: str, port: int) -> bool:
@@ -15,8 +24,20 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_port(host: str) -> int:
-    """A port that nobody has at this moment."""
+    """A port that nobody has at this moment, and that the kernel gives to nobody who does not ask for it."""
+    ours = range(_LOWEST, kernels_first())
+    for port in SystemRandom().sample(ours, k=min(_TRIES, len(ours))):
+        if is_free(host, port):
+            return port
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        port = int(probe.getsockname()[1])
+    return port
+
+
+def kernels_first() -> int:
+    """The lowest port that the kernel hands out by itself."""
+    try:
+        return int(_KERNEL_RANGE.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return _KERNELS_FIRST
