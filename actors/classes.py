@@ -17,9 +17,9 @@ from actors.catalog_worker import CatalogWorker
 from actors.handles import ServeEmbedder, ServePlanner
 from actors.session_host import SessionHost
 from actors.supervisor import Desired, Supervisor
-from planvault.redact import Redactor, process_redactor
+from planvault.redact import Redactor
 from planvault.settings import Settings
-from planvault.telemetry import configure_logging
+from planvault.telemetry import start_logging
 
 NAMESPACE = "planvault"
 _DETACHED = {"namespace": NAMESPACE, "lifetime": "detached", "num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
@@ -72,9 +72,7 @@ class SupervisorActor:
 def open_process() -> tuple[Settings, Redactor]:
     """What every actor's process starts with. Logs and tool calls share the redactor: it knows what calls bind."""
     settings = Settings()
-    redactor = process_redactor(settings, os.environ)
-    configure_logging(settings.log_level, redactor)
-    return settings, redactor
+    return settings, start_logging(settings, os.environ)
 
 
 _KINDS: dict[str, Any] = {"SessionHost": SessionHostActor, "CatalogWorker": CatalogWorkerActor}

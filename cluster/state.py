@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cluster.data_dir import DataDir
-from cluster.processes import ProcessSession, is_alive
+from cluster.processes import ProcessSession
 
 
 class PlatformState(BaseModel):
@@ -27,10 +27,6 @@ class PlatformState(BaseModel):
     @property
     def ray(self) -> ProcessSession | None:
         return None if self.ray_sid is None else ProcessSession(self.ray_sid, self.ray_started_at)
-
-    @property
-    def owner_alive(self) -> bool:
-        return self.owner_pid is not None and is_alive(self.owner_pid)
 
 
 def read(data: DataDir) -> PlatformState | None:

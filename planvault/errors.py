@@ -75,10 +75,6 @@ class SpecRejected(PlanVaultError):
     code, status, title = "SPEC_REJECTED", 422, "The document is not an OpenAPI or Swagger document we can import"
 
 
-class PlanRejected(PlanVaultError):
-    code, status, title = "PLAN_INVALID", 422, "No valid plan was found for this prompt"
-
-
 class LlmFailed(PlanVaultError):
     code, status, title = "LLM_FAILED", 502, "The language model did not answer"
     retryable = True

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NewType, Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from models.base import JsonObject
@@ -21,7 +21,6 @@ from models.tools import IntegrationState, Tool, ToolOutcome
 from models.values import Value
 
 Vector = Sequence[float]
-HostId = NewType("HostId", str)
 
 
 class Clock(Protocol):

@@ -15,9 +15,18 @@ import structlog
 from structlog.contextvars import bound_contextvars, get_contextvars, merge_contextvars
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from planvault.redact import Redactor
+from planvault.redact import Redactor, process_redactor
+from planvault.settings import Settings
 
 _QUIET = ("httpx", "httpcore", "asyncio", "LiteLLM")  # they log whole requests at INFO or DEBUG
+
+
+def start_logging(settings: Settings, environ: Mapping[str, str]) -> Redactor:
+    """What every process of the platform starts with. The redactor knows the process's own credentials; whoever binds
+    more to it masks them in its logs."""
+    redactor = process_redactor(settings, environ)
+    configure_logging(settings.log_level, redactor)
+    return redactor
 
 
 def configure_logging(level: str, redactor: Redactor, *, stream: TextIO | None = None) -> None:

@@ -2,7 +2,7 @@
 
 The scan is exact. An approximate index would be faster only where it hurts: exact top-30 of 100,000 × 384 takes about
 38 ms on two cores, and a filtered HNSW scan under-returns for a tenant that holds a small part of the table (3.6 of 30
-rows measured). Above EXACT_SCAN_MAX tools in one organisation an approximate index with exact fallback pays off.
+rows measured). Above about 50,000 tools in one organisation an approximate index with exact fallback pays off.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,6 @@ from models.tenants import ProjectScope
 from planvault.ports import Vector
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
-
-EXACT_SCAN_MAX = 50_000
 
 _SQL = load("retrieval", "sql/tool_index.sql")
 

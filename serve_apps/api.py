@@ -14,9 +14,8 @@ from ray.serve import Application
 
 from actors.handles import ServeEmbedder
 from planvault.clock import TimeOrderedIds
-from planvault.redact import process_redactor
 from planvault.settings import Settings
-from planvault.telemetry import configure_logging
+from planvault.telemetry import start_logging
 from serve_apps import documents, problems
 from serve_apps.dependencies import ApiDeps, open_deps
 from serve_apps.middleware import BodyLimit, BugBoundary, RequestIdentity
@@ -114,7 +113,7 @@ class ApiArgs(BaseModel):
 def served_app() -> FastAPI:
     """What a replica runs: everything from its environment. No deadline is set on requests, since streams stay open."""
     settings = Settings()
-    configure_logging(settings.log_level, process_redactor(settings, os.environ))
+    start_logging(settings, os.environ)
     probes = application_probes({"embedder": "embedder", "planner": "planner"})
     return create_served_app(settings, lambda: open_deps(settings, ServeEmbedder(), probes))
 

@@ -5,6 +5,7 @@ a slice at a time, so that a prompt's single text waits for one pass, never for 
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from pydantic import BaseModel, Field
 from ray import serve
 from ray.serve import Application
 
+from planvault.settings import Settings
+from planvault.telemetry import start_logging
 from retrieval.embedding import MiniLm
 
 # Texts in one forward pass, and of one caller at a time: half a pass, so that the other half stays open to others.
@@ -39,7 +42,7 @@ class EmbedderReplica:
     """The deployment's class, without Serve's wrapping. Loads the model once, when the replica starts."""
 
     def __init__(self, args: EmbedderArgs, model: TextModel | None = None) -> None:
-        self._model: TextModel = model or MiniLm.load(threads=args.threads, batch_size=PASS_TEXTS)
+        self._model: TextModel = model or _model(args)
         # Called with one text, runs with many: Serve's dynamic batching. Wrapped here and not on the class, because
         # the queue belongs to the wrapped function and would outlive its instance and event loop.
         gathered = serve.batch(max_batch_size=PASS_TEXTS, batch_wait_timeout_s=GATHER_S, max_concurrent_batches=1)
@@ -61,6 +64,11 @@ class EmbedderReplica:
     async def check_health(self) -> None:
         """Serve restarts the replica when this raises or hangs: a real pass through the queue proves that it works."""
         await self._vector("alive")
+
+
+def _model(args: EmbedderArgs) -> TextModel:
+    start_logging(Settings(), os.environ)
+    return MiniLm.load(threads=args.threads, batch_size=PASS_TEXTS)
 
 
 Embedder = serve.deployment(

@@ -14,8 +14,8 @@ from planvault.llm.choice import choose_model
 from planvault.llm.gateway import Gateway
 from planvault.planner.service import PlannerService
 from planvault.ports import Planner as PlannerPort
-from planvault.redact import Redactor
 from planvault.settings import Settings
+from planvault.telemetry import start_logging
 
 
 class PlannerArgs(BaseModel):
@@ -40,11 +40,12 @@ class PlannerReplica:
 
 
 def _planner(args: PlannerArgs, settings: Settings) -> PlannerService:
+    redactor = start_logging(settings, os.environ)
     repairs = settings.planner_repairs if args.repairs is None else args.repairs
     choice = choose_model(settings, os.environ)
     if choice is None:
         return PlannerService(None, repairs=repairs)
-    redactor = Redactor([choice.api_key])
+    redactor.bind([choice.api_key])
     return PlannerService(Gateway(choice, timeout_s=settings.llm_timeout_s, redact=redactor.clean), repairs=repairs)
 
 

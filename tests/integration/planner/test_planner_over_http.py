@@ -6,7 +6,7 @@ import pytest
 
 from models.planning import PlanOutcome, PlanRequest
 from planvault.errors import LlmFailed
-from planvault.llm.choice import ModelChoice
+from planvault.llm.choice import VENDOR_DEFAULTS, ModelChoice
 from planvault.llm.gateway import Gateway
 from planvault.llm.scripted import Refusal, ScriptedServer
 from planvault.plan.schema import wire_schema
@@ -96,17 +96,37 @@ async def test_a_model_that_fails_fails_the_plan() -> None:
         await service(server).plan(request())
 
 
-async def test_the_replica_speaks_json_and_plans_without_a_model_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "PLANVAULT_LLM_BASE_URL"):
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Redactor]:
+    """Redactors of replicas that started; their logging stays out of the test run's."""
+    redactors: list[Redactor] = []
+
+    def start_logging(*_: object) -> Redactor:
+        redactors.append(Redactor())
+        return redactors[-1]
+
+    monkeypatch.setattr("serve_apps.planner.start_logging", start_logging)
+    return redactors
+
+
+async def test_the_replica_speaks_json_and_plans_without_a_model_by_default(
+    monkeypatch: pytest.MonkeyPatch, started: list[Redactor]
+) -> None:
+    vendors = [variable for variable, _ in VENDOR_DEFAULTS]
+    ours = ["PLANVAULT_LLM_BASE_URL", "PLANVAULT_LLM_MODEL", "OPENAI_BASE_URL", "OPENAI_API_BASE"]
+    for variable in (*vendors, *ours):
         monkeypatch.delenv(variable, raising=False)
-    replica = PlannerReplica(PlannerArgs(), planner=PlannerService(None, repairs=0))
+    replica = PlannerReplica(PlannerArgs())
     answer = PlanOutcome.model_validate_json(await replica.plan(request().model_dump_json(by_alias=True).encode()))
     await replica.check_health()
     assert answer.planner == "builtin"
     assert answer.plan is not None
 
 
-async def test_the_replica_takes_its_model_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_replica_takes_its_model_from_the_environment_and_masks_its_key_in_logs(
+    monkeypatch: pytest.MonkeyPatch, started: list[Redactor]
+) -> None:
+    monkeypatch.setenv("PLANVAULT_LLM_API_KEY", "key-of-the-operator")
     with ScriptedServer([GOOD], models=("from-the-list",)) as server:
         monkeypatch.setenv("PLANVAULT_LLM_BASE_URL", server.base_url)
         monkeypatch.delenv("PLANVAULT_LLM_MODEL", raising=False)
@@ -114,3 +134,4 @@ async def test_the_replica_takes_its_model_from_the_environment(monkeypatch: pyt
             await PlannerReplica(PlannerArgs()).plan(request().model_dump_json().encode())
         )
     assert answer.planner == "openai/from-the-list"
+    assert "key-of-the-operator" not in started[0].clean("Bearer key-of-the-operator was refused")

@@ -19,11 +19,6 @@ from tests.integration.runtime.harness import SHARDS, Platform, World, eventuall
 from tests.unit.engine.plans import ONE_CALL, call, plan, reply, var
 
 
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys")
-
-
 @pytest.fixture
 async def platform(pool: Pool, keys: Path) -> Platform:
     world = World(ONE_CALL)

@@ -17,11 +17,6 @@ from tests.integration.runtime.harness import Platform, World, eventually, open_
 from tests.unit.engine.plans import ONE_CALL, TWO_CALLS
 
 
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys")
-
-
 @pytest.fixture
 async def platform(pool: Pool, keys: Path) -> Platform:
     world = World(TWO_CALLS)

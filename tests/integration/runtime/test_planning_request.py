@@ -16,12 +16,10 @@ CANARY = "canary-7f3a9c51"
 
 
 @pytest.fixture
-async def platform(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    folder: Path = tmp_path_factory.getbasetemp() / "planning-keys"
-    folder.mkdir(exist_ok=True)
+async def platform(pool: Pool, keys: Path) -> Platform:
     world = World(ONE_CALL)
     world.tool("get", lambda call: {"name": "Ada"})
-    return await open_platform(pool, folder, world)
+    return await open_platform(pool, keys, world)
 
 
 async def test_a_secret_s_value_typed_into_the_prompt_does_not_reach_the_planner(platform: Platform) -> None:
