@@ -11,7 +11,7 @@ from planvault.redact import Redactor
 from planvault.runtime.host import SessionRuntime
 from planvault.settings import Settings
 from planvault.storage.listen import listen
-from planvault.wiring import open_session_runtime
+from planvault.wiring import Around, open_session_runtime
 
 _log = structlog.get_logger(__name__)
 
@@ -23,12 +23,21 @@ class SessionHost:
     again under a new host id, so that nothing the old one still does can be taken for the new one's.
     """
 
-    def __init__(self, name: str, settings: Settings, redactor: Redactor, embedder: Embedder, planner: Planner) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        redactor: Redactor,
+        embedder: Embedder,
+        planner: Planner,
+        around: Around | None = None,
+    ) -> None:
         self._name = name
         self._settings = settings
         self._redactor = redactor
         self._embedder = embedder
         self._planner = planner
+        self._around = around
         self._runtime: SessionRuntime | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -58,7 +67,7 @@ class SessionHost:
 
     async def _run_once(self) -> None:
         async with open_session_runtime(
-            self._settings, self._name, self._redactor, self._embedder, self._planner
+            self._settings, self._name, self._redactor, self._embedder, self._planner, self._around
         ) as runtime:
             self._runtime = runtime
             try:

@@ -1,7 +1,8 @@
 """The one composition root: builds pools and adapters inside each process; Ray adapters come in as arguments."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
@@ -9,7 +10,8 @@ from planvault.net.client import GuardedHttp
 from planvault.ports import Embedder, Planner
 from planvault.redact import Redactor
 from planvault.runtime.effects import EffectRunner
-from planvault.runtime.host import SessionRuntime
+from planvault.runtime.host import SessionRuntime, Store
+from planvault.runtime.session import Runner
 from planvault.settings import Settings
 from planvault.storage.catalog_reader import CatalogReader
 from planvault.storage.events import PostgresEventStore
@@ -24,11 +26,25 @@ from planvault.tools.native import NativeExecutor
 from retrieval.selection import Selector
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a runtime's ports are wrapped in. Nothing, but where tests put faults at its boundaries."""
+
+    store: Callable[[Store], Store] = lambda store: store
+    runner: Callable[[Runner], Runner] = lambda runner: runner
+
+
 @asynccontextmanager
 async def open_session_runtime(
-    settings: Settings, name: str, redactor: Redactor, embedder: Embedder, planner: Planner
+    settings: Settings,
+    name: str,
+    redactor: Redactor,
+    embedder: Embedder,
+    planner: Planner,
+    around: Around | None = None,
 ) -> AsyncIterator[SessionRuntime]:
     """A session runtime under a host id of its own: `name`, and what tells this process's attempt from the last."""
+    around = around or Around()
     ids, clock = TimeOrderedIds(), SystemClock()
     host = f"{name}-{ids.new()}"
     async with AsyncExitStack() as stack:
@@ -51,9 +67,9 @@ async def open_session_runtime(
         leases = PostgresLeases(lease, host, settings.build_id, settings.lease_seconds)
         yield SessionRuntime(
             host,
-            PostgresEventStore(record, keyring, host),
+            around.store(PostgresEventStore(record, keyring, host)),
             leases,
-            runner,
+            around.runner(runner),
             clock,
             ids,
             shards=settings.shards,
