@@ -11,7 +11,7 @@ from models.base import Frozen, JsonObject
 from models.ids import RunId, SessionId
 
 # Raised when an event's payload or meaning changes so that older code must not read it (docs/events.md).
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Visibility(StrEnum):

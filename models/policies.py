@@ -27,6 +27,7 @@ class RunLimits(Frozen):
     max_wall_clock_s: float = 3_600.0
     max_result_bytes: int = 20 * 1024 * 1024
     max_attempts: int = 3  # of one call, where retries are allowed at all
+    max_parallel_calls: int = 16  # reads in flight at once; 1: one call after the other (docs/concurrency.md)
 
 
 class OrgSettings(Frozen):

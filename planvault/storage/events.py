@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from models.commands import Action, Command, CommandKind, Message
 from models.events import SCHEMA_VERSION, Event, EventType, Visibility
 from models.ids import CommandId, OrgId, ProjectId, SessionId
 from models.tenants import SessionScope
+from planvault.engine.upcast import upcast
 from planvault.errors import OutcomeUnknown, SchemaTooNew, Unavailable, Unrecordable
 from planvault.ports import Append, Head, InboxEntry, Keyring, OrgCipher, RunRow, ShardLease, UnreadableEntry
 from planvault.storage.commands import command_seal
@@ -38,12 +40,14 @@ class PostgresEventStore:
         events: list[tuple[Any, ...]] = []
         runs: list[tuple[Any, ...]] = []
         commands: list[CommandId] = []
+        wakes: list[tuple[Any, ...]] = []
         for item in batch:
             with _reading("keys"):
                 cipher = await self._keyring.cipher(item.scope.org_id)
             events.extend(_event_row(item, event, cipher) for event in item.events)
             runs.extend(_run_row(item, row, cipher) for row in item.runs)
             commands.extend(item.consumed)
+            wakes.extend((wake.run_id, wake.at) for wake in item.wakes)
         try:
             rows = await self._pool.fetch(
                 _SQL["append"],
@@ -52,7 +56,8 @@ class PostgresEventStore:
                 self._owner,
                 *_columns(events, 11),
                 commands,
-                *_columns(runs, 9),
+                *_columns(runs, 10),
+                *_columns(wakes, 2),
             )
         # Which faults leave the outcome unknown is the pool's knowledge; all others go up as they are.
         except Exception as fault:
@@ -94,9 +99,17 @@ class PostgresEventStore:
                     raise
                 return UnreadableEntry(_scope(row), fault)
 
-    async def open_runs(self, leases: Sequence[ShardLease]) -> list[SessionScope]:
+    async def open_runs(self, leases: Sequence[ShardLease], now: datetime) -> list[SessionScope]:
         with _reading("runs"):
-            rows = await self._pool.fetch(_SQL["open_runs"], [lease.shard for lease in leases])
+            rows = await self._pool.fetch(_SQL["open_runs"], [lease.shard for lease in leases], now)
+        return [_scope(row) for row in rows]
+
+    async def due_runs(
+        self, leases: Sequence[ShardLease], until: datetime, limit: int, avoid: Collection[SessionId] = ()
+    ) -> list[SessionScope]:
+        shards = [lease.shard for lease in leases]
+        with _reading("runs"):
+            rows = await self._pool.fetch(_SQL["due_runs"], shards, until, limit, list(avoid))
         return [_scope(row) for row in rows]
 
     async def announce(self, shards: Collection[int]) -> None:
@@ -162,6 +175,7 @@ def _run_row(item: Append, row: RunRow, cipher: OrgCipher) -> tuple[Any, ...]:
         not row.status.is_terminal,
         row.plan_hash,
         cipher.seal(detail, detail_seal(scope, row.run_id)),
+        row.wake_at,
     )
 
 
@@ -176,7 +190,7 @@ def _event(session_id: SessionId, row: Any, cipher: OrgCipher) -> Event:
         visibility=Visibility(row["visibility"]),
         at=row["at"],
         run_id=row["run_id"],
-        payload=orjson.loads(plaintext),
+        payload=upcast(EventType(row["type"]), orjson.loads(plaintext), row["schema_version"]),
     )
 
 

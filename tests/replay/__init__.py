@@ -1,5 +1,5 @@
 """Golden journals: the record of an old run, folded through today's engine, gives the state that it gave then.
 
-`python -m tests.replay.record` writes them anew. A journal that changes without a new schema version means that runs
-under way during an upgrade would be misread.
+`testdata/vN` holds what schema version N wrote. `python -m tests.replay.record` writes those of today's version; they
+change while it is under development, and never once it was released: runs under way during an upgrade would be misread.
 """

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from models.commands import CommandKind
-from models.events import Event, EventType, Visibility
+from models.events import SCHEMA_VERSION, Event, EventType, Visibility
 from models.ids import RunId
 from models.plans import Slot, SlotType
 from models.policies import PlanApprovalMode
@@ -19,10 +19,11 @@ from models.tools import Idempotency, ToolCallFailure, ToolFailed
 from planvault.engine.effects import CallTool, effects
 from planvault.engine.evolve import fold
 from planvault.engine.state import SessionState
+from planvault.engine.upcast import upcast
 from tests.unit.engine.plans import LOOP, TWO_CALLS, plan, reply, var
 from tests.unit.engine.story import SCOPE, Story, facts
 
-FOLDER = Path(__file__).parent / "testdata"
+TESTDATA = Path(__file__).parent / "testdata"
 
 
 def dump(events: list[Event]) -> list[dict[str, Any]]:
@@ -39,7 +40,16 @@ def dump(events: list[Event]) -> list[dict[str, Any]]:
     ]
 
 
-def read(rows: list[dict[str, Any]]) -> list[Event]:
+def folder(version: int) -> Path:
+    """Where the journals lie that were recorded under a schema version."""
+    return TESTDATA / f"v{version}"
+
+
+def recorded(version: int) -> list[str]:
+    return sorted(path.stem for path in folder(version).glob("*.json"))
+
+
+def read(rows: list[dict[str, Any]], version: int) -> list[Event]:
     return [
         Event.model_construct(
             session_id=SCOPE.session_id,
@@ -48,7 +58,7 @@ def read(rows: list[dict[str, Any]]) -> list[Event]:
             visibility=Visibility(row["visibility"]),
             at=datetime.fromisoformat(row["at"]),
             run_id=RunId(UUID(row["runId"])) if row["runId"] else None,
-            payload=row["payload"],
+            payload=upcast(EventType(row["type"]), row["payload"], version),
         )
         for row in rows
     ]
@@ -77,8 +87,8 @@ def _effect(effect: object) -> dict[str, Any]:
     return shown
 
 
-def state_after(rows: list[dict[str, Any]]) -> SessionState:
-    return fold(SessionState(SCOPE), read(rows))
+def state_after(rows: list[dict[str, Any]], version: int = SCHEMA_VERSION) -> SessionState:
+    return fold(SessionState(SCOPE), read(rows, version))
 
 
 @dataclass(frozen=True)
@@ -87,8 +97,8 @@ class Golden:
     outline: dict[str, Any]
 
     @classmethod
-    def load(cls, name: str) -> Golden:
-        return cls(**json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+    def load(cls, name: str, version: int) -> Golden:
+        return cls(**json.loads((folder(version) / f"{name}.json").read_text(encoding="utf-8")))
 
 
 # ── the runs that were recorded ──────────────────────────────────────────────────────────────────────────────────────

@@ -1,16 +1,21 @@
-"""`python -m tests.replay.record`: writes the golden journals anew. Say in the changelog why they changed."""
+"""`python -m tests.replay.record`: writes the golden journals of today's schema version anew, and of no older one.
+
+What a released version wrote is history: its journals stay as they are (`test_journals.RELEASED` holds their digests).
+"""
 
 import json
 
-from tests.replay.journals import FOLDER, RECORDED, dump, outline
+from models.events import SCHEMA_VERSION
+from tests.replay.journals import RECORDED, dump, folder, outline
 
 
 def main() -> None:
-    FOLDER.mkdir(exist_ok=True)
+    folder(SCHEMA_VERSION).mkdir(exist_ok=True)
     for name, tell in RECORDED.items():
         story = tell()
         golden = {"outline": outline(story.state), "events": dump(story.events)}
-        (FOLDER / f"{name}.json").write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        text = json.dumps(golden, indent=1, sort_keys=True) + "\n"
+        (folder(SCHEMA_VERSION) / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
