@@ -89,6 +89,15 @@ class RunRow:
     plan_hash: str | None
     pending: JsonObject | None
     reason: str | None
+    wake_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunWake:
+    """When an open run needs its host again; None: it needs it now, or not before somebody answers."""
+
+    run_id: RunId
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,7 @@ class Append:
     events: tuple[Event, ...]
     consumed: tuple[CommandId, ...] = ()
     runs: tuple[RunRow, ...] = ()
+    wakes: tuple[RunWake, ...] = ()  # of runs whose row changes in nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +166,20 @@ class CommandInbox(Protocol):
         """
         ...
 
-    async def open_runs(self, leases: Sequence[ShardLease]) -> list[SessionScope]:
-        """Sessions of these shards with a run that goes on by itself: what an owner reloads after a takeover."""
+    async def open_runs(self, leases: Sequence[ShardLease], now: datetime) -> list[SessionScope]:
+        """Sessions of these shards with a run that goes on now: what an owner reloads after a takeover.
+
+        Left out: runs that wait for somebody, or for a time after `now`.
+        """
+        ...
+
+    async def due_runs(
+        self, leases: Sequence[ShardLease], until: datetime, limit: int, avoid: Collection[SessionId] = ()
+    ) -> list[SessionScope]:
+        """Sessions of these shards whose run waits for a time up to `until`, the earliest first. Raises Unavailable.
+
+        Left out: the sessions to `avoid`.
+        """
         ...
 
 

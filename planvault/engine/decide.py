@@ -6,7 +6,7 @@ from models.commands import Action, CommandKind, Message
 from models.events import EventType
 from models.tools import ToolFailed, ToolSucceeded
 from planvault.engine.answers import answered
-from planvault.engine.calls import called, lost, resume, unusable
+from planvault.engine.calls import called, lost, unusable
 from planvault.engine.inputs import (
     Broke,
     CommandArrived,
@@ -22,6 +22,7 @@ from planvault.engine.lifecycle import cancel, fail, open_next_run
 from planvault.engine.planning import planned, prepared
 from planvault.engine.recorder import Decision, Recorder
 from planvault.engine.state import SessionState
+from planvault.engine.waits import timer_fired
 
 
 def decide(state: SessionState, given: Input) -> Decision:
@@ -33,8 +34,7 @@ def decide(state: SessionState, given: Input) -> Decision:
         case EffectDone():
             _effect_done(rec, given)
         case TimerFired():
-            if rec.state.run is not None and rec.run.retry_at is not None and rec.run.retry_at <= given.now:
-                resume(rec)
+            timer_fired(rec)
         case Recovered():
             intent = rec.run.intent if rec.state.run is not None else None
             if intent is not None and intent.kind == "call":

@@ -13,6 +13,7 @@ from models.policies import RunLimits
 from models.values import Value
 from planvault.engine.machine import CallReady
 from planvault.engine.state import RunState, SessionState, ToolPin
+from planvault.engine.timers import next_timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,16 @@ Effect: TypeAlias = Prepare | MakePlan | CallTool | Wait
 
 
 def effects(state: SessionState) -> tuple[Effect, ...]:
-    """The effects outstanding now. Each has its intent in the record already, a Wait needs none."""
+    """The effects outstanding now. Each has its intent in the record already, a Wait needs none: at most one, last."""
     run = state.run
     if run is None:
         return ()
-    if run.retry_at is not None:
-        return (Wait(f"{call_effect_id(run)}:wait:{run.attempt}", run.retry_at),)
+    due = next_timer(state)
+    wait = () if due is None else (Wait(f"{run.run_id}:wait:{due.isoformat()}", due),)
+    return (*_in_flight(run), *wait)
+
+
+def _in_flight(run: RunState) -> tuple[Effect, ...]:
     if run.intent is None:
         return ()
     match run.intent.kind:

@@ -21,7 +21,15 @@ from planvault.engine.state import Intent, Recovery, RunSettings, RunState, Sess
 from planvault.plan.evaluate import Budget
 
 Payload = Mapping[str, Any]  # an event's payload: JSON that `planvault.engine` itself wrote
-_ASKS = frozenset({RunStatus.AWAITING_CONFIRMATION, RunStatus.AWAITING_SLOTS, RunStatus.NEEDS_MANUAL_RECOVERY})
+_ASKS = frozenset(
+    {
+        RunStatus.AWAITING_CONFIRMATION,
+        RunStatus.AWAITING_SLOTS,
+        RunStatus.AWAITING_EXTERNAL_SIGNAL,
+        RunStatus.AWAITING_REAUTH,
+        RunStatus.NEEDS_MANUAL_RECOVERY,
+    }
+)
 
 
 def fold(state: SessionState, events: Iterable[Event]) -> SessionState:
@@ -85,7 +93,14 @@ def _message_id(text: object) -> MessageId:
 def _run_status(run: RunState, payload: Payload, at: datetime) -> RunState:
     status = RunStatus(payload["status"])
     waited = run.waited if run.asked_at is None else run.waited + (at - run.asked_at)
-    run = replace(run, status=status, waited=waited, asked_at=at if status in _ASKS else None)
+    until = payload.get("expiresAt")  # a status without one ends what was asked before
+    run = replace(
+        run,
+        status=status,
+        waited=waited,
+        asked_at=at if status in _ASKS else None,
+        expires_at=None if until is None else datetime.fromisoformat(until),
+    )
     if run.status is RunStatus.EXECUTING and run.machine is None and run.plan is not None:
         scope = {**(run.slot_values or {}), "run_started_at": run.started_at.isoformat()}
         return _advance(run, start(run.plan, cast("dict[str, Value]", scope)))

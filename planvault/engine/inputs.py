@@ -57,9 +57,8 @@ class EffectDone:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """The wait before another attempt is over."""
+    """A time that the run waits for has come, or may have: the engine compares."""
 
-    effect_id: str
     now: datetime
     fresh_run_id: RunId
 

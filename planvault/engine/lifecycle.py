@@ -67,6 +67,12 @@ def cancel(rec: Recorder, reason: str) -> None:
     _end(rec, RunStatus.CANCELLED, None)
 
 
+def interrupt(rec: Recorder, reason: str) -> None:
+    """Nobody answered in time: neither a fault of the plan nor anybody's wish."""
+    rec.status(RunStatus.INTERRUPTED, reason=reason)
+    _end(rec, RunStatus.INTERRUPTED, None)
+
+
 def _end(rec: Recorder, status: RunStatus, reply: str | None) -> None:
     rec.emit(EventType.DONE, {"runId": str(rec.run.run_id), "status": status.value, "reply": reply})
     queue = [{"messageId": str(message.message_id), "text": message.text} for message in rec.state.queue]

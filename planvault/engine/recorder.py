@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,8 @@ from models.ids import CommandId, RunId
 from models.runs import RunStatus
 from planvault.engine.evolve import evolve
 from planvault.engine.state import RunState, SessionState
-from planvault.ports import RunRow
+from planvault.engine.timers import wake_at
+from planvault.ports import RunRow, RunWake
 
 _ENGINE = frozenset(
     {
@@ -37,12 +38,14 @@ class Decision:
     events: tuple[Event, ...] = ()
     consumed: tuple[CommandId, ...] = ()
     runs: tuple[RunRow, ...] = ()
+    wakes: tuple[RunWake, ...] = ()  # of runs that are not in `runs`
 
 
 class Recorder:
     def __init__(self, state: SessionState, now: datetime) -> None:
         self.state = state
         self.now = now
+        self._wake_before = wake_at(state)
         self._events: list[Event] = []
         self._rows: dict[RunId, RunRow] = {}
         self._consumed: list[CommandId] = []
@@ -68,12 +71,25 @@ class Recorder:
         self._events.append(event)
         self.state = evolve(self.state, event)
 
-    def status(self, status: RunStatus, *, pending: JsonObject | None = None, reason: str | None = None) -> None:
-        """Move the run to a status, in the record and in the read model."""
+    def status(
+        self,
+        status: RunStatus,
+        *,
+        pending: JsonObject | None = None,
+        reason: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> None:
+        """Move the run to a status, in the record and in the read model.
+
+        `expires_at`: when the question of a waiting run is no longer asked; the run is `interrupted` then.
+        """
         run = self.run
         payload: dict[str, Any] = {"runId": str(run.run_id), "status": status.value}
         if reason is not None:
             payload["reason"] = reason
+        if expires_at is not None:
+            payload["expiresAt"] = expires_at.isoformat()
+            pending = {**(pending or {}), "expiresAt": expires_at.isoformat()}
         self._rows[run.run_id] = RunRow(run.run_id, status, run.plan_hash, pending, reason)
         self.emit(EventType.RUN_STATUS, payload)
 
@@ -85,4 +101,11 @@ class Recorder:
         self.emit(EventType.COMMAND_REFUSED, {"commandId": str(command.id), "kind": command.kind.value, "why": why})
 
     def decision(self) -> Decision:
-        return Decision(self.state, tuple(self._events), tuple(self._consumed), tuple(self._rows.values()))
+        """All that was collected; the active run's row says when it is due."""
+        run, wake = self.state.run, wake_at(self.state)
+        wakes: tuple[RunWake, ...] = ()
+        if run is not None and run.run_id in self._rows:
+            self._rows[run.run_id] = replace(self._rows[run.run_id], wake_at=wake)
+        elif run is not None and wake != self._wake_before:
+            wakes = (RunWake(run.run_id, wake),)
+        return Decision(self.state, tuple(self._events), tuple(self._consumed), tuple(self._rows.values()), wakes)

@@ -87,6 +87,7 @@ class RunState:
     retry_at: datetime | None = None
     recovery: Recovery | None = None
     cancel_requested: bool = False
+    expires_at: datetime | None = None  # when the open question is no longer asked
     asked_at: datetime | None = None  # since when the run waits for a person
     waited: timedelta = timedelta()  # … and how long it did before: no part of its wall-clock limit
 

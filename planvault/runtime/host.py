@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Protocol
 
 import structlog
@@ -29,6 +30,9 @@ _POLL_S = 1.0  # the floor under every hint
 _ANNOUNCE_S = 0.02  # NOTIFY serialises commits, so it is coalesced
 _MOST_COMMANDS = 1_000  # in one look at the inbox
 _LOADS_AT_ONCE = 16
+_AHEAD_S = 1.5  # how long before their time waiting runs are loaded: longer than until the next look
+_KEEP_S = 5.0  # a session that waits for longer leaves the memory
+_MOST_DUE = 200  # loaded in one look: commands wait meanwhile
 _REST_S = 5.0  # for a session that cannot go on, before it is read again
 
 
@@ -71,6 +75,7 @@ class SessionRuntime:
         self._known: dict[CommandId, SessionId] = {}  # taken from the inbox, not yet consumed
         self._fresh: list[ShardLease] = []  # acquired, open runs not yet reloaded
         self._resting: dict[SessionId, float] = {}  # sessions that cannot go on, until when (monotonic)
+        self._due_at = 0.0  # of the next look at waiting runs (monotonic)
         self._news: set[int] = set()  # shards with history to announce
         self._woken = asyncio.Event()
         self._announcing = asyncio.Event()
@@ -122,7 +127,8 @@ class SessionRuntime:
             try:
                 self._end_rests()
                 await self._reload_open_runs()
-                more = await self._take_commands()
+                more = await self._load_due_runs()
+                more = await self._take_commands() or more
             # The database is away; the next look finds everything still there.
             except Exception as fault:  # noqa: BLE001
                 _log.warning("inbox.not_read", cause=repr(fault))
@@ -154,9 +160,28 @@ class SessionRuntime:
         if not self._fresh:
             return
         fresh = list(self._fresh)
-        scopes = await self._store.open_runs(fresh)
+        scopes = await self._store.open_runs(fresh, self._clock.now())
         await self._load_all(scopes)
         self._fresh = [lease for lease in self._fresh if lease not in fresh]
+
+    async def _load_due_runs(self) -> bool:
+        """Bring back the sessions whose wait is about to end, once a second; true if there may be more.
+
+        A timer in memory is as exact as the loop; this look is what outlives the memory.
+        """
+        owned, now = list(self.ownership.owned.values()), self._clock.monotonic()
+        if not owned or now < self._due_at:
+            return False
+        until = self._clock.now() + timedelta(seconds=_AHEAD_S)
+        scopes = await self._store.due_runs(owned, until, _MOST_DUE, list(self._resting))
+        there = [self._live[scope.session_id] for scope in scopes if scope.session_id in self._live]
+        await self._load_all(scopes)
+        for session in there:
+            session.nudge()
+        more = len(scopes) == _MOST_DUE and len(there) < len(scopes)
+        if not more:
+            self._due_at = now + _POLL_S
+        return more
 
     async def _take_commands(self) -> bool:
         """Hand waiting commands to their sessions; true if there may be more."""
@@ -286,8 +311,9 @@ class SessionRuntime:
 
     def _evict_idle(self) -> None:
         """A session that waits costs a row, not memory."""
-        for session_id in [session_id for session_id, session in self._live.items() if session.is_idle]:
-            del self._live[session_id]
+        for session in [session for session in self._live.values() if session.waits_at_least(_KEEP_S)]:
+            session.drop()  # its timer, if it has one: the row's wake_at stands
+            del self._live[session.state.scope.session_id]
 
     def _committed(self, shards: frozenset[int]) -> None:
         self._news |= shards

@@ -71,11 +71,23 @@ class LiveSession:
         self._inputs: deque[Callable[[], Input]] = deque()
         self._loop: asyncio.Task[None] | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._wait: tuple[Wait, asyncio.TimerHandle] | None = None
         self._dead = False
 
     @property
     def is_idle(self) -> bool:
         return not self._inputs and self._loop is None and not self._running
+
+    def waits_at_least(self, seconds: float) -> bool:
+        """Whether it needs no memory for so long: nothing is in flight, and no time that it waits for is near."""
+        if not self.is_idle:
+            return False
+        return self._wait is None or (self._wait[0].until - self._clock.now()).total_seconds() >= seconds
+
+    def nudge(self) -> None:
+        """Its row says that it is due: the clock may have been set since the timer was."""
+        if self._wait is not None and self._wait[0].until <= self._clock.now():
+            self._fire()
 
     @property
     def can_move(self) -> bool:
@@ -98,7 +110,9 @@ class LiveSession:
         An effect that has answered counts as running until its answer was decided: commands before it in the queue
         leave its intent standing, and it would go out a second time.
         """
-        wanted = {effect.effect_id: effect for effect in effects(self.state)}
+        outstanding = effects(self.state)
+        self._set_timer(next((effect for effect in outstanding if isinstance(effect, Wait)), None))
+        wanted = {effect.effect_id: effect for effect in outstanding if not isinstance(effect, Wait)}
         for effect_id, task in list(self._running.items()):
             if effect_id in wanted:
                 continue
@@ -110,10 +124,26 @@ class LiveSession:
             if effect_id not in self._running:
                 self._running[effect_id] = asyncio.create_task(self._run(effect))
 
+    def _set_timer(self, wait: Wait | None) -> None:
+        """One timer a session: a handle of the loop's, no task. It is set again after every decision that leaves it."""
+        if self._wait is not None:
+            if self._wait[0] == wait:
+                return
+            self._wait[1].cancel()
+            self._wait = None
+        if wait is not None:
+            delay = max(0.0, (wait.until - self._clock.now()).total_seconds())
+            self._wait = wait, asyncio.get_running_loop().call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        self._set_timer(None)
+        self.give(lambda: TimerFired(self._clock.now(), RunId(self._ids.new())))
+
     def drop(self) -> None:
-        """Forget everything: the session is another host's, or is about to be read again."""
+        """Forget everything: the session is another host's, is about to be read again, or has long to wait."""
         self._dead = True
         self._inputs.clear()
+        self._set_timer(None)
         current = asyncio.current_task()
         for task in (*self._running.values(), self._loop):
             if task is not None and task is not current:
@@ -155,7 +185,14 @@ class LiveSession:
     async def _commit(self, decision: Decision) -> None:
         if not decision.events:
             return
-        append = Append(self.state.scope, self.lease, decision.events, decision.consumed, decision.runs)
+        append = Append(
+            self.state.scope,
+            self.lease,
+            decision.events,
+            consumed=decision.consumed,
+            runs=decision.runs,
+            wakes=decision.wakes,
+        )
         await self._committer.commit(append)
         self.state = decision.state
         self._applied(decision.consumed)
@@ -167,9 +204,6 @@ class LiveSession:
     async def _run(self, effect: Effect) -> None:
         answered = False
         try:
-            if isinstance(effect, Wait):
-                await self._until(effect)
-                return
             result = self._put_off(effect) or await self._runner.run(self.state, effect, self._gate)
             self.give(lambda: EffectDone(effect.effect_id, result, self._clock.now(), RunId(self._ids.new())))
             answered = True
@@ -193,7 +227,3 @@ class LiveSession:
             return None  # the last attempt: made here rather than lost
         message = "Not sent: the session is moving to another host."
         return ToolFailed(failure=ToolCallFailure.NOT_SENT, code="HOST_LEAVING", message=message)
-
-    async def _until(self, effect: Wait) -> None:
-        await asyncio.sleep(max(0.0, (effect.until - self._clock.now()).total_seconds()))
-        self.give(lambda: TimerFired(effect.effect_id, self._clock.now(), RunId(self._ids.new())))

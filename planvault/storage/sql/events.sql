@@ -25,15 +25,20 @@ applied AS (
     WHERE id = ANY($15::uuid[]) AND shard IN (SELECT shard FROM mine)
 ),
 summarised AS (
-    INSERT INTO runs (id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail)
-    SELECT r.id, r.org_id, r.project_id, r.session_id, r.shard, r.status, r.is_open, r.plan_hash, r.detail
+    INSERT INTO runs (id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail, wake_at)
+    SELECT r.id, r.org_id, r.project_id, r.session_id, r.shard, r.status, r.is_open, r.plan_hash, r.detail, r.wake_at
     FROM unnest($16::uuid[], $17::uuid[], $18::uuid[], $19::uuid[], $20::integer[], $21::text[], $22::boolean[],
-                $23::text[], $24::bytea[])
-         AS r(id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail)
+                $23::text[], $24::bytea[], $25::timestamptz[])
+         AS r(id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail, wake_at)
     JOIN mine USING (shard)
     ON CONFLICT (id) DO UPDATE
     SET status = excluded.status, is_open = excluded.is_open, plan_hash = excluded.plan_hash,
-        detail = excluded.detail, updated_at = now()
+        detail = excluded.detail, wake_at = excluded.wake_at, updated_at = now()
+),
+rewoken AS (  -- runs that are not among those above: a row can be written once in a statement
+    UPDATE runs SET wake_at = w.wake_at
+    FROM unnest($26::uuid[], $27::timestamptz[]) AS w(id, wake_at)
+    WHERE runs.id = w.id AND runs.shard IN (SELECT shard FROM mine)
 )
 SELECT shard FROM mine
 
@@ -59,10 +64,20 @@ ORDER BY seq
 LIMIT $2
 
 -- name: open_runs
--- Sessions of my shards with a run that goes on by itself; one that waits for a person is loaded when an answer comes.
+-- Sessions of my shards with a run that goes on now. One that waits for somebody is loaded when the answer comes, one
+-- that waits for a time ($2: now) when it is due.
 SELECT org_id, project_id, session_id
 FROM runs
-WHERE is_open AND shard = ANY($1::integer[]) AND status IN ('queued', 'planning', 'executing')
+WHERE is_open AND shard = ANY($1::integer[])
+  AND (wake_at <= $2 OR wake_at IS NULL AND status IN ('queued', 'planning', 'executing'))
+
+-- name: due_runs
+-- Sessions of my shards whose run waits for a time that is not after $2, the earliest first; $4: sessions to leave.
+SELECT org_id, project_id, session_id
+FROM runs
+WHERE is_open AND wake_at <= $2 AND shard = ANY($1::integer[]) AND NOT (session_id = ANY($4::uuid[]))
+ORDER BY wake_at
+LIMIT $3
 
 -- name: announce
 -- Tell the viewers which shards have new history.

@@ -8,6 +8,7 @@ import pytest
 
 from models.events import Event, EventType, Visibility
 from models.ids import shard_of
+from planvault.clock import SystemClock
 from planvault.errors import OutcomeUnknown, Unavailable, Unrecordable
 from planvault.ports import Append, Head, ShardLease
 from planvault.storage.events import PostgresEventStore
@@ -76,7 +77,9 @@ async def test_reading_from_a_database_that_is_away_can_be_tried_again(platform:
     with pytest.raises(Unavailable):
         await away.waiting([append.lease], 10)
     with pytest.raises(Unavailable):
-        await away.open_runs([ShardLease(0, 1)])
+        await away.open_runs([ShardLease(0, 1)], SystemClock().now())
+    with pytest.raises(Unavailable):
+        await away.due_runs([ShardLease(0, 1)], SystemClock().now(), 10)
 
 
 async def test_the_outcome_of_an_append_to_a_database_that_is_away_is_unknown(platform: Platform) -> None:

@@ -114,14 +114,15 @@ class Story:
         self.now += timedelta(seconds=seconds)
 
     def timer(self) -> Decision:
-        return self.tell(TimerFired(self.effect.effect_id, self.now, RunId(self.fresh())))
+        return self.tell(TimerFired(self.now, RunId(self.fresh())))
 
     # ── what happened ────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def effect(self) -> Effect:
-        [effect] = effects(self.state)
-        return effect
+        """What is in flight; where nothing is, what the run waits for."""
+        *in_flight, last = effects(self.state)
+        return in_flight[0] if in_flight else last
 
     @property
     def call(self) -> CallTool:
