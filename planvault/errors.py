@@ -106,6 +106,12 @@ class Unrecordable(PlanVaultError):
     code, title = "UNRECORDABLE", "A value cannot be written into the record"
 
 
+class RecordDamaged(PlanVaultError):
+    """What the disk holds is not what was written: a backup is needed, trying again does not help."""
+
+    code, title = "RECORD_DAMAGED", "A session's record on disk is damaged"
+
+
 class SchemaTooNew(PlanVaultError):
     code, status, title = "SCHEMA_TOO_NEW", 503, "This row was written by newer code"
 

@@ -9,7 +9,7 @@ import orjson
 
 from models.events import HISTORY_ONLY
 from models.tenants import SessionScope
-from planvault.storage.history import History, HistoryEvent
+from planvault.storage.history import HistoryEvent, HistoryReader
 from planvault.storage.sessions import Sessions
 from serve_apps.history_feed import HistoryFeed
 
@@ -35,7 +35,7 @@ MayRead = Callable[[], Awaitable[bool]]
 
 
 class ChatStreams:
-    def __init__(self, history: History, sessions: Sessions, feed: HistoryFeed) -> None:
+    def __init__(self, history: HistoryReader, sessions: Sessions, feed: HistoryFeed) -> None:
         self._history = history
         self._sessions = sessions
         self._feed = feed

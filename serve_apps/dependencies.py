@@ -22,7 +22,7 @@ from planvault.settings import Settings
 from planvault.storage.api_keys import ApiKeys
 from planvault.storage.commands import Commands
 from planvault.storage.health import live_hosts
-from planvault.storage.history import History
+from planvault.storage.history import History, HistoryReader
 from planvault.storage.idempotency import AnswerScope, Idempotency, IdempotencyKey
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool, open_pool
@@ -49,7 +49,7 @@ class ApiDeps:
     authenticator: Authenticator
     sessions: Sessions
     commands: Commands
-    history: History
+    history: HistoryReader
     runs: Runs
     idempotency: Idempotency
     secrets: PostgresSecrets

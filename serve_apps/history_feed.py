@@ -14,7 +14,7 @@ import structlog
 
 from models.ids import SessionId
 from models.tenants import SessionScope
-from planvault.storage.history import History
+from planvault.storage.history import HistoryReader
 from planvault.storage.listen import listen
 
 CHANNEL = "planvault_history"
@@ -49,7 +49,7 @@ class Watch:
 class HistoryFeed:
     """Start with `running()`. It listens on a direct connection of its own."""
 
-    def __init__(self, history: History, database_url: str, poll_s: float = POLL_S) -> None:
+    def __init__(self, history: HistoryReader, database_url: str, poll_s: float = POLL_S) -> None:
         self._history = history
         self._database_url = database_url
         self._poll_s = poll_s

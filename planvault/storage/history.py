@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import asyncpg
 import orjson
@@ -35,22 +36,42 @@ def event_seal(session_id: SessionId, seq: int) -> Seal:
     return Seal(f"session:{session_id}", "events", f"{session_id}:{seq}", "payload")
 
 
-class History:
+class HistoryReader(Protocol):
     """The caller has found the session in its project first: events carry the organisation, not the project."""
+
+    async def newest(self, scope: SessionScope, before: int | None, limit: int) -> list[HistoryEvent]:
+        """The newest events before seq `before`, in ascending order, at most `limit`."""
+        ...
+
+    async def after(
+        self, scope: SessionScope, seq: int, limit: int, most_bytes: int = PAGE_BYTES
+    ) -> list[HistoryEvent]:
+        """The events after `seq`, in ascending order, at most `limit` and `most_bytes`; one where there is any."""
+        ...
+
+    async def has_before(self, scope: SessionScope, seq: int) -> bool:
+        """Whether there are older events than `seq`."""
+        ...
+
+    async def heads(self, sessions: Collection[tuple[OrgId, SessionId]]) -> dict[SessionId, int]:
+        """The newest seq (of any visibility) of each session that has events."""
+        ...
+
+
+class History:
+    """Implements HistoryReader on the `events` table."""
 
     def __init__(self, pool: Pool, keyring: Keyring) -> None:
         self._pool = pool
         self._keyring = keyring
 
     async def newest(self, scope: SessionScope, before: int | None, limit: int) -> list[HistoryEvent]:
-        """The newest events before seq `before`, in ascending order, at most `limit`."""
         rows = await self._pool.fetch(_SQL["newest"], scope.org_id, scope.session_id, before, limit, PAGE_BYTES)
         return await self._opened(scope, rows[::-1])
 
     async def after(
         self, scope: SessionScope, seq: int, limit: int, most_bytes: int = PAGE_BYTES
     ) -> list[HistoryEvent]:
-        """The events after `seq`, in ascending order, at most `limit` and `most_bytes`; one where there is any."""
         rows = await self._pool.fetch(_SQL["after"], scope.org_id, scope.session_id, seq, limit, most_bytes)
         return await self._opened(scope, rows)
 
@@ -58,7 +79,6 @@ class History:
         return bool(await self._pool.fetchval(_SQL["exists_before"], scope.org_id, scope.session_id, seq))
 
     async def heads(self, sessions: Collection[tuple[OrgId, SessionId]]) -> dict[SessionId, int]:
-        """The newest seq (of any visibility) of each session that has events."""
         orgs = [org_id for org_id, _ in sessions]
         ids = [session_id for _, session_id in sessions]
         return {row["session_id"]: row["seq"] for row in await self._pool.fetch(_SQL["heads"], orgs, ids)}

@@ -1,0 +1,82 @@
+"""Reads committed bytes of a session's segments. Blocking parts run in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.tenants import SessionScope
+from planvault.errors import RecordDamaged
+from planvault.storage.files.folder import EventFolder
+from planvault.storage.files.frame import Place, places
+from planvault.storage.pool import Pool
+from planvault.storage.queries import load
+
+_SQL = load("planvault.storage", "sql/event_files.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """One segment as the database counts it."""
+
+    path: Path
+    first_seq: int
+    last_seq: int
+    snapshot_at: int | None
+    size: int
+
+
+async def committed(pool: Pool, folder: EventFolder, scope: SessionScope) -> list[Committed]:
+    """The session's segments, oldest first."""
+    rows = await pool.fetch(_SQL["segments"], scope.org_id, scope.session_id)
+    return [_committed(folder, scope, row) for row in rows]
+
+
+def _committed(folder: EventFolder, scope: SessionScope, row: Any) -> Committed:
+    path = folder.segment(row["shard"], scope.session_id, row["epoch"], row["part"])
+    return Committed(path, row["first_seq"], row["last_seq"], row["snapshot_at"], row["bytes"])
+
+
+async def read(path: Path, start: int, end: int) -> bytes:
+    """Bytes `start` to `end`. Raises RecordDamaged where the file is gone or shorter."""
+    return await asyncio.to_thread(_read, path, start, end)
+
+
+def _read(path: Path, start: int, end: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            data = file.read(end - start)
+    except FileNotFoundError as fault:
+        raise RecordDamaged(f"{path.name} of session {path.parent.name} is gone; restore it from a backup.") from fault
+    if len(data) != end - start:
+        raise RecordDamaged(
+            f"{path.name} of session {path.parent.name} ends at byte {start + len(data)}, "
+            f"{end} are committed; restore it from a backup."
+        )
+    return data
+
+
+async def frames_of(path: Path, found: Sequence[Place]) -> list[bytes]:
+    """The bytes of these frames, in order."""
+    return await asyncio.to_thread(_frames_of, path, found)
+
+
+def _frames_of(path: Path, found: Sequence[Place]) -> list[bytes]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as fault:
+        raise RecordDamaged(f"{path.name} of session {path.parent.name} is gone; restore it from a backup.") from fault
+    try:
+        return [os.pread(descriptor, place.size, place.offset) for place in found]
+    finally:
+        os.close(descriptor)
+
+
+async def index(path: Path, start: int, end: int) -> list[Place]:
+    """Where the frames between two committed lengths lie."""
+    return await asyncio.to_thread(lambda: list(places(_read(path, start, end), start)))

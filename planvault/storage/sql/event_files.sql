@@ -1,0 +1,48 @@
+The file store's rows: which bytes of which files are committed.
+
+-- name: advance_heads
+-- Move sessions on from the seq before $3 to $4. A session that stands elsewhere is left out of the answer: another
+-- append of the same events landed, or another owner went on.
+INSERT INTO event_heads AS head (session_id, org_id, seq, epoch)
+SELECT session_id, org_id, last_seq, epoch
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[])
+     AS moved (session_id, org_id, first_seq, last_seq, epoch)
+WHERE first_seq = 1 OR EXISTS (SELECT FROM event_heads known WHERE known.session_id = moved.session_id)
+ORDER BY session_id
+ON CONFLICT (session_id) DO UPDATE SET seq = excluded.seq, epoch = excluded.epoch
+WHERE head.org_id = excluded.org_id
+  AND head.seq = (SELECT first_seq - 1 FROM unnest($1::uuid[], $3::bigint[]) AS asked (session_id, first_seq)
+                  WHERE asked.session_id = excluded.session_id)
+RETURNING session_id
+
+-- name: extend_segments
+-- What of each file counts from now on.
+INSERT INTO event_segments AS segment
+       (session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes)
+SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[], $5::integer[], $6::bigint[], $7::bigint[],
+                     $8::bigint[], $9::bigint[])
+ON CONFLICT (session_id, epoch, part) DO UPDATE
+SET last_seq = excluded.last_seq, snapshot_at = excluded.snapshot_at, bytes = excluded.bytes
+
+-- name: head
+SELECT seq, epoch FROM event_heads WHERE org_id = $1 AND session_id = $2
+
+-- name: heads
+-- The newest seq of each of these (organisation, session) pairs; sessions without events are left out.
+SELECT head.session_id, head.seq
+FROM unnest($1::uuid[], $2::uuid[]) AS asked (org_id, session_id)
+JOIN event_heads head USING (org_id, session_id)
+
+-- name: segments
+-- A session's files, oldest first.
+SELECT epoch, part, shard, first_seq, last_seq, snapshot_at, bytes
+FROM event_segments
+WHERE org_id = $1 AND session_id = $2
+ORDER BY first_seq
+
+-- name: choose
+-- Fix the mode of this database, the first time.
+INSERT INTO event_store (id, mode) VALUES ($1, $2) ON CONFLICT DO NOTHING
+
+-- name: chosen
+SELECT id, mode FROM event_store
