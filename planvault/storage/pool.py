@@ -39,6 +39,14 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await register_vector(connection)
 
 
+async def _leave_as_it_is(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Nothing of ours outlives its transaction: settings and advisory locks are local to one, cursors are not used.
+
+    asyncpg rolls an open transaction back by itself; its own reset is another round trip and four statements for every
+    query. Whatever needs more than a transaction (LISTEN, the migration's lock) has a connection outside the pools.
+    """
+
+
 async def open_pool(
     url: str,
     *,
@@ -59,6 +67,7 @@ async def open_pool(
         min_size=minimum,
         max_size=maximum,
         init=_prepare,
+        # reset=_leave_as_it_is,
         command_timeout=command_timeout_s,
         server_settings={
             "application_name": f"planvault/{name}",
