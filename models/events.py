@@ -4,10 +4,11 @@
 recovery needs, and expire soon after the run.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from models.base import Frozen, JsonObject
+from models.base import JsonObject
 from models.ids import RunId, SessionId
 
 # Raised when an event's payload or meaning changes so that older code must not read it (docs/events.md).
@@ -68,7 +69,8 @@ HISTORY_ONLY = frozenset(
 )
 
 
-class Event(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
     """One row of the record; `seq` is gapless in its session, starting at 1."""
 
     session_id: SessionId

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -16,6 +15,7 @@ from models.plans import Plan
 from models.runs import RunStatus
 from models.tools import ToolFailed, ToolSucceeded
 from models.values import Value
+from planvault.engine.copies import replace
 from planvault.engine.machine import CallReady, Failed, Machine, advance, complete_call, start
 from planvault.engine.state import Intent, Recovery, RunSettings, RunState, SessionState, ToolFacts, ToolPin
 from planvault.plan.evaluate import Budget

@@ -7,22 +7,23 @@ next call with its arguments resolved, or at the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from models.plans import Assignment, Call, Fail, For, If, Plan, PlanNode, Reply
 from models.values import Value
+from planvault.engine.copies import replace
 from planvault.plan.evaluate import Budget, EvaluationFailed, evaluate, evaluate_condition, evaluate_items
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: planvault.engine.copies
 class Loop:
     variable: str
     items: tuple[Value, ...]
     position: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: planvault.engine.copies
 class Frame:
     """One block being run; `index` is the node that comes next."""
 
@@ -31,7 +32,7 @@ class Frame:
     loop: Loop | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: planvault.engine.copies
 class Machine:
     frames: tuple[Frame, ...]
     scope: Mapping[str, Value]

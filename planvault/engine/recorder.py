@@ -59,7 +59,7 @@ class Recorder:
     def emit(self, type_: EventType, payload: dict[str, Any]) -> None:
         """Append one event. Payloads are JSON made by this package, so they are not validated again."""
         run_id = self.state.run.run_id if self.state.run is not None else None
-        event = Event.model_construct(
+        event = Event(
             session_id=self.state.scope.session_id,
             seq=self.state.seq + 1,
             type=type_,
@@ -90,7 +90,7 @@ class Recorder:
         if expires_at is not None:
             payload["expiresAt"] = expires_at.isoformat()
             pending = {**(pending or {}), "expiresAt": expires_at.isoformat()}
-        self._rows[run.run_id] = RunRow(run.run_id, status, run.plan_hash, pending, reason)
+        self._rows[run.run_id] = RunRow(run.run_id, status, run.plan_hash, pending, reason, message_id=run.message_id)
         self.emit(EventType.RUN_STATUS, payload)
 
     def consume(self, command: Command) -> None:

@@ -45,7 +45,8 @@ class RunSettings(Frozen):
     limits: RunLimits
 
 
-class Intent(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
     """An effect that is about to happen, or did, and has no recorded result yet."""
 
     effect_id: str
@@ -64,7 +65,7 @@ class Recovery:
     not_before: datetime  # a retry before this could still meet the first request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: planvault.engine.copies
 class RunState:
     run_id: RunId
     message_id: MessageId
@@ -92,7 +93,7 @@ class RunState:
     waited: timedelta = timedelta()  # … and how long it did before: no part of its wall-clock limit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: planvault.engine.copies
 class SessionState:
     scope: SessionScope
     seq: int = 0

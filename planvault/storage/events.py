@@ -183,7 +183,7 @@ def _event(session_id: SessionId, row: Any, cipher: OrgCipher) -> Event:
     if row["schema_version"] > SCHEMA_VERSION:
         raise SchemaTooNew(f"Event {row['seq']} has schema {row['schema_version']}, this build reads {SCHEMA_VERSION}")
     plaintext = cipher.open(row["payload"], event_seal(session_id, row["seq"]))
-    return Event.model_construct(
+    return Event(
         session_id=session_id,
         seq=row["seq"],
         type=EventType(row["type"]),

@@ -51,7 +51,7 @@ def recorded(version: int) -> list[str]:
 
 def read(rows: list[dict[str, Any]], version: int) -> list[Event]:
     return [
-        Event.model_construct(
+        Event(
             session_id=SCOPE.session_id,
             seq=row["seq"],
             type=EventType(row["type"]),

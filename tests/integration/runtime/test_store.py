@@ -35,7 +35,7 @@ async def appending(platform: Platform, payload: dict[str, Any]) -> Append:
     scope = await platform.session()
     shard = shard_of(scope.session_id, SHARDS)
     [lease] = await leases.acquire([shard])
-    event = Event.model_construct(
+    event = Event(
         session_id=scope.session_id,
         seq=1,
         type=EventType.RUN_PHASE,
