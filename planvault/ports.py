@@ -12,7 +12,7 @@ from uuid import UUID
 from models.base import JsonObject
 from models.commands import Command
 from models.events import Event
-from models.ids import CommandId, OrgId, RunId, SessionId, ToolId
+from models.ids import CommandId, MessageId, OrgId, RunId, SessionId, ToolId
 from models.planning import LlmUsage, PlanOutcome, PlanRequest, Selection
 from models.policies import EgressPolicy, ProjectSettings, RunLimits, SessionSettings
 from models.runs import RunStatus
@@ -90,6 +90,7 @@ class RunRow:
     pending: JsonObject | None
     reason: str | None
     wake_at: datetime | None = None
+    message_id: MessageId | None = None  # the prompt that it answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ class PostgresEventStore:
                 self._owner,
                 *_columns(events, 11),
                 commands,
-                *_columns(runs, 10),
+                *_columns(runs, 11),
                 *_columns(wakes, 2),
             )
         # Which faults leave the outcome unknown is the pool's knowledge; all others go up as they are.
@@ -176,6 +176,7 @@ def _run_row(item: Append, row: RunRow, cipher: OrgCipher) -> tuple[Any, ...]:
         row.plan_hash,
         cipher.seal(detail, detail_seal(scope, row.run_id)),
         row.wake_at,
+        row.message_id,
     )
 
 

@@ -25,11 +25,13 @@ applied AS (
     WHERE id = ANY($15::uuid[]) AND shard IN (SELECT shard FROM mine)
 ),
 summarised AS (
-    INSERT INTO runs (id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail, wake_at)
-    SELECT r.id, r.org_id, r.project_id, r.session_id, r.shard, r.status, r.is_open, r.plan_hash, r.detail, r.wake_at
+    INSERT INTO runs (id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail, wake_at,
+                      message_id)
+    SELECT r.id, r.org_id, r.project_id, r.session_id, r.shard, r.status, r.is_open, r.plan_hash, r.detail, r.wake_at,
+           r.message_id
     FROM unnest($16::uuid[], $17::uuid[], $18::uuid[], $19::uuid[], $20::integer[], $21::text[], $22::boolean[],
-                $23::text[], $24::bytea[], $25::timestamptz[])
-         AS r(id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail, wake_at)
+                $23::text[], $24::bytea[], $25::timestamptz[], $26::uuid[])
+         AS r(id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail, wake_at, message_id)
     JOIN mine USING (shard)
     ON CONFLICT (id) DO UPDATE
     SET status = excluded.status, is_open = excluded.is_open, plan_hash = excluded.plan_hash,
@@ -37,7 +39,7 @@ summarised AS (
 ),
 rewoken AS (  -- runs that are not among those above: a row can be written once in a statement
     UPDATE runs SET wake_at = w.wake_at
-    FROM unnest($26::uuid[], $27::timestamptz[]) AS w(id, wake_at)
+    FROM unnest($27::uuid[], $28::timestamptz[]) AS w(id, wake_at)
     WHERE runs.id = w.id AND runs.shard IN (SELECT shard FROM mine)
 )
 SELECT shard FROM mine
