@@ -1,12 +1,14 @@
 """Connection pools. One a process, made by wiring, passed on as a value."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeAlias
 
 import asyncpg
 from pgvector.asyncpg import register_vector
+
+from planvault.errors import Unavailable
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -32,6 +34,18 @@ def is_away(fault: BaseException) -> bool:
     too, and a ValueError.)
     """
     return isinstance(fault, _AWAY) and not isinstance(fault, ValueError)
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Raises Unavailable where the database is away, so that who waits for it need not know its faults."""
+    try:
+        yield
+    # Which faults mean that is the pool's knowledge; all others go up as they are.
+    except Exception as fault:
+        if not is_away(fault):
+            raise
+        raise Unavailable(f"The database does not answer: {what} not read ({type(fault).__name__}).") from fault
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
