@@ -16,6 +16,7 @@ SessionId = NewType("SessionId", UUID)
 MessageId = NewType("MessageId", UUID)
 RunId = NewType("RunId", UUID)
 CommandId = NewType("CommandId", UUID)
+BlobId = NewType("BlobId", UUID)
 JobId = NewType("JobId", UUID)
 
 DEFAULT_SHARDS = 64

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from models.values import SecretText, Value
 from planvault.plan.budget import Budget, EvaluationFailed
 from planvault.plan.standard import collections as data
+from planvault.plan.standard import jsonpath, text
 from planvault.plan.standard import numbers as number
-from planvault.plan.standard import text
 from planvault.plan.values import refuse_secrets
 
 Body = Callable[[list[Value], Budget], Value]
@@ -76,6 +76,15 @@ _ALL = (
         "object",
         data.merge,
         passes=True,
+    ),
+    Function(
+        "jsonpath",
+        "jsonpath(value, query)",
+        'All values that a JSONPath (RFC 9535) selects, as a list: "$.items[?@.total > 10].id".',
+        2,
+        2,
+        "array",
+        jsonpath.query,
     ),
     Function("len", "len(value)", "Characters, items or keys.", 1, 1, "integer", data.length),
     Function(
