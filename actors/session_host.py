@@ -10,7 +10,9 @@ from planvault.ports import Embedder, Planner
 from planvault.redact import Redactor
 from planvault.runtime.host import SessionRuntime
 from planvault.settings import Settings
+from planvault.storage.hints import COMMANDS, Hints
 from planvault.storage.listen import listen
+from planvault.storage.redis_link import open_link
 from planvault.wiring import Around, open_session_runtime
 
 _log = structlog.get_logger(__name__)
@@ -31,7 +33,10 @@ class SessionHost:
         embedder: Embedder,
         planner: Planner,
         around: Around | None = None,
+        *,
+        cluster: str = "",
     ) -> None:
+        self._cluster = cluster
         self._name = name
         self._settings = settings
         self._redactor = redactor
@@ -66,14 +71,19 @@ class SessionHost:
             await asyncio.sleep(_RESTART_S)
 
     async def _run_once(self) -> None:
-        async with open_session_runtime(
-            self._settings, self._name, self._redactor, self._embedder, self._planner, self._around
-        ) as runtime:
+        async with open_link(self._settings.redis_url) as link:
+            await self._own_shards(None if link is None else Hints(link, self._settings.redis_url))
+
+    async def _own_shards(self, hints: Hints | None) -> None:
+        parts = (self._settings, self._name, self._redactor, self._embedder, self._planner, self._around)
+        async with open_session_runtime(*parts, hints=hints, cluster=self._cluster) as runtime:
             self._runtime = runtime
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(runtime.run())
-                    tasks.create_task(listen(self._settings.database_url, "planvault_commands", self._woken))
+                    tasks.create_task(listen(self._settings.database_url, COMMANDS, self._woken))
+                    if hints is not None:
+                        tasks.create_task(hints.hear(COMMANDS, self._woken))
             finally:
                 self._runtime = None
 

@@ -21,6 +21,7 @@ _PROBE_TIMEOUT_S = 5.0
 class PartHealth(BaseModel):
     model_config = ConfigDict(extra="ignore")
     ready: bool
+    needed: bool = True
     detail: str = ""
 
 
@@ -34,7 +35,9 @@ class ApiHealth(BaseModel):
     @property
     def missing(self) -> str:
         return ", ".join(
-            f"{name} ({part.detail or 'not ready'})" for name, part in self.parts.items() if not part.ready
+            f"{name} ({part.detail or 'not ready'})"
+            for name, part in self.parts.items()
+            if part.needed and not part.ready
         )
 
 

@@ -12,9 +12,10 @@ from uuid import UUID
 from models.base import JsonObject
 from models.commands import Command
 from models.events import Event
-from models.ids import CommandId, MessageId, OrgId, RunId, SessionId, ToolId
+from models.ids import BlobId, CommandId, MessageId, OrgId, RunId, SessionId, ToolId
 from models.planning import LlmUsage, PlanOutcome, PlanRequest, Selection
 from models.policies import EgressPolicy, ProjectSettings, RunLimits, SessionSettings
+from models.results import Extract, FragmentAnswer, FragmentRefused, Inspect, Inspected, ResultPlace
 from models.runs import RunStatus
 from models.tenants import ProjectScope, SessionScope
 from models.tools import IntegrationState, Tool, ToolOutcome
@@ -111,6 +112,7 @@ class Append:
     consumed: tuple[CommandId, ...] = ()
     runs: tuple[RunRow, ...] = ()
     wakes: tuple[RunWake, ...] = ()  # of runs whose row changes in nothing else
+    blobs: tuple[BlobId, ...] = ()  # that the events reference: from this commit on they are no orphans
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +191,8 @@ class Leases(Protocol):
 
     async def create_shards(self, count: int) -> None: ...
 
-    async def beat(self, *, draining: bool = False) -> None:
-        """Say that this host lives."""
+    async def beat(self, *, draining: bool = False) -> bool:
+        """Say that this host lives. True while all hosts of its cluster are to give their shards back."""
         ...
 
     async def live_hosts(self) -> list[str]: ...
@@ -301,11 +303,24 @@ class ToolCall:
     attempt: int
     limits: RunLimits
     secret: SecretLookup
+    place: ResultPlace | None = None  # where a result goes that is too large for the record; None: it stays in memory
 
 
 class ToolExecutor(Protocol):
     async def execute(self, call: ToolCall) -> ToolOutcome:
         """Run the call once. Never raises for what the outside world does: that is a ToolFailed."""
+        ...
+
+
+class ToolWorkers(Protocol):
+    """Processes that do what would hold a host's event loop up. What they do can be done again."""
+
+    async def inspect(self, job: Inspect) -> Inspected | FragmentRefused:
+        """Raises Unavailable while no worker answers."""
+        ...
+
+    async def extract(self, job: Extract) -> FragmentAnswer:
+        """Raises Unavailable while no worker answers."""
         ...
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,17 +17,32 @@ def default_data_dir() -> Path:
 class Settings(BaseSettings):
     """Every variable is `PLANVAULT_` + the field's name in upper case, except where an alias says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="PLANVAULT_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PLANVAULT_",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # URLs carry passwords
+    )
 
     data_dir: Path = Field(
         default_factory=default_data_dir, description="State of the embedded default: database, keys, logs"
     )
     database_url: str = Field(default="", validation_alias="DATABASE_URL", description="Empty: the embedded Postgres")
+    redis_url: str = Field(
+        default="", validation_alias="REDIS_URL", description="Repeats answers and wakes processes faster; empty: none"
+    )
     keyset_path: Path | None = Field(default=None, description="Local KEK keyset (0600); default DATA_DIR/keyset.json")
     admin_token_sha256: str = Field(default="", description="Hex SHA-256 of the static admin token; empty: none")
     shards: int = Field(default=64, ge=1, le=4096, description="Session shards; fixed for the life of a database")
     session_hosts: int = Field(default=2, ge=1, le=256, description="SessionHost actors")
     lease_seconds: float = Field(default=6.0, ge=2.0, description="A host silent for longer loses its shards")
+    drain_seconds: float = Field(
+        default=15.0, gt=0, description="How long a leaving host waits for the calls that it has on the wire"
+    )
+    recording_hours: float = Field(
+        default=24.0, ge=0, description="How long the journal of an ended run is kept; its history stays"
+    )
     build_id: str = Field(default="dev", description="Part of actor names, so that an upgrade starts new hosts")
 
     # The planner's model. Nothing set: the built-in planner.
@@ -43,6 +58,13 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=25 * 1024 * 1024, description="Largest request body, imports included")
     cors_origins: str = Field(default="*", description="Comma-separated list, or *; no cookies are used")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR; logs are JSON lines")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, url: str) -> str:
+        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        return url
 
     @property
     def keyset(self) -> Path:

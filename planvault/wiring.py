@@ -15,6 +15,7 @@ from planvault.runtime.session import Runner
 from planvault.settings import Settings
 from planvault.storage.catalog_reader import CatalogReader
 from planvault.storage.events import PostgresEventStore
+from planvault.storage.hints import Hints
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.leases import PostgresLeases
 from planvault.storage.policies import PostgresPolicies
@@ -42,8 +43,14 @@ async def open_session_runtime(
     embedder: Embedder,
     planner: Planner,
     around: Around | None = None,
+    *,
+    hints: Hints | None = None,
+    cluster: str = "",
 ) -> AsyncIterator[SessionRuntime]:
-    """A session runtime under a host id of its own: `name`, and what tells this process's attempt from the last."""
+    """A session runtime under a host id of its own: `name`, and what tells this process's attempt from the last.
+
+    `cluster`: the Ray cluster that the host belongs to; its hosts can be told to drain together.
+    """
     around = around or Around()
     ids, clock = TimeOrderedIds(), SystemClock()
     host = f"{name}-{ids.new()}"
@@ -64,7 +71,7 @@ async def open_session_runtime(
             policies=PostgresPolicies(reads, keyring),
             monotonic=clock.monotonic,
         )
-        leases = PostgresLeases(lease, host, settings.build_id, settings.lease_seconds)
+        leases = PostgresLeases(lease, host, settings.build_id, settings.lease_seconds, cluster)
         yield SessionRuntime(
             host,
             around.store(PostgresEventStore(record, keyring, host)),
@@ -74,6 +81,7 @@ async def open_session_runtime(
             ids,
             shards=settings.shards,
             lease_s=settings.lease_seconds,
+            hints=hints,
         )
 
 

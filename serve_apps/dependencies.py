@@ -19,13 +19,16 @@ from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.ports import Clock, Embedder, Ids, Keyring, ToolSelector
 from planvault.settings import Settings
+from planvault.storage.answer_cache import RedisAnswers
 from planvault.storage.api_keys import ApiKeys
 from planvault.storage.commands import Commands
 from planvault.storage.health import live_hosts
+from planvault.storage.hints import Hints
 from planvault.storage.history import History, HistoryReader
 from planvault.storage.idempotency import AnswerScope, Idempotency, IdempotencyKey
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool, open_pool
+from planvault.storage.redis_link import open_link
 from planvault.storage.runs import Runs
 from planvault.storage.secrets import PostgresSecrets
 from planvault.storage.sessions import Sessions
@@ -33,7 +36,7 @@ from planvault.storage.tenants import Tenants
 from retrieval.selection import Selector
 from serve_apps.chat_stream import ChatStreams
 from serve_apps.history_feed import HistoryFeed
-from serve_apps.readiness import Probe
+from serve_apps.readiness import Probe, redis_probe
 from serve_apps.schemas.health import PartHealth
 
 _STATEMENT_S = 30.0
@@ -73,7 +76,9 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         api_keys = ApiKeys(pool, ids)
         sessions = Sessions(pool, keyring, keyring.pseudonym, settings.shards)
         history = History(pool, keyring)
-        feed = HistoryFeed(history, settings.database_url)
+        link = await stack.enter_async_context(open_link(settings.redis_url))
+        hints = None if link is None else Hints(link, settings.redis_url)
+        feed = HistoryFeed(history, settings.database_url, hints=hints)
         await stack.enter_async_context(feed.running())
         yield ApiDeps(
             settings=settings,
@@ -83,17 +88,21 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             keyring=keyring,
             authenticator=Authenticator(api_keys, settings.admin_token_sha256),
             sessions=sessions,
-            commands=Commands(pool, keyring, ids),
+            commands=Commands(pool, keyring, ids, hints),
             history=history,
             runs=Runs(pool, keyring),
-            idempotency=Idempotency(pool, keyring),
+            idempotency=Idempotency(pool, keyring, None if link is None else RedisAnswers(link, keyring)),
             secrets=PostgresSecrets(pool, keyring, ids),
             tenants=Tenants(pool, ids),
             api_keys=api_keys,
             selector=Selector(pool, embedder),
             chats=ChatStreams(history, sessions, feed),
             feed=feed,
-            probes={**_database_probes(pool, settings), **probes},
+            probes={
+                **_database_probes(pool, settings),
+                **({} if link is None else {"redis": redis_probe(link)}),
+                **probes,
+            },
         )
 
 

@@ -14,10 +14,10 @@ import structlog
 
 from models.ids import SessionId
 from models.tenants import SessionScope
+from planvault.storage.hints import HISTORY, Hints
 from planvault.storage.history import HistoryReader
 from planvault.storage.listen import listen
 
-CHANNEL = "planvault_history"
 POLL_S = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +49,10 @@ class Watch:
 class HistoryFeed:
     """Start with `running()`. It listens on a direct connection of its own."""
 
-    def __init__(self, history: HistoryReader, database_url: str, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, history: HistoryReader, database_url: str, poll_s: float = POLL_S, hints: Hints | None = None
+    ) -> None:
+        self._hints = hints
         self._history = history
         self._database_url = database_url
         self._poll_s = poll_s
@@ -79,9 +82,11 @@ class HistoryFeed:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(listen(self._database_url, CHANNEL, self._heard)),
+            asyncio.create_task(listen(self._database_url, HISTORY, self._heard)),
             asyncio.create_task(self._rescan()),
         ]
+        if self._hints is not None:
+            tasks.append(asyncio.create_task(self._hints.hear(HISTORY, self._heard)))
         try:
             yield
         finally:

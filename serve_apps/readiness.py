@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from ray import serve
 
+from planvault.storage.redis_link import LOST, RedisLink
 from serve_apps.schemas.health import Health, PartHealth
 
 PROBE_S = 2.0
@@ -14,7 +15,7 @@ Probe = Callable[[], Awaitable[PartHealth]]
 
 async def check(probes: Mapping[str, Probe]) -> Health:
     found = await asyncio.gather(*(_bounded(probe) for probe in probes.values()))
-    ready = all(part.ready for part in found)
+    ready = all(part.ready or not part.needed for part in found)
     return Health(
         status="ready" if ready else "not_ready", ready=ready, parts=dict(zip(probes.keys(), found, strict=True))
     )
@@ -28,6 +29,18 @@ async def _bounded(probe: Probe) -> PartHealth:
         return PartHealth(ready=False, detail=f"no answer within {PROBE_S:g} s")
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a part, the answer is that it is not ready
         return PartHealth(ready=False, detail=type(error).__name__)
+
+
+def redis_probe(link: RedisLink) -> Probe:
+    async def ask() -> PartHealth:
+        try:
+            await link.ping()
+        except LOST as fault:
+            detail = f"no answer ({type(fault).__name__}): Postgres does its part"
+            return PartHealth(ready=False, needed=False, detail=detail)
+        return PartHealth(ready=True, needed=False)
+
+    return ask
 
 
 def application_probes(applications: Mapping[str, str]) -> dict[str, Probe]:

@@ -40,6 +40,12 @@ class Store(EventStore, CommandInbox, Protocol):
     async def announce(self, shards: Collection[int]) -> None: ...
 
 
+class Hints(Protocol):
+    """A second way to the viewers, beside the store's announcement. Never fails, never takes long."""
+
+    async def history(self, shards: Collection[int]) -> None: ...
+
+
 class SessionRuntime:
     def __init__(
         self,
@@ -52,7 +58,9 @@ class SessionRuntime:
         *,
         shards: int,
         lease_s: float,
+        hints: Hints | None = None,
     ) -> None:
+        self._hints = hints
         self._store = store
         self._leases = leases
         self._runner = runner
@@ -149,6 +157,8 @@ class SessionRuntime:
             self._announcing.clear()
             news, self._news = self._news, set()
             try:
+                if self._hints is not None:
+                    await self._hints.history(news)
                 await self._store.announce(news)
             # Viewers poll: they learn of it a second later.
             except Exception as fault:  # noqa: BLE001

@@ -50,7 +50,8 @@ class Ownership:
         self._doubts = 0  # reasons so far to ask who owns what …
         self._answered = 0  # … and how many of them have been
         self.owned: dict[int, ShardLease] = {}
-        self.draining = False
+        self.draining = False  # this host leaves for good …
+        self._ordered = False  # … or its whole cluster is told to, until that order ends
         self._leaving: frozenset[int] = frozenset()
 
     @property
@@ -60,7 +61,7 @@ class Ownership:
 
     def leaves(self, shard: int) -> bool:
         """The shard is to be given back: what is on the wire is waited for, and nothing more should go out."""
-        return self.draining or shard in self._leaving
+        return self.draining or self._ordered or shard in self._leaving
 
     async def open(self) -> None:
         """Returns while the lease surely holds. The epoch fences the record, but not the outside world."""
@@ -83,7 +84,7 @@ class Ownership:
         in_doubt = self._answered != self._doubts or started >= self._deadline
         self._doubts += 1  # should this not come to its end, nobody knows which statements the database did
         mine = self._doubts
-        await self._leases.beat(draining=self.draining)
+        self._ordered = await self._leases.beat(draining=self.draining)
         if in_doubt:
             await self._verify()
         await self._balance()
@@ -110,8 +111,9 @@ class Ownership:
             await self._leases.release(stray)
 
     async def _balance(self) -> None:
-        hosts = [] if self.draining else await self._leases.live_hosts()
-        wanted = frozenset() if self.draining else share(self._host, hosts, self._shards)
+        leaving = self.draining or self._ordered
+        hosts = [] if leaving else await self._leases.live_hosts()
+        wanted = frozenset() if leaving else share(self._host, hosts, self._shards)
         self._leaving = frozenset(self.owned.keys() - wanted)
         missing = wanted - self.owned.keys()
         if missing:

@@ -8,6 +8,7 @@ from models.runs import SessionStatus
 from models.tenants import SessionScope
 from planvault.errors import Conflict, NotFound
 from planvault.ports import Ids, Keyring, Seal
+from planvault.storage.hints import COMMANDS, Hints
 from planvault.storage.pool import Connection, Pool, is_away
 from planvault.storage.queries import load
 
@@ -22,10 +23,11 @@ def command_seal(scope: SessionScope, command_id: CommandId) -> Seal:
 
 
 class Commands:
-    def __init__(self, pool: Pool, keyring: Keyring, ids: Ids) -> None:
+    def __init__(self, pool: Pool, keyring: Keyring, ids: Ids, hints: Hints | None = None) -> None:
         self._pool = pool
         self._keyring = keyring
         self._ids = ids
+        self._hints = hints
 
     async def hold_open(self, connection: Connection, scope: SessionScope) -> int:
         """The session's shard, the session kept from closing until the transaction ends.
@@ -61,6 +63,8 @@ class Commands:
     async def wake(self, shard: int) -> None:
         """Hint the shard's owner. Losing it costs at most the owner's scan interval, so a database that is away is no
         error here: the command stands, and a caller told otherwise would send it again."""
+        if self._hints is not None:
+            await self._hints.tell(COMMANDS, str(shard))
         try:
             await self._pool.execute(_SQL["wake"], shard)
         except Exception as fault:

@@ -1,11 +1,13 @@
 """Answers to mutations, so that a repeated request changes nothing twice (feature X2).
 
 The key's row and what the request did share one transaction: either both are there or neither. Two requests with the
-same key never run at once; the second is told so instead of waiting.
+same key never run at once; the second is told so instead of waiting. A cache, where there is one, only repeats what a
+committed row says.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 import orjson
@@ -45,13 +47,40 @@ class AnswerScope:
     owner_id: UUID  # project id, or the organisation's id
 
 
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer, and the body that it answers."""
+
+    body_sha256: bytes
+    answer: Answer
+
+    def to(self, key: IdempotencyKey) -> Answer:
+        """Raises IdempotencyKeyReused where the key came with another body."""
+        if self.body_sha256 != key.body_sha256:
+            raise IdempotencyKeyReused
+        return self.answer
+
+
+class AnswerCache(Protocol):
+    """Repeats answers without the database. It may forget, and must never know one that is not committed."""
+
+    async def recall(self, scope: AnswerScope, key: IdempotencyKey) -> KeptAnswer | None: ...
+
+    async def keep(self, scope: AnswerScope, key: IdempotencyKey, kept: KeptAnswer, left_s: float) -> None:
+        """`left_s`: seconds for which Postgres keeps it."""
+        ...
+
+
 Work = Callable[[Connection], Awaitable[Answer]]
+
+_KEPT_S = 24 * 3600.0  # as sql/idempotency.sql says
 
 
 class Idempotency:
-    def __init__(self, pool: Pool, keyring: Keyring) -> None:
+    def __init__(self, pool: Pool, keyring: Keyring, cache: AnswerCache | None = None) -> None:
         self._pool = pool
         self._keyring = keyring
+        self._cache = cache
 
     async def once(self, scope: AnswerScope, key: IdempotencyKey | None, work: Work) -> Answer:
         """Run `work` in a transaction and keep its answer, or give the answer that was kept.
@@ -59,38 +88,47 @@ class Idempotency:
         Without a key the work simply runs. Raises IdempotencyKeyReused when the key came with another body, and
         IdempotencyInFlight while the first request with it is still being answered.
         """
-        async with transaction(self._pool) as connection:
-            if key is None:
+        if key is None:
+            async with transaction(self._pool) as connection:
                 return await work(connection)
-            kept = await self._recall(connection, scope, key)
-            if kept is not None:
-                return kept
-            answer = await work(connection)
-            await self._keep(connection, scope, key, answer)
-            return answer
+        cached = await self._cache.recall(scope, key) if self._cache is not None else None
+        if cached is not None:
+            return cached.to(key)
+        async with transaction(self._pool) as connection:
+            found = await self._recall(connection, scope, key)
+            if found is None:
+                kept, left_s = KeptAnswer(key.body_sha256, await work(connection)), _KEPT_S
+                await self._keep(connection, scope, key, kept.answer)
+            else:
+                kept, left_s = found
+        if self._cache is not None:  # only now: the row is committed
+            await self._cache.keep(scope, key, kept, left_s)
+        return kept.to(key)
 
-    async def _recall(self, connection: Connection, scope: AnswerScope, key: IdempotencyKey) -> Answer | None:
-        if not await connection.fetchval(_SQL["try_lock"], _name(scope, key)):
+    async def _recall(
+        self, connection: Connection, scope: AnswerScope, key: IdempotencyKey
+    ) -> tuple[KeptAnswer, float] | None:
+        """What Postgres has, and the seconds for which it keeps it."""
+        if not await connection.fetchval(_SQL["try_lock"], place_of(scope, key)):
             raise IdempotencyInFlight
         row = await connection.fetchrow(_SQL["find"], scope.org_id, scope.owner_id, key.route, key.key)
         if row is None:
             return None
-        if row["body_sha256"] != key.body_sha256:
-            raise IdempotencyKeyReused
         cipher = await self._keyring.cipher(scope.org_id)
-        return Answer(row["status"], orjson.loads(cipher.open(row["answer"], _seal(scope, key))))
+        answer = Answer(row["status"], orjson.loads(cipher.open(row["answer"], _seal(scope, key))))
+        return KeptAnswer(row["body_sha256"], answer), row["left_s"]
 
     async def _keep(self, connection: Connection, scope: AnswerScope, key: IdempotencyKey, answer: Answer) -> None:
         cipher = await self._keyring.cipher(scope.org_id)
         sealed = cipher.seal(orjson.dumps(answer.body), _seal(scope, key))
         place = (scope.org_id, scope.owner_id, key.route, key.key)
         await connection.execute(_SQL["put"], *place, key.body_sha256, answer.status, sealed)
-        await connection.execute(_SQL["prune"])
 
 
-def _name(scope: AnswerScope, key: IdempotencyKey) -> str:
+def place_of(scope: AnswerScope, key: IdempotencyKey) -> str:
+    """What one key names: unique among the keys of all tenants."""
     return f"{scope.owner_id}:{key.route}:{key.key}"
 
 
 def _seal(scope: AnswerScope, key: IdempotencyKey) -> Seal:
-    return Seal("table:idempotency", "idempotency", _name(scope, key), "answer")
+    return Seal("table:idempotency", "idempotency", place_of(scope, key), "answer")

@@ -27,9 +27,10 @@ async def create_shards(pool: Pool, count: int) -> None:
 
 
 class PostgresLeases:
-    """One host's view. `lease_s`: a host silent for longer loses its shards."""
+    """One host's view. `lease_s`: a host silent for longer loses its shards. `cluster`: whose hosts drain together."""
 
-    def __init__(self, pool: Pool, host: str, build_id: str, lease_s: float) -> None:
+    def __init__(self, pool: Pool, host: str, build_id: str, lease_s: float, cluster: str = "") -> None:
+        self._cluster = cluster
         self._pool = pool
         self._host = host
         self._build_id = build_id
@@ -38,8 +39,9 @@ class PostgresLeases:
     async def create_shards(self, count: int) -> None:
         await create_shards(self._pool, count)
 
-    async def beat(self, *, draining: bool = False) -> None:
-        await self._pool.execute(_SQL["beat"], self._host, self._build_id, draining)
+    async def beat(self, *, draining: bool = False) -> bool:
+        row = (self._host, self._build_id, draining, self._cluster)
+        return bool(await self._pool.fetchval(_SQL["beat"], *row))
 
     async def live_hosts(self) -> list[str]:
         return [row["id"] for row in await self._pool.fetch(_SQL["live"], self._lease_s)]

@@ -5,8 +5,9 @@
 SELECT pg_try_advisory_xact_lock(hashtextextended($1::text, 7501));
 
 -- name: find
--- The answer given before, unless it has aged out.
-SELECT body_sha256, status, answer
+-- The answer given before, unless it has aged out, and for how long it is kept.
+SELECT body_sha256, status, answer,
+       extract(epoch FROM created_at + interval '24 hours' - now())::float8 AS left_s
 FROM idempotency
 WHERE org_id = $1 AND project_id = $2 AND route = $3 AND key = $4 AND created_at > now() - interval '24 hours';
 
@@ -17,14 +18,3 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (project_id, route, key) DO UPDATE
 SET body_sha256 = EXCLUDED.body_sha256, status = EXCLUDED.status, answer = EXCLUDED.answer, created_at = now()
 WHERE idempotency.org_id = EXCLUDED.org_id;
-
--- name: prune
--- Drop the two oldest aged-out answers, whose ever they are; every keyed write pays for two, so the table needs no
--- sweeper. Of one tenant's only, those of a tenant that fell silent would stay, and each write would search past them.
-DELETE FROM idempotency
-WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM idempotency
-    WHERE created_at <= now() - interval '24 hours'
-    ORDER BY created_at
-    LIMIT 2
-    FOR UPDATE SKIP LOCKED));

@@ -11,9 +11,14 @@ ON CONFLICT DO NOTHING
 SELECT count(*) FROM shard_owner
 
 -- name: beat
--- I am alive.
-INSERT INTO hosts (id, build_id, heartbeat_at, draining) VALUES ($1, $2, clock_timestamp(), $3)
+-- I am alive. Comes back true where all hosts of my cluster are told to give their shards back.
+WITH ordered AS (
+    SELECT EXISTS (SELECT FROM cluster_drains WHERE cluster_id = $4 AND until > clock_timestamp()) AS drain
+)
+INSERT INTO hosts (id, build_id, heartbeat_at, draining, cluster_id)
+SELECT $1, $2, clock_timestamp(), $3 OR drain, $4 FROM ordered
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp(), draining = excluded.draining
+RETURNING (SELECT drain FROM ordered)
 
 -- name: live
 -- Hosts that may own shards: heard of within the lease, not draining.

@@ -123,27 +123,6 @@ async def test_a_kept_answer_is_sealed_and_forgotten_after_a_day(
     assert len(await commands_of(deps, session)) == 2
 
 
-async def test_aged_out_answers_make_room_as_new_ones_are_kept(
-    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str
-) -> None:
-    for number in range(2):
-        await client.post(f"{path}/messages", json={"message": "hi"}, headers={"Idempotency-Key": f"aged-{number}"})
-    await deps.pool.execute("UPDATE idempotency SET created_at = now() - interval '2 days' WHERE key LIKE 'aged-%'")
-    await client.post(f"{path}/messages", json={"message": "hi"}, headers={"Idempotency-Key": "fresh"})
-    keys = await deps.pool.fetch("SELECT key FROM idempotency WHERE project_id = $1", session.scope.project_id)
-    assert [row["key"] for row in keys] == ["fresh"]
-
-
-async def test_the_aged_out_answers_of_a_tenant_that_fell_silent_go_too(
-    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str, stranger: Tenant
-) -> None:
-    async with client_for(deps, stranger.auth) as other:
-        await other.post(f"{stranger.base}/sessions", json={}, headers={"Idempotency-Key": "its-last"})
-    await deps.pool.execute("UPDATE idempotency SET created_at = now() - interval '2 days' WHERE key = 'its-last'")
-    await client.post(f"{path}/messages", json={"message": "hi"}, headers={"Idempotency-Key": "of-another"})
-    assert await deps.pool.fetchval("SELECT count(*) FROM idempotency WHERE key = 'its-last'") == 0
-
-
 async def test_a_prompt_is_accepted_though_its_owner_cannot_be_woken(
     deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
