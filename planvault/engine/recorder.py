@@ -9,7 +9,7 @@ from typing import Any
 from models.base import JsonObject
 from models.commands import Command
 from models.events import Event, EventType, Visibility
-from models.ids import CommandId, RunId
+from models.ids import BlobId, CommandId, RunId
 from models.runs import RunStatus
 from planvault.engine.evolve import evolve
 from planvault.engine.state import RunState, SessionState
@@ -21,6 +21,8 @@ _ENGINE = frozenset(
         EventType.RUN_OPENED,
         EventType.EFFECT_INTENDED,
         EventType.EFFECT_RECORDED,
+        EventType.AHEAD_INTENDED,
+        EventType.AHEAD_RECORDED,
         EventType.SLOTS_FILLED,
         EventType.CANCEL_REQUESTED,
         EventType.COMMAND_REFUSED,
@@ -39,6 +41,7 @@ class Decision:
     consumed: tuple[CommandId, ...] = ()
     runs: tuple[RunRow, ...] = ()
     wakes: tuple[RunWake, ...] = ()  # of runs that are not in `runs`
+    blobs: tuple[BlobId, ...] = ()  # that these events are the first to reference
 
 
 class Recorder:
@@ -49,6 +52,7 @@ class Recorder:
         self._events: list[Event] = []
         self._rows: dict[RunId, RunRow] = {}
         self._consumed: list[CommandId] = []
+        self._blobs: list[BlobId] = []
 
     @property
     def run(self) -> RunState:
@@ -96,6 +100,10 @@ class Recorder:
     def consume(self, command: Command) -> None:
         self._consumed.append(command.id)
 
+    def keep(self, blob_id: BlobId) -> None:
+        """An event references the blob: it is written before, and belongs to the record from the same commit on."""
+        self._blobs.append(blob_id)
+
     def refuse(self, command: Command, why: str) -> None:
         """Nothing follows from the command; the record says why."""
         self.emit(EventType.COMMAND_REFUSED, {"commandId": str(command.id), "kind": command.kind.value, "why": why})
@@ -108,4 +116,11 @@ class Recorder:
             self._rows[run.run_id] = replace(self._rows[run.run_id], wake_at=wake)
         elif run is not None and wake != self._wake_before:
             wakes = (RunWake(run.run_id, wake),)
-        return Decision(self.state, tuple(self._events), tuple(self._consumed), tuple(self._rows.values()), wakes)
+        return Decision(
+            self.state,
+            tuple(self._events),
+            tuple(self._consumed),
+            tuple(self._rows.values()),
+            wakes,
+            tuple(self._blobs),
+        )

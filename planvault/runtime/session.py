@@ -192,6 +192,7 @@ class LiveSession:
             consumed=decision.consumed,
             runs=decision.runs,
             wakes=decision.wakes,
+            blobs=decision.blobs,
         )
         await self._committer.commit(append)
         self.state = decision.state

@@ -62,6 +62,7 @@ class PostgresEventStore(PostgresInbox):
             commands,
             *_columns(runs, 11),
             *_columns(wakes, 2),
+            *_columns([(blob_id, item.lease.shard) for item in batch for blob_id in item.blobs], 2),
         )
         return frozenset(row["shard"] for row in rows)
 

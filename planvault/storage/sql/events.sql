@@ -41,6 +41,11 @@ rewoken AS (  -- runs that are not among those above: a row can be written once 
     UPDATE runs SET wake_at = w.wake_at
     FROM unnest($27::uuid[], $28::timestamptz[]) AS w(id, wake_at)
     WHERE runs.id = w.id AND runs.shard IN (SELECT shard FROM mine)
+),
+referenced AS (  -- blobs that the events above name: no longer orphans
+    UPDATE blobs SET kept = true
+    FROM unnest($29::uuid[], $30::integer[]) AS b(id, shard) JOIN mine USING (shard)
+    WHERE blobs.id = b.id
 )
 SELECT shard FROM mine
 
