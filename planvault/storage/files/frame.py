@@ -65,7 +65,7 @@ def decode(data: bytes | memoryview, offset: int = 0) -> Frame:
     """The frame at `offset`. Raises RecordDamaged where its bytes are not what was written."""
     view = memoryview(data)
     end = _end(view, offset)
-    length, checksum, seq, micros, schema, flags, name_size, run = _HEADER.unpack_from(view, offset)
+    _, checksum, seq, micros, schema, flags, name_size, run = _HEADER.unpack_from(view, offset)
     if crc32(view[offset + _PREFIX : end]) != checksum:
         raise RecordDamaged(f"The event at byte {offset} does not match its checksum.")
     text = bytes(view[offset + _HEADER.size : offset + _HEADER.size + name_size]).decode()

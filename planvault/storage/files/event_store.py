@@ -1,0 +1,190 @@
+"""The event store on files. Commands, runs and ownership stay in the database, and its commit is the commit.
+
+An append writes the sealed events behind what is committed, makes them durable, and then moves the session's head in
+one database transaction that also holds the shard's epoch, consumes the commands and sums up the runs. Whatever dies
+before that transaction ends leaves bytes that nobody reads. Where its end is not known, the next events go to a new
+file, so that bytes which may be committed are never touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from models.events import SCHEMA_VERSION, Event
+from models.tenants import SessionScope
+from planvault.errors import OutcomeUnknown, OwnershipLost, RecordDamaged
+from planvault.ports import Append, Head, Keyring, OrgCipher
+from planvault.storage.events import PostgresEventStore, open_payload, plaintext
+from planvault.storage.files.folder import EventFolder
+from planvault.storage.files.frame import Frame, decode, encode, places
+from planvault.storage.files.reader import Committed, committed, read
+from planvault.storage.files.segments import Segment, Segments
+from planvault.storage.history import event_seal
+from planvault.storage.inbox import PostgresInbox
+from planvault.storage.pool import Connection, Pool, is_away, reading, transaction
+from planvault.storage.queries import load
+
+_SQL = load("planvault.storage", "sql/event_files.sql")
+_DISK_THREADS = 8  # waiting for the disk side by side: a batch costs about one flush, not one a session
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One append whose bytes are on disk. `snapshot_at`: offset of the newest snapshot in its segment."""
+
+    append: Append
+    segment: Segment
+    size: int
+    snapshot_at: int | None
+
+
+class FileEventStore(PostgresInbox):
+    """Implements EventStore and, inherited, CommandInbox, for hosts that share one folder on one machine."""
+
+    def __init__(self, pool: Pool, keyring: Keyring, owner: str, folder: EventFolder) -> None:
+        super().__init__(pool, keyring)
+        self._folder = folder
+        self._database = PostgresEventStore(pool, keyring, owner)
+        self._segments = Segments(folder)
+        self._threads = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="events")
+
+    async def append(self, batch: Sequence[Append]) -> frozenset[int]:
+        try:
+            written = await self._write(batch)
+            mine = await self._commit(batch, written)
+        # Whatever ended it, what lies behind the committed bytes is not known any more.
+        except BaseException:
+            self._leave(batch)
+            raise
+        self._leave([item for item in batch if item.lease.shard not in mine])
+        for item in written:
+            if item.append.lease.shard in mine:
+                item.segment.size, item.segment.snapshot_at = item.size, item.snapshot_at
+        self._segments.trim()
+        return mine
+
+    def _leave(self, batch: Sequence[Append]) -> None:
+        for item in batch:
+            self._segments.leave(item.scope, item.lease)
+
+    async def _write(self, batch: Sequence[Append]) -> list[_Written]:
+        """All of a batch on disk, flushed side by side. Opening files happens one after the other."""
+        sealed = [await self._sealed(item) for item in batch]
+        loop = asyncio.get_running_loop()
+        opened_ = await loop.run_in_executor(
+            self._threads, lambda: [self._segments.of(i.scope, i.lease, i.events[0].seq) for i in batch]
+        )
+        flushes = [
+            loop.run_in_executor(self._threads, segment.write, frames)
+            for segment, frames in zip(opened_, sealed, strict=True)
+        ]
+        done, _ = await asyncio.wait(flushes)  # all of them: a thread must not write on into a segment that was left
+        for flush in done:
+            flush.result()
+        return [_written(*item) for item in zip(batch, opened_, sealed, strict=True)]
+
+    async def _sealed(self, item: Append) -> bytes:
+        with reading("keys"):
+            cipher = await self._keyring.cipher(item.scope.org_id)
+        return b"".join(encode(_frame(event, cipher)) for event in item.events)
+
+    async def _commit(self, batch: Sequence[Append], written: Sequence[_Written]) -> frozenset[int]:
+        try:
+            async with transaction(self._pool) as connection:
+                mine = await self._database.apply(connection, [replace(item, events=()) for item in batch])
+                await self._advance(connection, [item for item in written if item.append.lease.shard in mine])
+                return mine
+        # Which faults leave the outcome unknown is the pool's knowledge; all others go up as they are.
+        except Exception as fault:
+            if not is_away(fault):
+                raise
+            raise OutcomeUnknown(f"append of {len(batch)} sessions: {type(fault).__name__}") from fault
+
+    async def _advance(self, connection: Connection, written: Sequence[_Written]) -> None:
+        appends = [item.append for item in written]
+        sessions = [item.scope.session_id for item in appends]
+        orgs = [item.scope.org_id for item in appends]
+        first = [item.events[0].seq for item in appends]
+        last = [item.events[-1].seq for item in appends]
+        epochs = [item.lease.epoch for item in appends]
+        moved = await connection.fetch(_SQL["advance_heads"], sessions, orgs, first, last, epochs)
+        if len(moved) != len(appends):
+            raise OwnershipLost(f"{len(appends) - len(moved)} of {len(appends)} sessions went on elsewhere.")
+        await connection.execute(
+            _SQL["extend_segments"],
+            sessions,
+            epochs,
+            [item.segment.part for item in written],
+            orgs,
+            [item.lease.shard for item in appends],
+            [item.segment.first_seq for item in written],
+            last,
+            [item.snapshot_at for item in written],
+            [item.size for item in written],
+        )
+
+    async def load(self, scope: SessionScope) -> list[Event]:
+        with reading("events"):
+            segments = await committed(self._pool, self._folder, scope)
+            cipher = await self._keyring.cipher(scope.org_id)
+        frames = [frame for segment, start in _from_snapshot(segments) for frame in await _frames(segment, start)]
+        _check_gapless(scope, frames)
+        return [_event(scope, frame, cipher) for frame in frames]
+
+    async def head(self, scope: SessionScope) -> Head:
+        with reading("events"):
+            row = await self._pool.fetchrow(_SQL["head"], scope.org_id, scope.session_id)
+        return Head(0, 0) if row is None else Head(row["seq"], row["epoch"])
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        self._segments.close()
+
+
+def _frame(event: Event, cipher: OrgCipher) -> Frame:
+    payload = cipher.seal(plaintext(event.payload), event_seal(event.session_id, event.seq))
+    return Frame(event.seq, event.type, event.visibility, SCHEMA_VERSION, event.run_id, event.at, payload)
+
+
+def _event(scope: SessionScope, frame: Frame, cipher: OrgCipher) -> Event:
+    session_id = scope.session_id
+    return Event(
+        session_id=session_id,
+        seq=frame.seq,
+        type=frame.type,
+        visibility=frame.visibility,
+        at=frame.at,
+        run_id=frame.run_id,
+        payload=open_payload(session_id, frame.seq, frame.type, frame.schema_version, frame.payload, cipher),
+    )
+
+
+def _written(append: Append, segment: Segment, frames: bytes) -> _Written:
+    snapshots = [place.offset for place in places(frames, segment.size) if place.is_snapshot]
+    newest = snapshots[-1] if snapshots else segment.snapshot_at
+    return _Written(append, segment, segment.size + len(frames), newest)
+
+
+def _from_snapshot(segments: Sequence[Committed]) -> list[tuple[Committed, int]]:
+    """The segments that a reload needs, each with the offset to begin at."""
+    needed: list[tuple[Committed, int]] = []
+    for segment in reversed(segments):
+        needed.insert(0, (segment, segment.snapshot_at or 0))
+        if segment.snapshot_at is not None:
+            break
+    return needed
+
+
+async def _frames(segment: Committed, start: int) -> list[Frame]:
+    data = await read(segment.path, start, segment.size)
+    return [decode(data, place.offset) for place in places(data)]
+
+
+def _check_gapless(scope: SessionScope, frames: Sequence[Frame]) -> None:
+    for before, frame in pairwise(frames):
+        if frame.seq != before.seq + 1:
+            raise RecordDamaged(f"Session {scope.session_id}: event {before.seq} is followed by {frame.seq}.")

@@ -1,0 +1,52 @@
+"""Which of its two places the sessions' events have: the `events` table, or files (`PLANVAULT_SESSION_STORE`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from planvault.errors import BringUpFailed
+from planvault.ports import Ids, Keyring
+from planvault.storage.events import PostgresEventStore
+from planvault.storage.files.event_store import FileEventStore
+from planvault.storage.files.folder import EventFolder
+from planvault.storage.files.history import FileHistory
+from planvault.storage.history import History, HistoryReader
+from planvault.storage.pool import Pool
+from planvault.storage.queries import load
+
+_SQL = load("planvault.storage", "sql/event_files.sql")
+
+
+class SessionStore:
+    """`folder` None: events are rows of the database."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = None if folder is None else EventFolder(folder)
+
+    @property
+    def mode(self) -> str:
+        return "postgres" if self._folder is None else "file"
+
+    async def claim(self, pool: Pool, ids: Ids) -> None:
+        """Fix the mode of a new database, and label its folder. Raises BringUpFailed where they were made otherwise.
+
+        A record is not moved between stores: under the other one every session would look empty.
+        """
+        await pool.execute(_SQL["choose"], ids.new(), self.mode)
+        row = await pool.fetchrow(_SQL["chosen"])
+        if row is None or row["mode"] != self.mode:
+            made = "postgres" if row is None else row["mode"]
+            raise BringUpFailed(
+                f"This database keeps its session events in {made} mode, PLANVAULT_SESSION_STORE says {self.mode}. "
+                f"The mode is fixed for the life of a database: set PLANVAULT_SESSION_STORE={made}."
+            )
+        if self._folder is not None:
+            self._folder.belongs_to(row["id"])
+
+    def events(self, pool: Pool, keyring: Keyring, owner: str) -> PostgresEventStore | FileEventStore:
+        if self._folder is None:
+            return PostgresEventStore(pool, keyring, owner)
+        return FileEventStore(pool, keyring, owner, self._folder)
+
+    def history(self, pool: Pool, keyring: Keyring) -> HistoryReader:
+        return History(pool, keyring) if self._folder is None else FileHistory(pool, keyring, self._folder)
