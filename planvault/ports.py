@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal, Protocol
 from uuid import UUID
 
+from models.audit import AuditRow
 from models.base import JsonObject
 from models.commands import Command
 from models.events import Event
@@ -113,6 +114,7 @@ class Append:
     runs: tuple[RunRow, ...] = ()
     wakes: tuple[RunWake, ...] = ()  # of runs whose row changes in nothing else
     blobs: tuple[BlobId, ...] = ()  # that the events reference: from this commit on they are no orphans
+    audits: tuple[AuditRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from models.audit import AuditRow
 from models.base import JsonObject
 from models.events import SCHEMA_VERSION, Event, EventType, Visibility
 from models.ids import CommandId, SessionId
@@ -14,6 +15,7 @@ from models.tenants import SessionScope
 from planvault.engine.upcast import upcast
 from planvault.errors import OutcomeUnknown, SchemaTooNew, Unrecordable
 from planvault.ports import Append, Head, Keyring, OrgCipher, RunRow
+from planvault.storage.audit import audit_seal
 from planvault.storage.history import event_seal
 from planvault.storage.inbox import PostgresInbox
 from planvault.storage.pool import Pool, Queryable, is_away, reading
@@ -46,6 +48,7 @@ class PostgresEventStore(PostgresInbox):
         runs: list[tuple[Any, ...]] = []
         commands: list[CommandId] = []
         wakes: list[tuple[Any, ...]] = []
+        audits: list[tuple[Any, ...]] = []
         for item in batch:
             with reading("keys"):
                 cipher = await self._keyring.cipher(item.scope.org_id)
@@ -53,6 +56,7 @@ class PostgresEventStore(PostgresInbox):
             runs.extend(_run_row(item, row, cipher) for row in item.runs)
             commands.extend(item.consumed)
             wakes.extend((wake.run_id, wake.at) for wake in item.wakes)
+            audits.extend(_audit_row(item, row, cipher) for row in item.audits)
         rows = await queryable.fetch(
             _SQL["append"],
             [shard for shard, _ in leases],
@@ -63,6 +67,7 @@ class PostgresEventStore(PostgresInbox):
             *_columns(runs, 11),
             *_columns(wakes, 2),
             *_columns([(blob_id, item.lease.shard) for item in batch for blob_id in item.blobs], 2),
+            *_columns(audits, 9),
         )
         return frozenset(row["shard"] for row in rows)
 
@@ -105,6 +110,20 @@ def _event_row(item: Append, event: Event, cipher: OrgCipher) -> tuple[Any, ...]
         event.run_id,
         event.at,
         cipher.seal(plaintext(event.payload), event_seal(scope.session_id, event.seq)),
+    )
+
+
+def _audit_row(item: Append, row: AuditRow, cipher: OrgCipher) -> tuple[Any, ...]:
+    return (
+        row.id,
+        item.scope.org_id,
+        item.scope.project_id,
+        item.scope.session_id,
+        row.run_id,
+        item.lease.shard,
+        row.at,
+        row.action.value,
+        cipher.seal(plaintext(row.details), audit_seal(row.id)),
     )
 
 

@@ -46,6 +46,14 @@ referenced AS (  -- blobs that the events above name: no longer orphans
     UPDATE blobs SET kept = true
     FROM unnest($29::uuid[], $30::integer[]) AS b(id, shard) JOIN mine USING (shard)
     WHERE blobs.id = b.id
+),
+audited AS (  -- decisions that somebody may have to account for: there if and only if their events are
+    INSERT INTO audit_log (id, org_id, project_id, session_id, run_id, at, action, details)
+    SELECT a.id, a.org_id, a.project_id, a.session_id, a.run_id, a.at, a.action, a.details
+    FROM unnest($31::uuid[], $32::uuid[], $33::uuid[], $34::uuid[], $35::uuid[], $36::integer[], $37::timestamptz[],
+                $38::text[], $39::bytea[])
+         AS a(id, org_id, project_id, session_id, run_id, shard, at, action, details)
+    JOIN mine USING (shard)
 )
 SELECT shard FROM mine
 

@@ -1,0 +1,35 @@
+"""The audit log's vocabulary: what was decided, by whom."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from models.base import Frozen, JsonObject
+from models.ids import ProjectId, RunId, SessionId
+
+
+class AuditAction(StrEnum):
+    PLAN_AUTO_APPROVED = "PLAN_AUTO_APPROVED"  # by session, project or tools: `approvalSource`
+    PLAN_AUTO_APPROVE_BLOCKED = "PLAN_AUTO_APPROVE_BLOCKED"  # would have been, but for the tools in `blockedBy`
+    PLAN_APPROVED = "PLAN_APPROVED"
+    PLAN_REJECTED = "PLAN_REJECTED"
+    TOOL_APPROVED = "TOOL_APPROVED"
+    TOOL_REJECTED = "TOOL_REJECTED"
+    TOOL_POLICY_DENIED = "TOOL_POLICY_DENIED"
+    APPROVAL_VOTE = "APPROVAL_VOTE"  # one of several that a question needs
+    APPROVAL_EXPIRED = "APPROVAL_EXPIRED"
+    ACTION_REFUSED = "ACTION_REFUSED"  # an answer that did not count
+    RUN_RESOLVED = "RUN_RESOLVED"  # an operator's word on a call of unknown outcome
+    SETTINGS_CHANGED = "SETTINGS_CHANGED"
+
+
+class AuditRow(Frozen):
+    """One decision. `details` holds `actor` and what the action needs to be understood; it is kept encrypted."""
+
+    id: UUID
+    at: datetime
+    action: AuditAction
+    details: JsonObject
+    project_id: ProjectId | None = None
+    session_id: SessionId | None = None
+    run_id: RunId | None = None
