@@ -85,8 +85,7 @@ def _cancel_slots(rec: Recorder, command: Command, action: Action) -> None:
 
 def _cancel(rec: Recorder, command: Command, action: Action) -> None:
     """Stop the run. A call in flight is not erased: the run ends when its result, or its loss, is on record."""
-    intent = rec.run.intent
-    if intent is not None and intent.kind == "call":
+    if rec.run.is_calling:
         rec.emit(EventType.CANCEL_REQUESTED, {"actor": action.actor, "reason": action.reason})
     else:
         cancel(rec, action.reason or "cancelled by request")

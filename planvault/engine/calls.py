@@ -11,7 +11,8 @@ from models.runs import RunStatus
 from models.tools import Idempotency, ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine.effects import call_effect_id
 from planvault.engine.lifecycle import cancel, complete, fail, intend
-from planvault.engine.machine import CallReady, Failed, Replied
+from planvault.engine.machine import CallReady, Failed, Replied, step_of
+from planvault.engine.outcomes import dump
 from planvault.engine.recorder import Recorder
 from planvault.engine.state import RunState
 
@@ -22,7 +23,13 @@ _NOT_EXECUTED = frozenset({ToolCallFailure.NOT_SENT, ToolCallFailure.REFUSED})
 
 
 def follow(rec: Recorder) -> None:
-    """The machine came to a stop: record the branches on its way and what comes next."""
+    """The machine came to a stop: record the branches on its way and what comes next, as far as results are there."""
+    while _follow(rec):
+        pass
+
+
+def _follow(rec: Recorder) -> bool:
+    """True where the machine moved on at once, because the result of the call it came to was there already."""
     run = rec.run
     if run.stop is None:
         raise AssertionError("an executing machine stands somewhere")
@@ -32,18 +39,26 @@ def follow(rec: Recorder) -> None:
             {"runId": str(run.run_id), "nodeId": branch.node_id, "branch": branch.taken},
         )
     if run.cancel_requested:
-        cancel(rec, "cancelled by request")
-        return
+        end_if_cancelled(rec)
+        return False
     match run.stop:
         case Replied(value):
             complete(rec, value)
         case Failed(code, message):
             fail(rec, code, message)
         case CallReady():
-            _call_or_limit(rec)
+            return _call_or_limit(rec)
+    return False
 
 
-def _call_or_limit(rec: Recorder) -> None:
+def end_if_cancelled(rec: Recorder) -> None:
+    """A cancelled run ends once every call that it began has its result, or its loss, on record."""
+    run = rec.state.run
+    if run is not None and run.cancel_requested and not run.is_calling:
+        cancel(rec, "cancelled by request")
+
+
+def _call_or_limit(rec: Recorder) -> bool:
     run = rec.run
     if run.settings is None:
         raise AssertionError("a run executes under recorded settings")
@@ -53,13 +68,31 @@ def _call_or_limit(rec: Recorder) -> None:
     elif rec.now - run.started_at - run.waited > timedelta(seconds=limits.max_wall_clock_s):
         fail(rec, "LIMIT_WALL_CLOCK", f"The run took longer than {limits.max_wall_clock_s:.0f} s.")
     else:
-        attempt(rec, 1)
+        return _begin(rec)
+    return False
 
 
-def attempt(rec: Recorder, number: int) -> None:
-    """Write the intent of one attempt; the request goes out once this is committed."""
+def _begin(rec: Recorder) -> bool:
+    """The call's turn has come. True where its result came before (X8): it is judged now, as if it had just come."""
     stop = _standing(rec.run)
-    intend(rec, f"{call_effect_id(rec.run)}:{number}", "call", number)
+    step = rec.run.ahead.get(step_of(stop.node, stop.iteration))
+    if step is None or step.withdrawn:
+        attempt(rec, 1 if step is None else step.attempt + 1)
+        return False
+    attempt(rec, step.attempt, ahead=True)
+    if step.outcome is None:
+        return False  # on the wire: it goes on as this attempt
+    verdict = _verdict(rec, step.outcome)
+    if step.unusable and isinstance(step.outcome, ToolFailed):
+        verdict = _ends(step.outcome)
+    _record(rec, step.outcome, verdict, ahead=True)
+    return rec.run.retry_at is None
+
+
+def attempt(rec: Recorder, number: int, *, ahead: bool = False) -> None:
+    """Write the intent of one attempt; the request goes out once this is committed. `ahead`: it went out before."""
+    stop = _standing(rec.run)
+    intend(rec, f"{call_effect_id(rec.run)}:{number}", "call", number, ahead=ahead)
     rec.emit(
         EventType.TOOL_START,
         {"runId": str(rec.run.run_id), "tool": stop.node.tool, "nodeId": stop.node.id, "attempt": number},
@@ -93,11 +126,20 @@ def lost(rec: Recorder, lease_s: float) -> None:
 
 def unusable(rec: Recorder, result: ToolSucceeded | ToolFailed, why: str) -> None:
     """The attempt has a result that cannot be written down or gone on with: the run ends here, on the record."""
-    failure = result.failure if isinstance(result, ToolFailed) else ToolCallFailure.ANSWERED
-    message = f"{_standing(rec.run).node.tool}: {why}"
-    outcome = ToolFailed(failure=failure, code="RESULT_UNUSABLE", message=message, duration_ms=result.duration_ms)
-    _record(rec, outcome, {"next": "fail", "code": "RESULT_UNUSABLE", "message": message})
+    outcome = as_unusable(_standing(rec.run).node.tool, result, why)
+    _record(rec, outcome, _ends(outcome))
     follow(rec)
+
+
+def as_unusable(tool: str, result: ToolSucceeded | ToolFailed, why: str) -> ToolFailed:
+    """What the record holds in place of a result that it cannot hold."""
+    failure = result.failure if isinstance(result, ToolFailed) else ToolCallFailure.ANSWERED
+    message = f"{tool}: {why}"
+    return ToolFailed(failure=failure, code="RESULT_UNUSABLE", message=message, duration_ms=result.duration_ms)
+
+
+def _ends(outcome: ToolFailed) -> dict[str, Any]:
+    return {"next": "fail", "code": outcome.code, "message": outcome.message}
 
 
 def resume(rec: Recorder) -> None:
@@ -152,7 +194,10 @@ def _backoff(attempts: int, asked: float | None) -> float:
     return min(max(wait, 0.0), _LONGEST_BACKOFF_S)
 
 
-def _record(rec: Recorder, outcome: ToolSucceeded | ToolFailed, verdict: dict[str, Any]) -> None:
+def _record(
+    rec: Recorder, outcome: ToolSucceeded | ToolFailed, verdict: dict[str, Any], *, ahead: bool = False
+) -> None:
+    """Result and verdict. `ahead`: the result was recorded when it came, before the call's turn."""
     run, stop = rec.run, _standing(rec.run)
     effect_id = run.intent.effect_id if run.intent is not None else f"{call_effect_id(run)}:{run.attempt}"
     end: dict[str, Any] = {
@@ -165,22 +210,9 @@ def _record(rec: Recorder, outcome: ToolSucceeded | ToolFailed, verdict: dict[st
     }
     if isinstance(outcome, ToolFailed):
         end |= {"error": outcome.message, "code": outcome.code, "next": verdict["next"]}
-    result = _dump(outcome)
-    rec.emit(EventType.EFFECT_RECORDED, {"effectId": effect_id, "kind": "call", "result": result, **verdict})
+    what: dict[str, Any] = {"ahead": True} if ahead else {"result": dump(outcome)}
+    rec.emit(EventType.EFFECT_RECORDED, {"effectId": effect_id, "kind": "call", **what, **verdict})
     rec.emit(EventType.TOOL_END, end)
-
-
-def _dump(outcome: ToolSucceeded | ToolFailed) -> dict[str, Any]:
-    """The outcome as JSON. A success is spelled by hand: its value is JSON already and can be large."""
-    if isinstance(outcome, ToolFailed):
-        return outcome.model_dump(mode="json")
-    return {
-        "ok": True,
-        "value": outcome.value,
-        "status": outcome.status,
-        "size": outcome.size,
-        "duration_ms": outcome.duration_ms,
-    }
 
 
 def _go_on(rec: Recorder) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from models.commands import Action, CommandKind, Message
 from models.events import EventType
 from models.tools import ToolFailed, ToolSucceeded
+from planvault.engine.ahead import arrived, arrived_unusable, look_ahead, read_ahead, reissue
 from planvault.engine.answers import answered
-from planvault.engine.calls import called, lost, unusable
+from planvault.engine.calls import as_unusable, called, end_if_cancelled, lost, unusable
 from planvault.engine.inputs import (
     Broke,
     CommandArrived,
@@ -36,11 +37,10 @@ def decide(state: SessionState, given: Input) -> Decision:
         case TimerFired():
             timer_fired(rec)
         case Recovered():
-            intent = rec.run.intent if rec.state.run is not None else None
-            if intent is not None and intent.kind == "call":
-                lost(rec, given.lease_s)
+            _recovered(rec, given)
         case Unusable():
             _unusable(rec, given)
+    look_ahead(rec)
     open_next_run(rec, given.fresh_run_id)
     return rec.decision()
 
@@ -65,13 +65,28 @@ def _close(rec: Recorder, action: Action) -> None:
     run = rec.state.run
     if run is None:
         return
-    if run.intent is not None and run.intent.kind == "call":
+    if run.is_calling:
         rec.emit(EventType.CANCEL_REQUESTED, {"actor": action.actor, "reason": "session closed"})
     else:
         cancel(rec, "session closed")
 
 
+def _recovered(rec: Recorder, given: Recovered) -> None:
+    run = rec.state.run
+    if run is None:
+        return
+    reissue(rec)
+    if run.intent is not None and run.intent.kind == "call":
+        lost(rec, given.lease_s)
+    end_if_cancelled(rec)
+
+
 def _effect_done(rec: Recorder, given: EffectDone) -> None:
+    ahead = read_ahead(rec.state.run, given.effect_id)
+    if ahead is not None and isinstance(given.result, ToolSucceeded | ToolFailed):
+        arrived(rec, ahead, given.result)
+        end_if_cancelled(rec)
+        return
     if not _is_awaited(rec.state, given):
         return
     match given.result:
@@ -91,6 +106,10 @@ def _unusable(rec: Recorder, unusable_: Unusable) -> None:
     if isinstance(given, CommandArrived):
         rec.consume(given.command)
         rec.refuse(given.command, why)
+    elif (ahead := read_ahead(rec.state.run, given.effect_id)) is not None:
+        if isinstance(given.result, ToolSucceeded | ToolFailed):
+            arrived_unusable(rec, ahead, as_unusable(ahead.call.node.tool, given.result, why))
+            end_if_cancelled(rec)
     elif _is_awaited(rec.state, given):
         if isinstance(given.result, ToolSucceeded | ToolFailed):
             unusable(rec, given.result, why)

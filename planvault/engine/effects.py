@@ -11,8 +11,8 @@ from typing import TypeAlias
 from models.ids import RunId
 from models.policies import RunLimits
 from models.values import Value
-from planvault.engine.machine import CallReady
-from planvault.engine.state import RunState, SessionState, ToolPin
+from planvault.engine.machine import CallReady, step_of
+from planvault.engine.state import Intent, RunState, SessionState, ToolPin
 from planvault.engine.timers import next_timer
 
 
@@ -67,20 +67,33 @@ def effects(state: SessionState) -> tuple[Effect, ...]:
 
 def _in_flight(run: RunState) -> tuple[Effect, ...]:
     if run.intent is None:
-        return ()
+        return _ahead(run)
     match run.intent.kind:
         case "prepare":
             return (Prepare(run.intent.effect_id, run.prompt),)
         case "plan":
             return (MakePlan(run.intent.effect_id, run.prompt, run.pins, run.started_at),)
         case _:
-            return (_call(run, run.intent.effect_id, run.intent.attempt),)
+            return (_head(run, run.intent), *_ahead(run))
 
 
-def _call(run: RunState, effect_id: str, attempt: int) -> CallTool:
-    stop = run.stop
-    if not isinstance(stop, CallReady) or run.settings is None:
+def _head(run: RunState, intent: Intent) -> CallTool:
+    if not isinstance(run.stop, CallReady):
         raise AssertionError("a call is intended only where the machine stands before one")
+    return _call(run, run.stop, intent.effect_id, intent.attempt)
+
+
+def _ahead(run: RunState) -> tuple[CallTool, ...]:
+    """Reads in flight before their turn."""
+    if not run.ahead:
+        return ()
+    waiting = [step for step in run.ahead.values() if step.outcome is None]
+    return tuple(_call(run, step.call, step.effect_id(run.run_id), step.attempt) for step in waiting)
+
+
+def _call(run: RunState, stop: CallReady, effect_id: str, attempt: int) -> CallTool:
+    if run.settings is None:
+        raise AssertionError("a run executes under recorded settings")
     return CallTool(
         effect_id=effect_id,
         pin=run.facts[stop.node.tool].pin,
@@ -96,7 +109,7 @@ def call_effect_id(run: RunState) -> str:
     stop = run.stop
     if not isinstance(stop, CallReady):
         raise AssertionError("the machine does not stand before a call")
-    return f"{run.run_id}:{stop.node.id}:{stop.iteration}"
+    return f"{run.run_id}:{step_of(stop.node, stop.iteration)}"
 
 
 def idempotency_key(run_id: RunId, node_id: str, iteration: str) -> str:

@@ -15,8 +15,10 @@ from models.plans import Plan
 from models.runs import RunStatus
 from models.tools import ToolFailed, ToolSucceeded
 from models.values import Value
+from planvault.engine.ahead_fold import ahead_intended, ahead_recorded, turn_comes, withdrawn
 from planvault.engine.copies import replace
 from planvault.engine.machine import CallReady, Failed, Machine, advance, complete_call, start
+from planvault.engine.outcomes import load, value_of
 from planvault.engine.state import Intent, Recovery, RunSettings, RunState, SessionState, ToolFacts, ToolPin
 from planvault.plan.evaluate import Budget
 
@@ -100,6 +102,7 @@ def _run_status(run: RunState, payload: Payload, at: datetime) -> RunState:
         waited=waited,
         asked_at=at if status in _ASKS else None,
         expires_at=None if until is None else datetime.fromisoformat(until),
+        ahead=withdrawn(run.ahead) if status in _ASKS and run.ahead else run.ahead,
     )
     if run.status is RunStatus.EXECUTING and run.machine is None and run.plan is not None:
         scope = {**(run.slot_values or {}), "run_started_at": run.started_at.isoformat()}
@@ -109,7 +112,11 @@ def _run_status(run: RunState, payload: Payload, at: datetime) -> RunState:
 
 def _effect_intended(run: RunState, payload: Payload, at: datetime) -> RunState:
     intent = Intent(effect_id=payload["effectId"], kind=payload["kind"], attempt=payload["attempt"], at=at)
-    calls = run.tool_calls + 1 if intent.kind == "call" else run.tool_calls
+    calls = run.tool_calls
+    if intent.kind == "call":
+        ahead = bool(payload.get("ahead"))
+        calls += intent.attempt if ahead else 1
+        run = turn_comes(run, ahead=ahead) if run.ahead else run
     return replace(run, intent=intent, attempt=intent.attempt, tool_calls=calls, retry_at=None, recovery=None)
 
 
@@ -137,7 +144,9 @@ def _planned(run: RunState, payload: Payload) -> RunState:
 
 
 def _call_recorded(run: RunState, payload: Payload) -> RunState:
-    outcome = _outcome_of(payload["result"])
+    outcome = run.outcome if payload.get("ahead") else load(payload["result"])
+    if outcome is None:
+        raise AssertionError("a result that came ahead was recorded when it came")
     run = replace(run, outcome=outcome)
     match payload["next"]:
         case "settle":
@@ -151,19 +160,13 @@ def _call_recorded(run: RunState, payload: Payload) -> RunState:
             return replace(run, stop=stop)
 
 
-def _outcome_of(result: Payload) -> ToolSucceeded | ToolFailed:
-    """A success is taken as it was written: validating a large value again would hold the host up."""
-    return ToolSucceeded.model_construct(**result) if result["ok"] else ToolFailed.model_validate(result)
-
-
 def _settle(run: RunState, outcome: ToolSucceeded | ToolFailed) -> RunState:
     """Bind the result (null for a failure that the plan tolerates) and run on to the next stop."""
     stop = run.stop
     if run.machine is None or not isinstance(stop, CallReady):
         raise AssertionError("a call was recorded where the machine does not stand before one")
-    # Every JSON value is a Value; the type checker cannot see it through list's invariance.
-    value = cast("Value", outcome.value) if isinstance(outcome, ToolSucceeded) else None
-    return _advance(replace(run, attempt=0, recovery=None), complete_call(run.machine, stop.node.target, value))
+    machine = complete_call(run.machine, stop.node.target, value_of(outcome))
+    return _advance(replace(run, attempt=0, recovery=None), machine)
 
 
 def _recovery(run: RunState, outcome: ToolSucceeded | ToolFailed, payload: Payload) -> Recovery:
@@ -186,7 +189,7 @@ def _slots_filled(run: RunState, payload: Payload, at: datetime) -> RunState:
 
 
 def _cancel_requested(run: RunState, payload: Payload, at: datetime) -> RunState:
-    return replace(run, cancel_requested=True)
+    return replace(run, cancel_requested=True, retry_at=None)
 
 
 _SESSION: Mapping[EventType, Callable[[SessionState, Event], SessionState]] = {
@@ -201,6 +204,8 @@ _RUN: Mapping[EventType, Callable[[RunState, Payload, datetime], RunState]] = {
     EventType.RUN_STATUS: _run_status,
     EventType.EFFECT_INTENDED: _effect_intended,
     EventType.EFFECT_RECORDED: _effect_recorded,
+    EventType.AHEAD_INTENDED: ahead_intended,
+    EventType.AHEAD_RECORDED: ahead_recorded,
     EventType.SLOTS_FILLED: _slots_filled,
     EventType.CANCEL_REQUESTED: _cancel_requested,
 }

@@ -11,6 +11,7 @@ from models.ids import RunId
 from models.planning import PlanProblem
 from models.runs import RunPhase, RunStatus
 from models.values import SecretText, Value
+from planvault.engine.ahead import abandon
 from planvault.engine.recorder import Recorder
 
 
@@ -42,8 +43,12 @@ def phase(rec: Recorder, which: RunPhase, detail: str) -> None:
     rec.emit(EventType.RUN_PHASE, {"runId": str(rec.run.run_id), "phase": which.value, "detail": detail})
 
 
-def intend(rec: Recorder, effect_id: str, kind: str, attempt: int) -> None:
-    rec.emit(EventType.EFFECT_INTENDED, {"effectId": effect_id, "kind": kind, "attempt": attempt})
+def intend(rec: Recorder, effect_id: str, kind: str, attempt: int, *, ahead: bool = False) -> None:
+    """`ahead`: the effect has been on its way under this id since before its turn."""
+    payload: dict[str, Any] = {"effectId": effect_id, "kind": kind, "attempt": attempt}
+    if ahead:
+        payload["ahead"] = True
+    rec.emit(EventType.EFFECT_INTENDED, payload)
 
 
 def complete(rec: Recorder, value: Value) -> None:
@@ -74,6 +79,7 @@ def interrupt(rec: Recorder, reason: str) -> None:
 
 
 def _end(rec: Recorder, status: RunStatus, reply: str | None) -> None:
+    abandon(rec)
     rec.emit(EventType.DONE, {"runId": str(rec.run.run_id), "status": status.value, "reply": reply})
     queue = [{"messageId": str(message.message_id), "text": message.text} for message in rec.state.queue]
     rec.emit(EventType.SNAPSHOT, {"closed": rec.state.closed, "queue": queue})

@@ -76,6 +76,11 @@ class Failed:
 Stop: TypeAlias = CallReady | Replied | Failed
 
 
+def step_of(call: Call, iteration: str) -> str:
+    """Names one step of a run: a call in one turn of its loops."""
+    return f"{call.id}:{iteration}"
+
+
 def start(plan: Plan, scope: Mapping[str, Value]) -> Machine:
     return Machine(frames=(Frame(plan.body),), scope=dict(scope))
 

@@ -15,7 +15,7 @@ from models.policies import PlanApprovalMode, RunLimits
 from models.runs import RunStatus
 from models.tenants import SessionScope
 from models.tools import ApprovalPolicy, Idempotency, RiskClass, ToolFailed, ToolSucceeded
-from planvault.engine.machine import Machine, Stop
+from planvault.engine.machine import CallReady, Machine, Stop, step_of
 
 
 class ToolPin(Frozen):
@@ -56,6 +56,21 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class AheadCall:
+    """A read that was begun before the machine came to stand before it."""
+
+    call: CallReady
+    attempt: int = 1
+    outcome: ToolSucceeded | ToolFailed | None = None  # None: in flight
+    unusable: bool = False  # the outcome stands for one that the record cannot hold
+    withdrawn: bool = False  # too old to be used: it is made again in its turn
+
+    def effect_id(self, run_id: RunId) -> str:
+        """The same as if the call were made in its turn: then its effect goes on."""
+        return f"{run_id}:{step_of(self.call.node, self.call.iteration)}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
 class Recovery:
     """A call of which nobody knows whether it happened; an operator decides."""
 
@@ -83,6 +98,7 @@ class RunState:
     stop: Stop | None = None  # where the machine stands; None while it waits for its first step
     intent: Intent | None = None
     outcome: ToolSucceeded | ToolFailed | None = None  # of the last attempt, while the step is not settled
+    ahead: Mapping[str, AheadCall] = field(default_factory=dict)  # by step, in plan order
     attempt: int = 0  # attempts of the current call so far
     tool_calls: int = 0
     retry_at: datetime | None = None
@@ -91,6 +107,16 @@ class RunState:
     expires_at: datetime | None = None  # when the open question is no longer asked
     asked_at: datetime | None = None  # since when the run waits for a person
     waited: timedelta = timedelta()  # … and how long it did before: no part of its wall-clock limit
+
+    @property
+    def is_reading_ahead(self) -> bool:
+        """Whether a call is on the wire before its turn, as far as the record says."""
+        return any(step.outcome is None for step in self.ahead.values())
+
+    @property
+    def is_calling(self) -> bool:
+        """Whether any call is on the wire, as far as the record says."""
+        return (self.intent is not None and self.intent.kind == "call") or self.is_reading_ahead
 
 
 @dataclass(frozen=True)  # without slots: planvault.engine.copies

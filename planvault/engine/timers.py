@@ -18,4 +18,5 @@ def next_timer(state: SessionState) -> datetime | None:
 def wake_at(state: SessionState) -> datetime | None:
     """The same while nothing is in flight: until then the run needs no memory. None: it needs its host, or nobody."""
     run = state.run
-    return None if run is None or run.intent is not None else next_timer(state)
+    in_flight = run is not None and (run.intent is not None or run.is_reading_ahead)
+    return None if in_flight else next_timer(state)

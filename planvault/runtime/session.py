@@ -93,16 +93,24 @@ class LiveSession:
     def can_move(self) -> bool:
         """Another owner would lose nothing: no tool call is on the wire, and no append, which may intend one."""
         run = self.state.run
-        calls = run is not None and run.intent is not None and run.intent.kind == "call"
-        return self._loop is None and not calls
+        if self._loop is not None or run is None:
+            return self._loop is None
+        if run.intent is not None and run.intent.kind == "call":
+            return False
+        early = [step.effect_id(run.run_id) for step in run.ahead.values() if step.outcome is None]
+        return self._running.keys().isdisjoint(early)
 
     def give(self, build: Callable[[], Input]) -> None:
         """Queue an input. It is built when its turn comes, so that it carries the time at which it is decided."""
-        if self._dead:
-            return
-        self._inputs.append(build)
-        if self._loop is None:
+        if self._queue(build):
             self._loop = asyncio.create_task(self._work())
+
+    def _queue(self, build: Callable[[], Input]) -> bool:
+        """True where nobody works on the inputs yet."""
+        if self._dead:
+            return False
+        self._inputs.append(build)
+        return self._loop is None
 
     def _start_effects(self) -> None:
         """Run what the state needs and nothing runs yet.
@@ -116,7 +124,7 @@ class LiveSession:
         for effect_id, task in list(self._running.items()):
             if effect_id in wanted:
                 continue
-            if task.done():
+            if task.done() or task is self._loop:
                 del self._running[effect_id]
             else:
                 task.cancel()
@@ -205,9 +213,14 @@ class LiveSession:
     async def _run(self, effect: Effect) -> None:
         answered = False
         try:
+            if self._is_left(effect):
+                return
             result = self._put_off(effect) or await self._runner.run(self.state, effect, self._gate)
-            self.give(lambda: EffectDone(effect.effect_id, result, self._clock.now(), RunId(self._ids.new())))
+            idle = self._queue(lambda: EffectDone(effect.effect_id, result, self._clock.now(), RunId(self._ids.new())))
             answered = True
+            if idle:  # decided in this task: another one would cost a turn of the loop with every step
+                self._loop = asyncio.current_task()
+                await self._work()
         # A runner answers whatever happens. Should one raise, the session is read again: its effect has no witness.
         except Exception as fault:  # noqa: BLE001
             _log.exception("effect.unanswered", session=str(self.state.scope.session_id), effect=effect.effect_id)
@@ -215,6 +228,14 @@ class LiveSession:
         finally:
             if not answered:
                 self._running.pop(effect.effect_id, None)
+
+    def _is_left(self, effect: Effect) -> bool:
+        """Whether a read before its turn is left to the shard's next owner. Its intent stands; nothing was sent."""
+        run = self.state.run
+        if not isinstance(effect, CallTool) or run is None or not self._gate.leaves(self.lease.shard):
+            return False
+        has_turn = run.intent is not None and run.intent.effect_id == effect.effect_id
+        return not has_turn and effect.attempt < effect.limits.max_attempts
 
     def _put_off(self, effect: Effect) -> ToolFailed | None:
         """A call that the shard's next owner should make. It was not sent, so it may be tried again.

@@ -1,0 +1,135 @@
+"""Reads that are made before their turn (X8): intent, result, and what becomes of both.
+
+The machine stays sequential. While it waits for a read, reads further on are begun under intents of their own; their
+results are kept until the machine comes to stand before them, and only then do they count: limits, `tool_start`,
+`tool_end`, retries and the error policy follow in plan order, as if each call had just been made (docs/concurrency.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from models.events import EventType
+from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
+from planvault.engine.machine import CallReady
+from planvault.engine.outcomes import dump
+from planvault.engine.recorder import Recorder
+from planvault.engine.scout import find_reads, is_read
+from planvault.engine.state import AheadCall, RunState
+
+_KEPT = 2  # calls begun and not used yet, in multiples of those in flight: a slow one does not stop the others at once
+
+
+def look_ahead(rec: Recorder) -> None:
+    """Begin as many reads as there is room for, while the machine stands before one that is in flight."""
+    run = rec.state.run
+    if run is None:
+        return
+    if run.ahead and run.asked_at is not None:
+        abandon(rec)  # the run waits for somebody: until it goes on, everything read by now will be too old
+    if not _may_look(run):
+        return
+    room = _room(run)
+    found = find_reads(run, _is_free, room) if room > 0 else ()
+    if found:
+        _intend(rec, [AheadCall(call) for call in found])
+
+
+def _may_look(run: RunState) -> bool:
+    return (
+        run.settings is not None
+        and run.settings.limits.max_parallel_calls > 1
+        and run.intent is not None
+        and isinstance(run.stop, CallReady)
+        and not run.cancel_requested
+        and is_read(run, run.stop.node)
+    )
+
+
+def _room(run: RunState) -> int:
+    """How many reads may be begun: within the bounds of the run, every one of them counted as if its turn had come."""
+    if run.settings is None:
+        raise AssertionError("a run executes under recorded settings")
+    limits = run.settings.limits
+    most, begun = limits.max_parallel_calls, len(run.ahead)
+    in_flight = 1 + sum(step.outcome is None for step in run.ahead.values())
+    return min(most - in_flight, _KEPT * most - 1 - begun, limits.max_tool_calls - run.tool_calls - begun)
+
+
+def _is_free(call: CallReady) -> bool:
+    """Whether nobody is to be asked about the call."""
+    return True
+
+
+def read_ahead(run: RunState | None, effect_id: str) -> AheadCall | None:
+    """The read in flight before its turn whose effect this is."""
+    if run is None:
+        return None
+    for step in run.ahead.values():
+        if step.outcome is None and step.effect_id(run.run_id) == effect_id:
+            return step
+    return None
+
+
+def arrived(rec: Recorder, step: AheadCall, outcome: ToolSucceeded | ToolFailed) -> None:
+    """The result of a read whose turn has not come."""
+    _record(rec, step, outcome)
+
+
+def arrived_unusable(rec: Recorder, step: AheadCall, outcome: ToolFailed) -> None:
+    """It has a result that cannot be written down: the run ends once its turn comes."""
+    _record(rec, step, outcome, unusable=True)
+
+
+def reissue(rec: Recorder) -> None:
+    """The host died: reads in flight have no witness. They are begun again, or their loss is put on record."""
+    run = rec.run
+    if not run.is_reading_ahead or run.settings is None:
+        return
+    again: list[AheadCall] = []
+    for step in list(run.ahead.values()):
+        if step.outcome is not None:
+            continue
+        if step.attempt < run.settings.limits.max_attempts and not run.cancel_requested:
+            again.append(AheadCall(step.call, step.attempt + 1))
+        else:
+            message = "The host went down during the call; its result is not known."
+            _record(rec, step, ToolFailed(failure=ToolCallFailure.UNKNOWN, code="HOST_LOST", message=message))
+    if again:
+        _intend(rec, again)
+
+
+def abandon(rec: Recorder) -> None:
+    """The run ends or pauses: what is in flight has no taker, and the record says that nobody waited for it."""
+    for step in list(rec.run.ahead.values()):
+        if step.outcome is None:
+            message = "The run did not wait for the result."
+            _record(rec, step, ToolFailed(failure=ToolCallFailure.UNKNOWN, code="ABANDONED", message=message))
+
+
+def _intend(rec: Recorder, steps: Iterable[AheadCall]) -> None:
+    run_id = rec.run.run_id
+    calls = [
+        {
+            "effectId": step.effect_id(run_id),
+            "tool": step.call.node.tool,
+            "nodeId": step.call.node.id,
+            "iteration": step.call.iteration,
+            "attempt": step.attempt,
+        }
+        for step in steps
+    ]
+    rec.emit(EventType.AHEAD_INTENDED, {"calls": calls})
+
+
+def _record(rec: Recorder, step: AheadCall, outcome: ToolSucceeded | ToolFailed, *, unusable: bool = False) -> None:
+    payload: dict[str, Any] = {
+        "effectId": step.effect_id(rec.run.run_id),
+        "nodeId": step.call.node.id,
+        "iteration": step.call.iteration,
+        "result": dump(outcome),
+    }
+    if unusable:
+        payload["unusable"] = True
+    rec.emit(EventType.AHEAD_RECORDED, payload)

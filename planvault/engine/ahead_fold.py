@@ -1,0 +1,50 @@
+"""What the record of reads before their turn changes in a run (`planvault.engine.ahead` writes it)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace as replace_slotted
+from datetime import datetime
+from typing import Any
+
+from planvault.engine.copies import replace
+from planvault.engine.machine import CallReady, step_of
+from planvault.engine.outcomes import load
+from planvault.engine.scout import find_reads
+from planvault.engine.state import AheadCall, RunState
+
+
+def ahead_intended(run: RunState, payload: Mapping[str, Any], at: datetime) -> RunState:
+    """Reads are begun, or begun again. Arguments are never recorded: the same walk finds them again."""
+    attempts = {f"{item['nodeId']}:{item['iteration']}": int(item["attempt"]) for item in payload["calls"]}
+    fresh = attempts.keys() - run.ahead.keys()
+    steps = {
+        name: AheadCall(step.call, attempts[name]) if name in attempts else step for name, step in run.ahead.items()
+    }
+    if fresh:
+        found = find_reads(run, lambda call: step_of(call.node, call.iteration) in fresh, len(fresh))
+        steps |= {step_of(call.node, call.iteration): AheadCall(call) for call in found}
+    if not attempts.keys() <= steps.keys():
+        raise AssertionError("the record begins reads that the plan does not come to")
+    return replace(run, ahead=steps)
+
+
+def ahead_recorded(run: RunState, payload: Mapping[str, Any], at: datetime) -> RunState:
+    name = f"{payload['nodeId']}:{payload['iteration']}"
+    step = run.ahead[name]
+    done = replace_slotted(step, outcome=load(payload["result"]), unusable=bool(payload.get("unusable")))
+    return replace(run, ahead={**run.ahead, name: done})
+
+
+def turn_comes(run: RunState, *, ahead: bool) -> RunState:
+    """The machine's call is intended: what was begun before its turn is its own now, with its result if it has one."""
+    if not isinstance(run.stop, CallReady):
+        raise AssertionError("a call is intended only where the machine stands before one")
+    steps = dict(run.ahead)
+    step = steps.pop(step_of(run.stop.node, run.stop.iteration), None)
+    return replace(run, ahead=steps, outcome=step.outcome if ahead and step is not None else run.outcome)
+
+
+def withdrawn(steps: Mapping[str, AheadCall]) -> Mapping[str, AheadCall]:
+    """The run waits for somebody, maybe for days: what was read before is too old when it goes on."""
+    return {name: replace_slotted(step, withdrawn=True) for name, step in steps.items()}

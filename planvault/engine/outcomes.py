@@ -1,0 +1,33 @@
+"""Outcomes of calls as the record holds them, and the value that they give to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from models.tools import ToolFailed, ToolSucceeded
+from models.values import Value
+
+
+def dump(outcome: ToolSucceeded | ToolFailed) -> dict[str, Any]:
+    """The outcome as JSON. A success is spelled by hand: its value is JSON already and can be large."""
+    if isinstance(outcome, ToolFailed):
+        return outcome.model_dump(mode="json")
+    return {
+        "ok": True,
+        "value": outcome.value,
+        "status": outcome.status,
+        "size": outcome.size,
+        "duration_ms": outcome.duration_ms,
+    }
+
+
+def load(result: Mapping[str, Any]) -> ToolSucceeded | ToolFailed:
+    """A success is taken as it was written: validating a large value again would hold the host up."""
+    return ToolSucceeded.model_construct(**result) if result["ok"] else ToolFailed.model_validate(result)
+
+
+def value_of(outcome: ToolSucceeded | ToolFailed) -> Value:
+    """What the call's target holds after it: null for a failure that the plan tolerates."""
+    # Every JSON value is a Value; the type checker cannot see it through list's invariance.
+    return cast("Value", outcome.value) if isinstance(outcome, ToolSucceeded) else None
