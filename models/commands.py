@@ -1,11 +1,12 @@
 """Commands: what people and timers ask of a session. Each is a row before anything happens."""
 
 from enum import StrEnum
+from typing import TypeAlias
 
 from pydantic import Field
 
 from models.base import Frozen, JsonObject, JsonValue
-from models.ids import CommandId, MessageId, OrgId, RunId, SessionId
+from models.ids import CommandId, MessageId, OrgId, RunId, SessionId, TokenId
 
 
 class CommandKind(StrEnum):
@@ -17,6 +18,8 @@ class CommandKind(StrEnum):
     CANCEL = "cancel"
     RESOLVE = "resolve"
     CLOSE = "close"
+    SIGNAL = "signal"  # somebody outside called back
+    CREDENTIALS_CHANGED = "credentials_changed"  # what a call failed for may work now
 
 
 class Resolution(StrEnum):
@@ -42,10 +45,21 @@ class Action(Frozen):
     result: JsonValue = None  # resolve, mark_done
 
 
+class Signal(Frozen):
+    """What came in at a callback, for the run that its token belongs to."""
+
+    run_id: RunId
+    token_id: TokenId
+    payload: JsonObject
+
+
+CommandPayload: TypeAlias = "Message | Action | Signal"
+
+
 class Command(Frozen):
     id: CommandId
     org_id: OrgId
     session_id: SessionId
     seq: int  # order of arrival, from the database
     kind: CommandKind
-    payload: Message | Action
+    payload: CommandPayload

@@ -17,6 +17,7 @@ MessageId = NewType("MessageId", UUID)
 RunId = NewType("RunId", UUID)
 CommandId = NewType("CommandId", UUID)
 BlobId = NewType("BlobId", UUID)
+TokenId = NewType("TokenId", UUID)  # of a signal: derived from its run and name
 JobId = NewType("JobId", UUID)
 
 DEFAULT_SHARDS = 64

@@ -2,7 +2,7 @@
 
 import structlog
 
-from models.commands import Action, CommandKind, Message
+from models.commands import CommandKind, CommandPayload
 from models.ids import CommandId
 from models.runs import SessionStatus
 from models.tenants import SessionScope
@@ -44,7 +44,7 @@ class Commands:
         return int(row["shard"])
 
     async def enqueue(
-        self, connection: Connection, scope: SessionScope, kind: CommandKind, payload: Message | Action
+        self, connection: Connection, scope: SessionScope, kind: CommandKind, payload: CommandPayload
     ) -> CommandId:
         """Insert the command inside the caller's transaction. Wake the shard's owner after the commit."""
         command_id = CommandId(self._ids.new())

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from models.commands import Action, Command, CommandKind, Message
+from models.commands import Action, Command, CommandKind, CommandPayload, Message, Signal
 from models.ids import CommandId, OrgId, ProjectId, SessionId
 from models.tenants import SessionScope
 from planvault.ports import InboxEntry, Keyring, OrgCipher, ShardLease, UnreadableEntry
@@ -17,6 +17,7 @@ from planvault.storage.queries import load
 _SQL = load("planvault.storage", "sql/inbox.sql")
 
 _SHARDS_A_NOTE = 1_000  # a NOTIFY payload holds 8,000 bytes
+_PAYLOADS: dict[CommandKind, type[CommandPayload]] = {CommandKind.MESSAGE: Message, CommandKind.SIGNAL: Signal}
 
 
 class PostgresInbox:
@@ -78,11 +79,7 @@ def _scope(row: Any) -> SessionScope:
 def _entry(row: Any, cipher: OrgCipher) -> InboxEntry:
     scope, kind = _scope(row), CommandKind(row["kind"])
     plaintext = cipher.open(row["payload"], command_seal(scope, CommandId(row["id"])))
-    payload: Message | Action
-    if kind is CommandKind.MESSAGE:
-        payload = Message.model_validate_json(plaintext)
-    else:
-        payload = Action.model_validate_json(plaintext)
+    payload = _PAYLOADS.get(kind, Action).model_validate_json(plaintext)
     command = Command(
         id=CommandId(row["id"]),
         org_id=scope.org_id,
