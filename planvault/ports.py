@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from models.audit import AuditRow
@@ -44,8 +44,7 @@ class Ids(Protocol):
 # ── encryption ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(NamedTuple):
     """Where a ciphertext lives. It opens nowhere else: table, row and column are bound as associated data.
 
     `subkey` names what the encryption key is derived for: a session (`session:{id}`) or a table (`table:{name}`).

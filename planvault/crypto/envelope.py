@@ -56,12 +56,15 @@ def read_header(envelope: bytes) -> Header:
 
 def associated_data(header: bytes, org_id: OrgId, place: Seal) -> bytes:
     """`header ‖ org (16) ‖ table ‖ row ‖ column`, every text behind its length, so that no two places spell alike."""
-    return b"".join((header, org_id.bytes, _text(place.table), _text(place.row), _text(place.column)))
+    return b"".join((header, org_id.bytes, _name(place.table), _text(place.row), _name(place.column)))
 
 
 def _text(value: str) -> bytes:
     raw = value.encode()
     return len(raw).to_bytes(4, "big") + raw
+
+
+_name = lru_cache(maxsize=256)(_text)  # tables and columns: a few, met with every value
 
 
 class EnvelopeCipher:
@@ -72,34 +75,34 @@ class EnvelopeCipher:
 
     def __init__(self, org_id: OrgId, keys: Mapping[UUID, DataKey], writer: UUID) -> None:
         self._org_id = org_id
-        self._keys: dict[UUID, DataKey] = {}
+        self._keys: dict[int, DataKey] = {}  # by the integer of the id: a UUID's own hash is Python
         self._subkey = lru_cache(maxsize=_SUBKEYS_CACHED)(self._derive)
         self.use_keys(keys, writer)
 
     def use_keys(self, keys: Mapping[UUID, DataKey], writer: UUID) -> None:
         """`keys` open, by id; `writer` is the one that seals. Subkeys of a key that is gone are forgotten."""
-        known, self._keys = self._keys, dict(keys)
-        self._writer = self._keys[writer]
+        known, self._keys = self._keys, {key_id.int: key for key_id, key in keys.items()}
+        self._writer = self._keys[writer.int]
         self._writer_header = _HEADER.pack(FORMAT, self._writer.id.bytes, self._writer.version)
         if known.keys() - self._keys.keys():
             self._subkey.cache_clear()
 
     def seal(self, plaintext: bytes, place: Seal) -> bytes:
         header = self._writer_header
-        key = self._subkey(self._writer.id, place.subkey)
+        key = self._subkey(self._writer.id.int, place.subkey)
         return header + key.seal(plaintext, associated_data(header, self._org_id, place), nonce=os.urandom(12))
 
     def open(self, envelope: bytes, place: Seal) -> bytes:
         """Raises DecryptionFailed where the envelope is another tenant's, another place's, or was changed."""
         named = read_header(envelope)
-        known = self._keys.get(named.key_id)
+        known = self._keys.get(named.key_id.int)
         if known is None or known.version != named.version:
             raise DecryptionFailed("The stored value names a data key that this organisation does not have.")
         header, sealed = envelope[: _HEADER.size], envelope[_HEADER.size :]
-        key = self._subkey(named.key_id, place.subkey)
+        key = self._subkey(named.key_id.int, place.subkey)
         return key.open(sealed, associated_data(header, self._org_id, place))
 
-    def _derive(self, key_id: UUID, subkey: str) -> CommittingKey:
+    def _derive(self, key_id: int, subkey: str) -> CommittingKey:
         key = self._keys[key_id]
         info = _SUBKEY_INFO + self._org_id.bytes + key.version.to_bytes(4, "big") + subkey.encode()
         return CommittingKey(key.material, salt=key.id.bytes, info=info)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from planvault.engine.upcast import upcast
 from planvault.errors import OutcomeUnknown, SchemaTooNew, Unrecordable
 from planvault.ports import Append, Head, Keyring, OrgCipher, RunRow
 from planvault.storage.audit import audit_seal
-from planvault.storage.history import event_seal
+from planvault.storage.history import event_seal, event_seals
 from planvault.storage.inbox import PostgresInbox
 from planvault.storage.pool import Pool, Queryable, is_away, reading
 from planvault.storage.queries import load
@@ -52,7 +52,7 @@ class PostgresEventStore(PostgresInbox):
         for item in batch:
             with reading("keys"):
                 cipher = await self._keyring.cipher(item.scope.org_id)
-            events.extend(_event_row(item, event, cipher) for event in item.events)
+            events.extend(_event_rows(item, cipher))
             runs.extend(_run_row(item, row, cipher) for row in item.runs)
             commands.extend(item.consumed)
             wakes.extend((wake.run_id, wake.at) for wake in item.wakes)
@@ -93,24 +93,26 @@ def plaintext(value: Any) -> bytes:
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
     """Rows turned into the arrays that unnest takes."""
-    return [[row[column] for row in rows] for column in range(width)]
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
-def _event_row(item: Append, event: Event, cipher: OrgCipher) -> tuple[Any, ...]:
-    scope = item.scope
-    return (
-        scope.session_id,
-        event.seq,
-        scope.org_id,
-        item.lease.shard,
-        item.lease.epoch,
-        event.type.value,
-        event.visibility.value,
-        SCHEMA_VERSION,
-        event.run_id,
-        event.at,
-        cipher.seal(plaintext(event.payload), event_seal(scope.session_id, event.seq)),
-    )
+def _event_rows(item: Append, cipher: OrgCipher) -> Iterator[tuple[Any, ...]]:
+    session_id, org_id, lease = item.scope.session_id, item.scope.org_id, item.lease
+    place = event_seals(session_id)
+    for event in item.events:
+        yield (
+            session_id,
+            event.seq,
+            org_id,
+            lease.shard,
+            lease.epoch,
+            event.type,
+            event.visibility,
+            SCHEMA_VERSION,
+            event.run_id,
+            event.at,
+            cipher.seal(plaintext(event.payload), place(event.seq)),
+        )
 
 
 def _audit_row(item: Append, row: AuditRow, cipher: OrgCipher) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """A session's history as users see it: decrypted events in the order of the record."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -33,7 +33,14 @@ class HistoryEvent:
 
 def event_seal(session_id: SessionId, seq: int) -> Seal:
     """Where an event's payload is encrypted."""
-    return Seal(f"session:{session_id}", "events", f"{session_id}:{seq}", "payload")
+    return event_seals(session_id)(seq)
+
+
+def event_seals(session_id: SessionId) -> Callable[[int], Seal]:
+    """The same for several events of one session: spelling its id costs as much as encrypting."""
+    session = str(session_id)
+    subkey = f"session:{session}"
+    return lambda seq: Seal(subkey, "events", f"{session}:{seq}", "payload")
 
 
 class HistoryReader(Protocol):

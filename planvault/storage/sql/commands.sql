@@ -15,5 +15,5 @@ FROM commands
 WHERE org_id = $1 AND project_id = $2 AND session_id = $3 AND consumed_at IS NULL;
 
 -- name: wake
--- A hint to the shard's owner; sent after the commit, since NOTIFY inside serialises commits.
-SELECT pg_notify('planvault_commands', $1::integer::text);
+-- A hint to the shard's owner; sent after the commit, since NOTIFY inside serialises commits. It needs no fsync of its own.
+SELECT set_config('synchronous_commit', 'off', true), pg_notify('planvault_commands', $1::integer::text);
