@@ -9,6 +9,7 @@ from pydantic import Field
 
 from models.base import Frozen, JsonObject, JsonValue
 from models.ids import IntegrationId, OrgId, ToolId
+from models.results import Stored
 
 
 class ToolSource(StrEnum):
@@ -189,6 +190,7 @@ class ToolSucceeded(Frozen):
     ok: Literal[True] = True
     value: JsonValue = None
     status: int | None = None
+    stored: Stored | None = None  # where the value lies when it is too large for the record; `value` is None then
     size: int = 0  # bytes of the response body
     duration_ms: float = 0.0
 

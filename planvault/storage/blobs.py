@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Literal
 
 import orjson
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from models.ids import BlobId
 from models.results import ResultPlace, Stored
@@ -16,12 +17,13 @@ from models.tenants import SessionScope
 from planvault.crypto.chunks import CHUNK_BYTES, chunk_seal, open_chunks
 from planvault.errors import DecryptionFailed, NotFound
 from planvault.ports import Ids, Keyring, OrgCipher, Seal
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, is_away
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/blobs.sql")
 _CHUNKS_A_READ = 8
 _SWEPT_AT_ONCE = 100
+_PATIENCE_S = 20.0  # how long a writer waits for a database that is away
 
 Purpose = Literal["result", "fragment"]
 
@@ -57,7 +59,7 @@ class Blobs:
         blob_id = BlobId(self._ids.new())
         scope = place.scope
         owner = (scope.org_id, scope.project_id, scope.session_id, place.run_id)
-        await self._pool.execute(_SQL["begin"], blob_id, *owner, purpose)
+        await _execute(self._pool, "begin", blob_id, *owner, purpose)
         return BlobWriter(self._pool, cipher, scope, blob_id)
 
     async def write(self, place: ResultPlace, content: bytes, media_type: str, purpose: Purpose) -> Stored:
@@ -121,7 +123,12 @@ class BlobWriter:
         self._position = 0
         self._digest = hashlib.sha256()
 
-    async def add(self, part: bytes) -> None:
+    @property
+    def reference(self) -> Stored:
+        """What is written so far, to be discarded."""
+        return Stored(blob_id=self.blob_id, size=self.size, sha256="", media_type="")
+
+    async def add(self, part: bytes | bytearray) -> None:
         self.size += len(part)
         self._digest.update(part)
         self._waiting += part
@@ -133,7 +140,7 @@ class BlobWriter:
         sha256 = self._digest.hexdigest()
         detail = orjson.dumps({"sha256": sha256, "mediaType": media_type})
         sealed = self._cipher.seal(detail, _detail_seal(self._scope, self.blob_id))
-        await self._pool.execute(_SQL["finish"], self.blob_id, self.size, self._position, sealed)
+        await _execute(self._pool, "finish", self.blob_id, self.size, self._position, sealed)
         return Stored(blob_id=self.blob_id, size=self.size, sha256=sha256, media_type=media_type)
 
     async def _flush(self, length: int, *, last: bool) -> None:
@@ -141,5 +148,17 @@ class BlobWriter:
         with memoryview(self._waiting) as view:
             sealed = self._cipher.seal(bytes(view[:length]), place)
         del self._waiting[:length]
-        await self._pool.execute(_SQL["add_chunk"], self.blob_id, self._position, sealed)
+        await _execute(self._pool, "add_chunk", self.blob_id, self._position, sealed)
         self._position += 1
+
+
+async def _execute(pool: Pool, name: str, *args: object) -> None:
+    """A statement of a writer. Each can be done twice, so a database that is away for a moment costs no result."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception(is_away),
+        wait=wait_exponential_jitter(multiplier=0.1, max=2.0),
+        stop=stop_after_delay(_PATIENCE_S),
+        reraise=True,
+    ):
+        with attempt:
+            await pool.execute(_SQL[name], *args)

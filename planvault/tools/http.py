@@ -5,33 +5,41 @@ only GET and HEAD follow redirects. How a failure is classified decides what rec
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 import httpx
 
-from models.tools import HttpBinding, NativeBinding, ToolCallFailure, ToolFailed, ToolOutcome
+from models.results import Stored
+from models.tools import HttpBinding, NativeBinding, ToolCallFailure, ToolFailed, ToolOutcome, ToolSucceeded
 from planvault.errors import EgressDenied, NotFound, PlanVaultError, TooLarge
-from planvault.net.body import read_bounded
+from planvault.net.body import parts_of, read_bounded
 from planvault.net.client import GuardedHttp, sent_nothing
 from planvault.ports import Clock, ToolCall
 from planvault.redact import Redactor
 from planvault.tools.binding import SecretBinder
+from planvault.tools.large import LargeResults, NotStored
 from planvault.tools.request import InvalidArguments, PreparedRequest, build_request
 from planvault.tools.response import Answer, failure, success
 
 MAX_REDIRECTS = 5
-OFF_LOOP_BYTES = 256 * 1024  # a larger body is parsed in a thread: 20 MB of JSON hold a loop up for 240 ms
+OFF_LOOP_BYTES = 64 * 1024  # a larger body is parsed in a thread; one over INLINE_BYTES never comes so far
 MAX_ERROR_BYTES = 64 * 1024
 
 
 class HttpExecutor:
-    """Implements the ToolExecutor port for tools with an HttpBinding."""
+    """Implements the ToolExecutor port for tools with an HttpBinding.
 
-    def __init__(self, client: GuardedHttp, redactor: Redactor, clock: Clock) -> None:
+    Without `large`, or for a call without a place, results stay in memory whatever their size.
+    """
+
+    def __init__(
+        self, client: GuardedHttp, redactor: Redactor, clock: Clock, large: LargeResults | None = None
+    ) -> None:
         self._client = client
         self._redactor = redactor
         self._clock = clock
+        self._large = large
 
     async def execute(self, call: ToolCall) -> ToolOutcome:
         """The call's outcome; only cancellation and faults of our own raise."""
@@ -68,10 +76,11 @@ class HttpExecutor:
         # Logs of this process know the values while the call runs. What the tenant sees is cleaned of this call's own
         # values only: a redactor shared with other calls would show which guesses are another tenant's secrets.
         with self._redactor.bound(binder.values):
-            return await self._send(call, request, Redactor(binder.values) if binder.values else None)
+            return await self._send(call, request, binder.values)
 
-    async def _send(self, call: ToolCall, request: PreparedRequest, own: Redactor | None) -> ToolOutcome:
+    async def _send(self, call: ToolCall, request: PreparedRequest, secrets: Sequence[str]) -> ToolOutcome:
         started = self._clock.monotonic()
+        own = Redactor(secrets) if secrets else None
         clean = own.clean if own else str
         try:
             answer = await self._exchange(call, request)
@@ -86,6 +95,8 @@ class HttpExecutor:
                 message=f"The service answered with more than {call.limits.max_result_bytes:,} bytes.",
                 duration_ms=self._since(started),
             )
+        except NotStored as fault:
+            return _not_kept(fault, self._since(started))
         except httpx.TooManyRedirects:
             return ToolFailed(
                 failure=ToolCallFailure.ANSWERED,
@@ -98,6 +109,8 @@ class HttpExecutor:
         duration = self._since(started)
         if not 200 <= answer.status < 300:
             return failure(answer, duration, clean, self._clock.now())
+        if isinstance(answer.body, Stored):
+            return await self._settle(call, answer, answer.body, secrets, duration)
         if len(answer.body or b"") > OFF_LOOP_BYTES:
             return await asyncio.to_thread(success, answer, duration, own)
         return success(answer, duration, own)
@@ -114,9 +127,27 @@ class HttpExecutor:
             max_redirects=MAX_REDIRECTS if request.method in {"GET", "HEAD"} else 0,
         ) as response:
             if 200 <= response.status_code < 300:
-                body = await read_bounded(response, call.limits.max_result_bytes)
-                return Answer(response.status_code, response.headers, body)
+                return Answer(response.status_code, response.headers, await self._body(call, response))
             return Answer(response.status_code, response.headers, await _error_body(response))
+
+    async def _body(self, call: ToolCall, response: httpx.Response) -> bytes | Stored:
+        limit = call.limits.max_result_bytes
+        if self._large is None or call.place is None:
+            return await read_bounded(response, limit)
+        media_type = response.headers.get("Content-Type", "")
+        return await self._large.receive(call.place, parts_of(response, limit), media_type)
+
+    async def _settle(
+        self, call: ToolCall, answer: Answer, spooled: Stored, secrets: Sequence[str], duration_ms: float
+    ) -> ToolOutcome:
+        """The exchange is over and the connection back; what remains is ours, and no part of the tool's deadline."""
+        if self._large is None or call.place is None:
+            raise AssertionError("who spooled the body can settle it")
+        try:
+            stored = await self._large.settle(call.place, spooled, secrets)
+        except NotStored as fault:
+            return _not_kept(fault, duration_ms, answer.status)
+        return ToolSucceeded(stored=stored, status=answer.status, size=spooled.size, duration_ms=duration_ms)
 
     def _since(self, started: float) -> float:
         return round((self._clock.monotonic() - started) * 1000, 3)
@@ -135,6 +166,17 @@ def _network_failure(fault: httpx.HTTPError, duration_ms: float, clean: Callable
         kind, code = ToolCallFailure.UNKNOWN, "CONNECTION_LOST"
         message = f"The connection broke before the answer was complete: {reason}"
     return ToolFailed(failure=kind, code=code, message=message, duration_ms=duration_ms)
+
+
+def _not_kept(fault: NotStored, duration_ms: float, status: int | None = None) -> ToolFailed:
+    """The service has answered: asking again would be a second effect, and is not ours to decide."""
+    return ToolFailed(
+        failure=ToolCallFailure.ANSWERED,
+        code=fault.refusal,
+        message=fault.detail,
+        status=status,
+        duration_ms=duration_ms,
+    )
 
 
 async def _error_body(response: httpx.Response) -> bytes | None:

@@ -12,6 +12,7 @@ import httpx
 import orjson
 
 from models.base import JsonValue
+from models.results import Stored
 from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.redact import Redactor
 
@@ -23,11 +24,11 @@ _TEXTUAL = re.compile(r"text/|.*(xml|javascript|yaml|csv|x-www-form-urlencoded)"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response. `body` is None where an error's body could not be read."""
+    """A response. `body` is None where an error's body could not be read, Stored where it was spooled."""
 
     status: int
     headers: httpx.Headers
-    body: bytes | None
+    body: bytes | Stored | None
 
 
 def success(answer: Answer, duration_ms: float, redactor: Redactor | None) -> ToolSucceeded | ToolFailed:
@@ -36,13 +37,13 @@ def success(answer: Answer, duration_ms: float, redactor: Redactor | None) -> To
     `redactor` is given when the call carried secrets: a service that echoes one must not write it into the record.
     CPU-bound for large bodies: call it off the event loop.
     """
-    body = answer.body or b""
+    body = _bytes(answer)
     value = parse(body, answer.headers.get("Content-Type", ""))
-    if _depth_exceeds(value, MAX_DEPTH):
+    if depth_exceeds(value, MAX_DEPTH):
         return ToolFailed(
             failure=ToolCallFailure.ANSWERED,
             code="RESPONSE_TOO_DEEP",
-            message=f"The result nests deeper than {MAX_DEPTH} levels.",
+            message=too_deep(MAX_DEPTH),
             status=answer.status,
             duration_ms=duration_ms,
         )
@@ -71,6 +72,16 @@ def failure(answer: Answer, duration_ms: float, redact: Callable[[str], str], no
     )
 
 
+def too_deep(limit: int) -> str:
+    return f"The result nests deeper than {limit} levels."
+
+
+def _bytes(answer: Answer) -> bytes:
+    if isinstance(answer.body, Stored):
+        raise AssertionError("a spooled body is looked at by a worker")
+    return answer.body or b""
+
+
 def parse(body: bytes, content_type: str) -> JsonValue:
     if not body:
         return None
@@ -97,7 +108,7 @@ def _decoded(body: bytes, content_type: str, media_type: str) -> str | None:
         return body.decode("utf-8", errors="replace") if is_text else None
 
 
-def _depth_exceeds(value: JsonValue, limit: int) -> bool:
+def depth_exceeds(value: JsonValue, limit: int) -> bool:
     level: list[JsonValue] = [value]
     for _ in range(limit + 1):
         level = [
@@ -116,9 +127,10 @@ def _message(answer: Answer, redact: Callable[[str], str]) -> str:
     opening = f"The service answered {answer.status} {reason}".strip()
     if 300 <= answer.status < 400:
         return f"{opening}; redirects of this method are not followed."
-    if not answer.body:
+    body = _bytes(answer)
+    if not body:
         return f"{opening}."
-    text = redact(answer.body.decode("utf-8", errors="replace"))
+    text = redact(body.decode("utf-8", errors="replace"))
     shown = " ".join(text.split())
     return f"{opening}: {shown[:MAX_MESSAGE]}{'…' if len(shown) > MAX_MESSAGE else ''}"
 

@@ -3,6 +3,7 @@ Stored results, chunk by chunk ($1 organisation, $2 session where a query reads)
 -- name: begin
 -- A blob that is about to be written; nothing references it yet.
 INSERT INTO blobs (id, org_id, project_id, session_id, run_id, purpose) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
 
 -- name: add_chunk
 -- One sealed chunk. Written again after a lost answer it is the same chunk.
