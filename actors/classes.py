@@ -12,25 +12,33 @@ import os
 from typing import Any
 
 import ray
+import structlog
+from ray.exceptions import RayError
 
+from actors.caretaker import Caretaker
 from actors.catalog_worker import CatalogWorker
 from actors.handles import ServeEmbedder, ServePlanner
 from actors.session_host import SessionHost
-from actors.supervisor import Desired, Supervisor
+from actors.supervisor import Desired
+from planvault.clock import TimeOrderedIds
 from planvault.redact import Redactor
 from planvault.settings import Settings
 from planvault.telemetry import start_logging
 
+_log = structlog.get_logger(__name__)
+
 NAMESPACE = "planvault"
 _DETACHED = {"namespace": NAMESPACE, "lifetime": "detached", "num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
-_DRAIN_S = 60.0
+_SERVES_S = 2.0  # a busy actor answers in milliseconds
+_SUPERVISOR = "supervisor"
 
 
 @ray.remote
 class SessionHostActor:
     def __init__(self, name: str) -> None:
         settings, redactor = open_process()
-        self._host = SessionHost(name, settings, redactor, ServeEmbedder(), ServePlanner())
+        parts = (name, settings, redactor, ServeEmbedder(), ServePlanner())
+        self._host = SessionHost(*parts, cluster=this_cluster())
         self._host.start()
 
     async def stats(self) -> dict[str, int]:
@@ -60,13 +68,22 @@ class CatalogWorkerActor:
 
 @ray.remote
 class SupervisorActor:
-    def __init__(self) -> None:
+    """`rank`: an id in order of time, made where the actor was started. Ray restarts it under the same."""
+
+    def __init__(self, rank: str) -> None:
         settings, _ = open_process()
-        self._supervisor = Supervisor(RayFleet(), desired(settings))
-        self._task = asyncio.create_task(self._supervisor.run())
+        fleet = RayFleet(supervisor_name(settings), settings.drain_seconds)
+        self._caretaker = Caretaker(settings, fleet, desired(settings), cluster=this_cluster(), rank=rank)
+        self._task = asyncio.create_task(self._caretaker.run())
 
     async def rounds(self) -> int:
-        return self._supervisor.rounds
+        supervisor = self._caretaker.supervisor
+        return supervisor.rounds if supervisor is not None else 0
+
+    async def drain(self) -> None:
+        """Stop, and let go of the leases."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
 
 
 def open_process() -> tuple[Settings, Redactor]:
@@ -84,33 +101,71 @@ def desired(settings: Settings) -> Desired:
 
 
 class RayFleet:
-    """Implements Fleet over the cluster's named actors."""
+    """Implements Fleet over the cluster's named actors, but for the supervisor's own, `supervisor`."""
+
+    def __init__(self, supervisor: str, drain_s: float) -> None:
+        self._supervisor = supervisor
+        self._drain_s = drain_s
 
     async def running(self) -> frozenset[str]:
-        return await asyncio.to_thread(_named_actors)
+        return await asyncio.to_thread(_named_actors) - {self._supervisor}
 
     async def start(self, name: str, kind: str) -> None:
         options: dict[str, Any] = {**_DETACHED, "name": name, "get_if_exists": True, "max_concurrency": 1_000}
         _KINDS[kind].options(**options).remote(name)
 
-    async def retire(self, name: str) -> None:
-        actor = ray.get_actor(name, namespace=NAMESPACE)
+    async def serves(self, name: str, kind: str) -> bool:
+        actor = await asyncio.to_thread(_found, name)
+        if actor is None:
+            return False
         try:
-            await asyncio.wait_for(actor.drain.remote(), _DRAIN_S)
+            async with asyncio.timeout(_SERVES_S):
+                if kind == "SessionHost":
+                    return bool(await actor.stats.remote())  # empty while it has no database
+                await actor.pid.remote()
+        except (TimeoutError, RayError):
+            return False
+        return True
+
+    async def retire(self, name: str) -> None:
+        actor = await asyncio.to_thread(_found, name)
+        if actor is None:
+            return
+        try:
+            async with asyncio.timeout(self._drain_s):
+                await actor.drain.remote()
+        except (TimeoutError, RayError) as fault:
+            _log.warning("fleet.not_drained", actor=name, cause=type(fault).__name__)
         finally:
             ray.kill(actor, no_restart=True)
+
+
+def _found(name: str) -> Any:
+    try:
+        return ray.get_actor(name, namespace=NAMESPACE)
+    except ValueError:
+        return None
+
+
+def supervisor_name(settings: Settings) -> str:
+    return f"{_SUPERVISOR}-{settings.build_id}"
+
+
+def this_cluster() -> str:
+    """A name for the Ray cluster that this process is in; no other has it."""
+    return str(ray.get_runtime_context().get_session_name())
 
 
 def _named_actors() -> frozenset[str]:
     """Asked of the cluster that this process is in; Ray's state API would look for one, and finds too many."""
     named = ray.util.list_named_actors(all_namespaces=True)
     ours = [actor["name"] for actor in named if actor["namespace"] == NAMESPACE]
-    return frozenset(name for name in ours if not name.startswith("supervisor"))
+    return frozenset(ours)
 
 
 def start_platform_actors(settings: Settings, timeout_s: float = 30.0) -> None:
     """Start the supervisor and wait until it has started the rest. Needs a Ray that this process is connected to."""
-    options: dict[str, Any] = {**_DETACHED, "name": f"supervisor-{settings.build_id}", "get_if_exists": True}
+    options: dict[str, Any] = {**_DETACHED, "name": supervisor_name(settings), "get_if_exists": True}
     actor: Any = SupervisorActor
-    supervisor = actor.options(**options).remote()
+    supervisor = actor.options(**options).remote(str(TimeOrderedIds().new()))
     ray.get(supervisor.rounds.remote(), timeout=timeout_s)

@@ -11,6 +11,8 @@ import structlog
 
 _log = structlog.get_logger(__name__)
 
+_PATIENCE_S = 60.0  # how long an older build's actors stay while those that follow them do not answer
+
 
 @dataclass(frozen=True, slots=True)
 class Desired:
@@ -28,39 +30,98 @@ class Fleet(Protocol):
 
     async def start(self, name: str, kind: str) -> None: ...
 
+    async def serves(self, name: str, kind: str) -> bool:
+        """Whether the actor is up and does its work. Answers within moments."""
+        ...
+
     async def retire(self, name: str) -> None:
-        """Drain the actor, then end it."""
+        """Drain the actor in bounded time, then end it. No error where it has gone by itself."""
         ...
 
 
-class Supervisor:
-    """One round a period. A round that fails is logged and followed by the next: reality is read again each time."""
+class Duty(Protocol):
+    """A lease on being the one who does this."""
 
-    def __init__(self, fleet: Fleet, desired: Desired, period_s: float = 2.0) -> None:
+    async def hold(self) -> bool:
+        """Take or keep it; false where another has it."""
+        ...
+
+    @property
+    def holds(self) -> bool: ...
+
+
+class Supervisor:
+    """One round a period. A round that fails is logged and followed by the next: reality is read again each time.
+
+    A round never waits for an actor that drains: that goes on beside it.
+    """
+
+    def __init__(self, fleet: Fleet, desired: Desired, duty: Duty, period_s: float = 2.0) -> None:
         self._fleet = fleet
         self._desired = desired
+        self._duty = duty
         self._period_s = period_s
+        self._retiring: dict[str, asyncio.Task[None]] = {}
+        self._waited_s = 0.0
+        self._was_on_duty = True
         self.rounds = 0
 
     async def run(self) -> None:
-        while True:
-            try:
-                await self.reconcile()
-            # Whatever the cluster answers, the next round looks again.
-            except Exception:  # noqa: BLE001
-                _log.exception("supervisor.round_failed")
-            await asyncio.sleep(self._period_s)
+        try:
+            while True:
+                try:
+                    await self.reconcile()
+                # Whatever the cluster or the database answers, the next round looks again.
+                except Exception:  # noqa: BLE001
+                    _log.exception("supervisor.round_failed")
+                await asyncio.sleep(self._period_s)
+        finally:
+            for task in self._retiring.values():
+                task.cancel()
+            await asyncio.gather(*self._retiring.values(), return_exceptions=True)
 
     async def reconcile(self) -> None:
-        """Start what is missing, retire what is not wanted."""
+        """Start what is missing; retire what is not wanted, once what follows it serves."""
+        on_duty = await self._duty.hold()
+        if on_duty != self._was_on_duty:
+            _log.info("supervisor.on_duty" if on_duty else "supervisor.stands_by")
+        self._was_on_duty = on_duty
+        if on_duty:
+            await self._round()
+        self.rounds += 1
+
+    async def _round(self) -> None:
         running = await self._fleet.running()
         for name in missing(self._desired, running):
             _log.info("supervisor.start", actor=name)
             await self._fleet.start(name, self._desired.actors[name])
-        for name in surplus(self._desired, running):
+        unwanted = surplus(self._desired, running)
+        self._retiring = {name: task for name, task in self._retiring.items() if not task.done()}
+        if not unwanted:
+            self._waited_s = 0.0
+        elif await self._may_retire():
+            for name in unwanted:
+                self._retire(name)
+
+    async def _may_retire(self) -> bool:
+        """Whether the older ones' work has somebody to go to. Waiting for that has an end."""
+        serving = await asyncio.gather(*(self._fleet.serves(name, kind) for name, kind in self._desired.actors.items()))
+        if all(serving) or self._waited_s >= _PATIENCE_S:
+            return self._duty.holds  # it may have moved on while we asked
+        self._waited_s += self._period_s
+        return False
+
+    def _retire(self, name: str) -> None:
+        if name not in self._retiring:
             _log.info("supervisor.retire", actor=name)
+            self._retiring[name] = asyncio.create_task(self._end(name))
+
+    async def _end(self, name: str) -> None:
+        try:
             await self._fleet.retire(name)
-        self.rounds += 1
+        # It is still there: the next round takes it up again.
+        except Exception:  # noqa: BLE001
+            _log.exception("supervisor.not_retired", actor=name)
 
 
 def missing(desired: Desired, running: Collection[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """What the supervisor sees of actors, and does to them, on a real Ray."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from actors import classes
 from actors.classes import NAMESPACE, RayFleet
 from actors.supervisor import Desired, Supervisor
 from tests.integration.runtime.harness import eventually
+from tests.unit.actors.test_supervisor import FakeDuty
 
 pytestmark = pytest.mark.ray
 
@@ -28,24 +30,27 @@ class Idler:
     async def name(self) -> str:
         return self._name
 
+    async def pid(self) -> int:
+        return os.getpid()
+
 
 @pytest.fixture
 def fleet(local_ray: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayFleet]:
     monkeypatch.setitem(classes._KINDS, "Idler", Idler)
-    yield RayFleet()
+    yield RayFleet("supervisor-v2", drain_s=5.0)
     for found in ray.util.list_named_actors(all_namespaces=True):
         ray.kill(ray.get_actor(found["name"], namespace=found["namespace"]), no_restart=True)
 
 
 async def test_a_missing_actor_is_started_detached_under_its_name(fleet: RayFleet) -> None:
-    await Supervisor(fleet, Desired({"idler-0-v2": "Idler"})).reconcile()
+    await Supervisor(fleet, Desired({"idler-0-v2": "Idler"}), FakeDuty()).reconcile()
     assert await fleet.running() == {"idler-0-v2"}
     assert await ray.get_actor("idler-0-v2", namespace=NAMESPACE).name.remote() == "idler-0-v2"
 
 
 async def test_an_older_build_s_actor_is_retired(fleet: RayFleet) -> None:
     await fleet.start("idler-0-v1", "Idler")
-    await Supervisor(fleet, Desired({"idler-0-v2": "Idler"})).reconcile()
+    await Supervisor(fleet, Desired({"idler-0-v2": "Idler"}), FakeDuty()).reconcile()
 
     async def replaced() -> bool:
         return await fleet.running() == {"idler-0-v2"}
@@ -68,7 +73,9 @@ async def test_a_killed_actor_is_started_again_by_ray_itself(fleet: RayFleet) ->
     await eventually(back, patience_s=30, what="the restart")
 
 
-async def test_actors_of_other_namespaces_and_the_supervisor_are_none_of_the_fleet_s_business(fleet: RayFleet) -> None:
+async def test_actors_of_other_namespaces_and_its_own_supervisor_are_none_of_the_fleet_s_business(
+    fleet: RayFleet,
+) -> None:
     idler: Any = Idler
     idler.options(name="idler-elsewhere", namespace="another", lifetime="detached", num_cpus=0).remote("x")
     idler.options(name="supervisor-v2", namespace=NAMESPACE, lifetime="detached", num_cpus=0).remote("y")

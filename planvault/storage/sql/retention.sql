@@ -1,0 +1,78 @@
+What may go, in small batches. Every tenant's rows: each statement follows its rows' own age, never a caller's wish.
+
+-- name: journals
+-- Engine events of up to $2 runs that ended more than $1 ago. Of a session goes what lies below its newest snapshot of
+-- that age: a snapshot is written when a run ends and holds all that the session still needs, so that what is below
+-- belongs to runs that are over, and reading the record begins above it. Ten minutes more than $1: runs are timed by the
+-- database, events by hosts; a run whose snapshot seems too young now would not be looked at again.
+WITH ended AS MATERIALIZED (
+    SELECT id, session_id
+    FROM runs
+    WHERE NOT is_open AND NOT pruned AND updated_at < now() - $1::interval - interval '10 minutes'
+    ORDER BY updated_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+),
+bounds AS MATERIALIZED (
+    SELECT s.id AS session_id, s.org_id, coalesce(p.below, 0) AS start,
+           (SELECT max(e.seq) FROM events e
+            WHERE e.session_id = s.id AND e.type = 'snapshot' AND e.at < now() - $1::interval) AS below
+    FROM sessions s
+    LEFT JOIN pruned_journals p ON p.session_id = s.id
+    WHERE s.id IN (SELECT session_id FROM ended)
+),
+gone AS (
+    DELETE FROM events e
+    USING bounds b
+    WHERE e.session_id = b.session_id AND e.org_id = b.org_id AND e.seq >= b.start AND e.seq < b.below
+      AND e.visibility = 'engine'
+      AND NOT EXISTS (SELECT FROM runs r WHERE r.id = e.run_id AND r.is_open)
+    RETURNING 1
+),
+reached AS (
+    INSERT INTO pruned_journals (session_id, org_id, below)
+    SELECT session_id, org_id, below FROM bounds WHERE below IS NOT NULL
+    ON CONFLICT (session_id) DO UPDATE SET below = greatest(pruned_journals.below, excluded.below)
+),
+marked AS (
+    UPDATE runs SET pruned = true WHERE id IN (SELECT id FROM ended)
+)
+SELECT (SELECT count(*) FROM ended) AS looked_at, (SELECT count(*) FROM gone) AS gone
+
+-- name: commands
+-- Up to $2 commands that an append consumed more than $1 ago: what they said stands in the record.
+WITH gone AS (
+    DELETE FROM commands
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM commands
+        WHERE consumed_at < now() - $1::interval
+        ORDER BY consumed_at
+        LIMIT $2
+        FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+)
+SELECT count(*) AS looked_at, count(*) AS gone FROM gone
+
+-- name: answers
+-- Up to $2 kept answers older than $1.
+WITH gone AS (
+    DELETE FROM idempotency
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM idempotency
+        WHERE created_at <= now() - $1::interval
+        ORDER BY created_at
+        LIMIT $2
+        FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+)
+SELECT count(*) AS looked_at, count(*) AS gone FROM gone
+
+-- name: leases
+-- What nobody has held for $1; $2 is not needed for so few.
+WITH duties AS (
+    DELETE FROM actor_leases WHERE expires_at < now() - $1::interval RETURNING 1
+),
+drains AS (
+    DELETE FROM cluster_drains WHERE until < now() - $1::interval RETURNING 1
+)
+SELECT 0 * $2::bigint AS looked_at, (SELECT count(*) FROM duties) + (SELECT count(*) FROM drains) AS gone
