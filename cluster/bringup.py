@@ -123,7 +123,7 @@ class _Bringup:
             asyncio.run(database.create_database(self._server.url("postgres")))
         self._report("database", "migrating")
         settings = Settings(data_dir=self._data.root)
-        made = database.ready(self._database_url, settings.keyset, settings.shards, _tenant(self._known))
+        made = database.ready(self._database_url, settings, _tenant(self._known))
         tenant = asyncio.run(made)
         self._report("database", "")
         return tenant

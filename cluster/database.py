@@ -11,10 +11,12 @@ from cluster.postgres import DATABASE
 from planvault.clock import TimeOrderedIds
 from planvault.crypto.keyset import load_or_create
 from planvault.errors import BringUpFailed
+from planvault.settings import Settings
 from planvault.storage.bootstrap import TenantCredentials, ensure_default_tenant
 from planvault.storage.leases import create_shards
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import open_pool
+from planvault.storage.session_store import SessionStore
 
 OLDEST_POSTGRES = 15
 OLDEST_PGVECTOR = (0, 8)
@@ -75,18 +77,21 @@ async def check(url: str) -> DatabaseFacts:
     return DatabaseFacts(version, row["installed"] or row["available"])
 
 
-async def ready(url: str, keyset: Path, shards: int, known: TenantCredentials | None) -> TenantCredentials:
-    """Check, migrate, and make shards, keyset and default tenant; every step is harmless when repeated."""
+async def ready(url: str, settings: Settings, known: TenantCredentials | None) -> TenantCredentials:
+    """Check, migrate, and make shards, event store, keyset and default tenant; repeating any step is harmless."""
     await check(url)
     try:
         await migrate(url)
         pool = await open_pool(url, name="up", maximum=2)
         async with pool:
+            keyset = settings.keyset
             if not await asyncio.to_thread(keyset.exists):
                 await _refuse_lost_keyset(pool, keyset)
             load_or_create(keyset)
-            await create_shards(pool, shards)
-            return await ensure_default_tenant(pool, TimeOrderedIds(), known)
+            await create_shards(pool, settings.shards)
+            ids = TimeOrderedIds()
+            await SessionStore(settings.events_folder).claim(pool, ids)
+            return await ensure_default_tenant(pool, ids, known)
     except asyncpg.InsufficientPrivilegeError as error:
         raise BringUpFailed(
             f"The database user may not do what the migration needs on {named(url)}: {error}. If it is the extension, "

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -31,6 +32,12 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", validation_alias="DATABASE_URL", description="Empty: the embedded Postgres")
     redis_url: str = Field(
         default="", validation_alias="REDIS_URL", description="Repeats answers and wakes processes faster; empty: none"
+    )
+    session_store: Literal["postgres", "file"] = Field(
+        default="postgres", description="Where session events are kept; fixed for the life of a database"
+    )
+    events_dir: Path | None = Field(
+        default=None, description="Folder of the session events in file mode (one machine); default DATA_DIR/events"
     )
     keyset_path: Path | None = Field(default=None, description="Local KEK keyset (0600); default DATA_DIR/keyset.json")
     admin_token_sha256: str = Field(default="", description="Hex SHA-256 of the static admin token; empty: none")
@@ -65,6 +72,11 @@ class Settings(BaseSettings):
         if url and not url.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("REDIS_URL must begin with redis://, rediss:// or unix://")
         return url
+
+    @property
+    def events_folder(self) -> Path | None:
+        """None where session events are rows of the database."""
+        return None if self.session_store == "postgres" else self.events_dir or self.data_dir / "events"
 
     @property
     def keyset(self) -> Path:

@@ -14,13 +14,13 @@ from planvault.runtime.host import SessionRuntime, Store
 from planvault.runtime.session import Runner
 from planvault.settings import Settings
 from planvault.storage.catalog_reader import CatalogReader
-from planvault.storage.events import PostgresEventStore
 from planvault.storage.hints import Hints
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.leases import PostgresLeases
 from planvault.storage.policies import PostgresPolicies
 from planvault.storage.pool import Pool, open_pool
 from planvault.storage.secrets import PostgresSecrets
+from planvault.storage.session_store import SessionStore
 from planvault.tools.dispatch import ToolDispatcher
 from planvault.tools.http import HttpExecutor
 from planvault.tools.native import NativeExecutor
@@ -71,10 +71,13 @@ async def open_session_runtime(
             policies=PostgresPolicies(reads, keyring),
             monotonic=clock.monotonic,
         )
+        session_store = SessionStore(settings.events_folder)
+        await session_store.claim(reads, ids)
+        events = stack.enter_context(session_store.events(record, keyring, host))
         leases = PostgresLeases(lease, host, settings.build_id, settings.lease_seconds, cluster)
         yield SessionRuntime(
             host,
-            around.store(PostgresEventStore(record, keyring, host)),
+            around.store(events),
             leases,
             around.runner(runner),
             clock,

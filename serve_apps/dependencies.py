@@ -18,19 +18,22 @@ from planvault.auth.principals import Principal
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.ports import Clock, Embedder, Ids, Keyring, ToolSelector
+from planvault.scheduling.booking import Bookings
 from planvault.settings import Settings
 from planvault.storage.answer_cache import RedisAnswers
 from planvault.storage.api_keys import ApiKeys
 from planvault.storage.commands import Commands
 from planvault.storage.health import live_hosts
 from planvault.storage.hints import Hints
-from planvault.storage.history import History, HistoryReader
+from planvault.storage.history import HistoryReader
 from planvault.storage.idempotency import AnswerScope, Idempotency, IdempotencyKey
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool, open_pool
 from planvault.storage.redis_link import open_link
 from planvault.storage.runs import Runs
+from planvault.storage.scheduled_jobs import ScheduledJobs
 from planvault.storage.secrets import PostgresSecrets
+from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import Sessions
 from planvault.storage.tenants import Tenants
 from retrieval.selection import Selector
@@ -58,6 +61,8 @@ class ApiDeps:
     secrets: PostgresSecrets
     tenants: Tenants
     api_keys: ApiKeys
+    scheduled_jobs: ScheduledJobs
+    bookings: Bookings
     selector: ToolSelector
     chats: ChatStreams
     feed: HistoryFeed
@@ -74,10 +79,15 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         keys = await stack.enter_async_context(await _own_pool(settings, "api-keys", 2))
         keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
         api_keys = ApiKeys(pool, ids)
+        tenants = Tenants(pool, ids)
+        jobs = ScheduledJobs(pool, keyring)
         sessions = Sessions(pool, keyring, keyring.pseudonym, settings.shards)
-        history = History(pool, keyring)
+        session_store = SessionStore(settings.events_folder)
+        await session_store.claim(pool, ids)
+        history = session_store.history(pool, keyring)
         link = await stack.enter_async_context(open_link(settings.redis_url))
         hints = None if link is None else Hints(link, settings.redis_url)
+        commands = Commands(pool, keyring, ids, hints)
         feed = HistoryFeed(history, settings.database_url, hints=hints)
         await stack.enter_async_context(feed.running())
         yield ApiDeps(
@@ -88,13 +98,15 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             keyring=keyring,
             authenticator=Authenticator(api_keys, settings.admin_token_sha256),
             sessions=sessions,
-            commands=Commands(pool, keyring, ids, hints),
+            commands=commands,
             history=history,
             runs=Runs(pool, keyring),
             idempotency=Idempotency(pool, keyring, None if link is None else RedisAnswers(link, keyring)),
             secrets=PostgresSecrets(pool, keyring, ids),
-            tenants=Tenants(pool, ids),
+            tenants=tenants,
             api_keys=api_keys,
+            scheduled_jobs=jobs,
+            bookings=Bookings(jobs, commands, tenants, ids),
             selector=Selector(pool, embedder),
             chats=ChatStreams(history, sessions, feed),
             feed=feed,
@@ -167,6 +179,8 @@ CreatesSessions = Annotated[ProjectScope, Depends(InProject(scopes.SESSION_CREAT
 ReadsSessions = Annotated[ProjectScope, Depends(InProject(scopes.SESSION_HISTORY_READ))]
 ReadsTools = Annotated[ProjectScope, Depends(InProject(scopes.TOOLS_READ))]
 WritesTools = Annotated[ProjectScope, Depends(InProject(scopes.TOOLS_WRITE))]
+ReadsSchedules = Annotated[ProjectScope, Depends(InProject(scopes.SCHEDULES_READ))]
+WritesSchedules = Annotated[ProjectScope, Depends(InProject(scopes.SCHEDULES_WRITE))]
 ReadsSession = Annotated[SessionScope, Depends(InSession(scopes.SESSION_HISTORY_READ))]
 WritesSession = Annotated[SessionScope, Depends(InSession(scopes.SESSION_WRITE))]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from planvault.errors import BringUpFailed
@@ -43,10 +45,16 @@ class SessionStore:
         if self._folder is not None:
             self._folder.belongs_to(row["id"])
 
-    def events(self, pool: Pool, keyring: Keyring, owner: str) -> PostgresEventStore | FileEventStore:
+    @contextmanager
+    def events(self, pool: Pool, keyring: Keyring, owner: str) -> Iterator[PostgresEventStore | FileEventStore]:
         if self._folder is None:
-            return PostgresEventStore(pool, keyring, owner)
-        return FileEventStore(pool, keyring, owner, self._folder)
+            yield PostgresEventStore(pool, keyring, owner)
+            return
+        store = FileEventStore(pool, keyring, owner, self._folder)
+        try:
+            yield store
+        finally:
+            store.close()
 
     def history(self, pool: Pool, keyring: Keyring) -> HistoryReader:
         return History(pool, keyring) if self._folder is None else FileHistory(pool, keyring, self._folder)

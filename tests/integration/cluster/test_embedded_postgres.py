@@ -21,6 +21,8 @@ from cluster.postgres import Server, copy_server, embedded
 from cluster.schema import migrate_only
 from cluster.server_user import server_user
 from planvault.errors import BringUpFailed
+from planvault.settings import Settings
+from planvault.storage.migrate import shipped
 
 pytestmark = pytest.mark.postgres
 
@@ -146,7 +148,7 @@ def test_stopping_a_killed_server_ends_what_it_left(server: Server) -> None:
 
 
 def test_migrating_alone_starts_the_server_for_it_and_stops_it_again(server: Server, root: Path) -> None:
-    assert migrate_only(root, "") == ["0001_foundation.sql"]
+    assert migrate_only(root, "") == [migration.name for migration in shipped()]
     assert server.pid() is None
     server.start()
     assert migrate_only(root, "") == []
@@ -218,19 +220,19 @@ async def test_what_is_no_postgres_url_is_refused_without_quoting_it(url: str) -
 
 async def test_a_lost_keyset_is_not_replaced(database_url: str, tmp_path: Path) -> None:
     """A new one beside old data keys would open nothing."""
-    tenant = await database.ready(database_url, tmp_path / "keyset.json", 64, None)
+    tenant = await database.ready(database_url, Settings(keyset_path=tmp_path / "keyset.json"), None)
     sql = "INSERT INTO data_keys (id, org_id, purpose, version, wrapped, wrapped_by) VALUES "
     await ask(database_url, f"{sql} (gen_random_uuid(), '{tenant.org_id}', 'org', 1, 'x', 'local-1')")
     (tmp_path / "keyset.json").unlink()
     with pytest.raises(BringUpFailed, match=r"keyset .* is missing"):
-        await database.ready(database_url, tmp_path / "keyset.json", 64, tenant)
+        await database.ready(database_url, Settings(keyset_path=tmp_path / "keyset.json"), tenant)
     assert not (tmp_path / "keyset.json").exists()
     await ask(database_url, "DELETE FROM data_keys")
 
 
 async def test_making_ready_twice_gives_the_same_tenant(database_url: str, tmp_path: Path) -> None:
-    first = await database.ready(database_url, tmp_path / "again" / "keyset.json", 64, None)
-    assert await database.ready(database_url, tmp_path / "again" / "keyset.json", 64, first) == first
+    first = await database.ready(database_url, Settings(keyset_path=tmp_path / "again" / "keyset.json"), None)
+    assert await database.ready(database_url, Settings(keyset_path=tmp_path / "again" / "keyset.json"), first) == first
 
 
 def test_up_on_a_foreign_database_without_pgvector_says_so_and_starts_nothing(
@@ -250,6 +252,6 @@ def test_up_on_a_foreign_database_without_pgvector_says_so_and_starts_nothing(
 
 
 async def test_another_number_of_shards_than_the_database_has_is_refused(database_url: str, tmp_path: Path) -> None:
-    await database.ready(database_url, tmp_path / "keyset.json", 64, None)
+    await database.ready(database_url, Settings(keyset_path=tmp_path / "keyset.json"), None)
     with pytest.raises(BringUpFailed, match="set PLANVAULT_SHARDS=64"):
-        await database.ready(database_url, tmp_path / "keyset.json", 32, None)
+        await database.ready(database_url, Settings(keyset_path=tmp_path / "keyset.json", shards=32), None)
