@@ -18,6 +18,7 @@ from ray.exceptions import RayError
 from actors.caretaker import Caretaker
 from actors.catalog_worker import CatalogWorker
 from actors.handles import ServeEmbedder, ServePlanner
+from actors.scheduler import Scheduler
 from actors.session_host import SessionHost
 from actors.supervisor import Desired
 from planvault.clock import TimeOrderedIds
@@ -67,6 +68,20 @@ class CatalogWorkerActor:
 
 
 @ray.remote
+class SchedulerActor:
+    def __init__(self, name: str) -> None:
+        settings, _ = open_process()
+        self._scheduler = Scheduler(settings)
+        self._scheduler.start()
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def drain(self) -> None:
+        await self._scheduler.drain()
+
+
+@ray.remote
 class SupervisorActor:
     """`rank`: an id in order of time, made where the actor was started. Ray restarts it under the same."""
 
@@ -92,12 +107,13 @@ def open_process() -> tuple[Settings, Redactor]:
     return settings, start_logging(settings, os.environ)
 
 
-_KINDS: dict[str, Any] = {"SessionHost": SessionHostActor, "CatalogWorker": CatalogWorkerActor}
+_KINDS: dict[str, Any] = {"SessionHost": SessionHostActor, "CatalogWorker": CatalogWorkerActor, "Scheduler": SchedulerActor}
 
 
 def desired(settings: Settings) -> Desired:
     hosts = {f"session-host-{slot}-{settings.build_id}": "SessionHost" for slot in range(settings.session_hosts)}
-    return Desired({**hosts, f"catalog-worker-{settings.build_id}": "CatalogWorker"})
+    workers = {f"catalog-worker-{settings.build_id}": "CatalogWorker", f"scheduler-{settings.build_id}": "Scheduler"}
+    return Desired({**hosts, **workers})
 
 
 class RayFleet:

@@ -39,6 +39,7 @@ class ProjectSettings(Frozen):
     planner_mode: PlannerMode | None = None  # None: by the model's capability
     planner_model: str | None = None  # None: the platform's
     retrieval_max_tools: int = 30
+    max_schedule_horizon_days: int = 30  # how far ahead a job may be scheduled
     limits: RunLimits = RunLimits()
 
 

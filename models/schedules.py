@@ -54,7 +54,7 @@ class Weekday(StrEnum):
 
 
 class Recurrence(Frozen):
-    """When a job occurs, on the clocks of one IANA zone. `hour` is None for hourly rules, `weekdays` is for weekly ones.
+    """When a job occurs, on the clocks of one IANA zone. Hourly rules have no `hour`, only weekly ones have `weekdays`.
 
     No occurrence lies before `start_at` or after `end_at`.
     """

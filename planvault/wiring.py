@@ -12,15 +12,20 @@ from planvault.redact import Redactor
 from planvault.runtime.effects import EffectRunner
 from planvault.runtime.host import SessionRuntime, Store
 from planvault.runtime.session import Runner
+from planvault.scheduling.dispatch import Dispatcher, Outbound
 from planvault.settings import Settings
 from planvault.storage.catalog_reader import CatalogReader
+from planvault.storage.commands import Commands
 from planvault.storage.hints import Hints
+from planvault.storage.job_dispatch import JobDispatch
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.leases import PostgresLeases
 from planvault.storage.policies import PostgresPolicies
 from planvault.storage.pool import Pool, open_pool
+from planvault.storage.redis_link import open_link
 from planvault.storage.secrets import PostgresSecrets
 from planvault.storage.session_store import SessionStore
+from planvault.storage.sessions import Sessions
 from planvault.tools.dispatch import ToolDispatcher
 from planvault.tools.http import HttpExecutor
 from planvault.tools.native import NativeExecutor
@@ -86,6 +91,24 @@ async def open_session_runtime(
             lease_s=settings.lease_seconds,
             hints=hints,
         )
+
+
+@asynccontextmanager
+async def open_dispatcher(settings: Settings) -> AsyncIterator[Dispatcher]:
+    """What sends scheduled jobs, with pools of its own: ciphers are looked up inside the transaction that sends."""
+    ids = TimeOrderedIds()
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(await _own_pool(settings, "scheduler", 2))
+        keys = await stack.enter_async_context(await _own_pool(settings, "scheduler-keys", 1))
+        link = await stack.enter_async_context(open_link(settings.redis_url))
+        hints = None if link is None else Hints(link, settings.redis_url)
+        keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
+        outbound = Outbound(
+            Sessions(pool, keyring, keyring.pseudonym, settings.shards),
+            PostgresSecrets(pool, keyring, ids),
+            Commands(pool, keyring, ids, hints),
+        )
+        yield Dispatcher(pool, JobDispatch(keyring), outbound, ids)
 
 
 async def _own_pool(settings: Settings, name: str, maximum: int) -> Pool:

@@ -24,6 +24,7 @@ from serve_apps.request_id import HEADER
 from serve_apps.routes import (
     actions,
     admin_projects,
+    admin_scheduled_jobs,
     admin_secrets,
     admin_tools,
     chat,
@@ -31,6 +32,7 @@ from serve_apps.routes import (
     history,
     messages,
     runs,
+    scheduled_jobs,
     sessions,
     tools,
 )
@@ -71,8 +73,8 @@ def assemble(settings: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     problems.install(app)
     app.include_router(health.router)
-    app.include_router(_under(RUNTIME_PREFIX, sessions, messages, actions, history, chat, runs, tools))
-    app.include_router(_under(ADMIN_PREFIX, admin_tools, admin_projects, admin_secrets))
+    app.include_router(_under(RUNTIME_PREFIX, sessions, messages, actions, history, chat, runs, tools, scheduled_jobs))
+    app.include_router(_under(ADMIN_PREFIX, admin_tools, admin_projects, admin_secrets, admin_scheduled_jobs))
     documents.install(app)
     # Added inside out: the last one sees the request first.
     app.add_middleware(BodyLimit, limit_for=_body_limit(settings.max_body_bytes))

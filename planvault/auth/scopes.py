@@ -16,9 +16,21 @@ SESSION_WRITE = "hrn:project:session:write"
 SESSION_HISTORY_READ = "hrn:project:session:history:read"
 TOOLS_READ = "hrn:project:tools:read"
 TOOLS_WRITE = "hrn:project:tools:write"
+SCHEDULES_READ = "hrn:project:schedules:read"
+SCHEDULES_WRITE = "hrn:project:schedules:write"
 ALL_OF_PROJECT = "hrn:project:*"
 
-GRANTABLE = frozenset({SESSION_CREATE, SESSION_WRITE, SESSION_HISTORY_READ, TOOLS_READ, TOOLS_WRITE})
+GRANTABLE = frozenset(
+    {
+        SESSION_CREATE,
+        SESSION_WRITE,
+        SESSION_HISTORY_READ,
+        TOOLS_READ,
+        TOOLS_WRITE,
+        SCHEDULES_READ,
+        SCHEDULES_WRITE,
+    }
+)
 """What routes ask for. A key's scopes may be these or patterns that match at least one of them."""
 
 _SCOPE = re.compile(r"hrn:project(:([a-z][a-z0-9-]*|\*))+")

@@ -33,6 +33,7 @@ class SessionDraft:
     tags: tuple[str, ...]
     external_user_id: str | None
     settings: SessionSettings
+    external_user_hmac: bytes | None = None  # instead of the id, where only the hash was kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Sessions:
             scope.project_id,
             session_id,
             shard_of(session_id, self._shards),
-            await self._hashed(scope.org_id, draft.external_user_id),
+            draft.external_user_hmac or await self.hashed(scope.org_id, draft.external_user_id),
             list(draft.tags),
             cipher.seal(context, context_seal(session_id)),
             draft.settings.model_dump(mode="json", by_alias=True),
@@ -107,7 +108,7 @@ class Sessions:
             before,
             chosen.tag,
             chosen.status,
-            await self._hashed(scope.org_id, chosen.external_user_id),
+            await self.hashed(scope.org_id, chosen.external_user_id),
             limit + 1,
             PAGE_BYTES,
         )
@@ -124,7 +125,8 @@ class Sessions:
         """Whether the session's record will not grow again: closed, nothing waiting, nothing running."""
         return bool(await self._pool.fetchval(_SQL["is_settled"], scope.org_id, scope.project_id, scope.session_id))
 
-    async def _hashed(self, org_id: OrgId, external_user_id: str | None) -> bytes | None:
+    async def hashed(self, org_id: OrgId, external_user_id: str | None) -> bytes | None:
+        """What is kept of an external user's id."""
         return None if external_user_id is None else await self._pseudonym(org_id, external_user_id)
 
 

@@ -71,9 +71,10 @@ class Tenants:
             raise NotFound("There is no such organisation") from error
         return _project(row)
 
-    async def project(self, scope: ProjectScope) -> Project:
-        """Raises NotFound, for a project of another organisation as well."""
-        return _project(await self._pool.fetchrow(_SQL["project"], scope.org_id, scope.project_id))
+    async def project(self, scope: ProjectScope, db: Queryable | None = None) -> Project:
+        """Raises NotFound, for a project of another organisation as well. `db` is the caller's open transaction."""
+        db = self._pool if db is None else db
+        return _project(await db.fetchrow(_SQL["project"], scope.org_id, scope.project_id))
 
     async def projects(self, scope: OrgScope) -> list[Project]:
         return [_project(row) for row in await self._pool.fetch(_SQL["projects"], scope.org_id)]

@@ -53,6 +53,7 @@ class ProjectSettingsIn(Body):
     planner_mode: PlannerMode | None = None
     planner_model: Name | None = None
     retrieval_max_tools: StrictInt = Field(default=30, ge=1, le=200)
+    max_schedule_horizon_days: StrictInt = Field(default=30, ge=1, le=3_650)
     limits: RunLimitsIn = RunLimitsIn()
 
     def settings(self) -> ProjectSettings:
@@ -61,6 +62,7 @@ class ProjectSettingsIn(Body):
             planner_mode=self.planner_mode,
             planner_model=self.planner_model,
             retrieval_max_tools=self.retrieval_max_tools,
+            max_schedule_horizon_days=self.max_schedule_horizon_days,
             limits=RunLimits(**self.limits.model_dump()),
         )
 

@@ -31,6 +31,10 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/projects/{projectId}/keys/{keyId}/rotate"): None,
     ("PUT", "/secrets"): {"secrets": {"A": "b"}},
     ("PUT", "/projects/{projectId}/secrets"): {"secrets": {"A": "b"}},
+    ("POST", "/scheduled-jobs"): {"prompt": "hi", "delaySeconds": 60},
+    ("POST", "/scheduled-jobs/{jobId}/cancel"): None,
+    ("POST", "/projects/{projectId}/scheduled-jobs"): {"prompt": "hi", "delaySeconds": 60},
+    ("POST", "/projects/{projectId}/scheduled-jobs/{jobId}/cancel"): None,
 }
 
 
