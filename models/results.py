@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from models.base import Frozen, JsonObject, JsonValue
 from models.ids import BlobId, RunId
 from models.plans import Expr
 from models.tenants import SessionScope
+from models.values import Value
 
 INLINE_BYTES = 256 * 1024
 """A value of more bytes of JSON is stored as a blob; events hold a reference to it."""
@@ -23,6 +24,10 @@ class Stored(Frozen):
     sha256: str  # hex, of those bytes
     media_type: str  # as the service named it; how the bytes are read follows from it
     shape: JsonObject = Field(default_factory=dict)
+
+
+Bound: TypeAlias = "Value | Stored"
+"""What a variable of a running plan holds."""
 
 
 class ResultPlace(Frozen):

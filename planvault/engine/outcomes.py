@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from models.results import Bound, Stored
 from models.tools import ToolFailed, ToolSucceeded
 from models.values import Value
 
@@ -16,6 +17,7 @@ def dump(outcome: ToolSucceeded | ToolFailed) -> dict[str, Any]:
     return {
         "ok": True,
         "value": outcome.value,
+        **({} if outcome.stored is None else {"stored": outcome.stored.model_dump(mode="json")}),
         "status": outcome.status,
         "size": outcome.size,
         "duration_ms": outcome.duration_ms,
@@ -24,10 +26,17 @@ def dump(outcome: ToolSucceeded | ToolFailed) -> dict[str, Any]:
 
 def load(result: Mapping[str, Any]) -> ToolSucceeded | ToolFailed:
     """A success is taken as it was written: validating a large value again would hold the host up."""
-    return ToolSucceeded.model_construct(**result) if result["ok"] else ToolFailed.model_validate(result)
+    if not result["ok"]:
+        return ToolFailed.model_validate(result)
+    outcome = ToolSucceeded.model_construct(**result)
+    if outcome.stored is None:
+        return outcome
+    return outcome.model_copy(update={"stored": Stored.model_validate(outcome.stored)})
 
 
-def value_of(outcome: ToolSucceeded | ToolFailed) -> Value:
+def value_of(outcome: ToolSucceeded | ToolFailed) -> Bound:
     """What the call's target holds after it: null for a failure that the plan tolerates."""
+    if isinstance(outcome, ToolSucceeded) and outcome.stored is not None:
+        return outcome.stored
     # Every JSON value is a Value; the type checker cannot see it through list's invariance.
     return cast("Value", outcome.value) if isinstance(outcome, ToolSucceeded) else None

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.plans import Assignment, Call, Expr, Fail, For, If, OnError, PlanNode, Reply
+from models.results import Bound, Stored
 from models.tools import Idempotency, RiskClass, ToolCallFailure, ToolFailed, ToolSucceeded
 from models.values import Value
-from planvault.engine.machine import CallReady, Machine, step_of
+from planvault.engine.machine import CallReady, Frame, Machine, step_of
 from planvault.engine.outcomes import value_of
+from planvault.engine.pauses import ENGINE_TOOLS
 from planvault.engine.state import AheadCall, RunState
 from planvault.plan.evaluate import Budget, EvaluationFailed, evaluate, evaluate_condition, evaluate_items
 
@@ -27,17 +29,25 @@ _DEFINITE = frozenset({ToolCallFailure.ANSWERED, ToolCallFailure.REJECTED})
 def is_read(run: RunState, call: Call) -> bool:
     """Repeats are harmless and nothing changes: only such calls are made before their turn."""
     facts = run.facts[call.tool]
-    return facts.idempotency is Idempotency.SAFE and facts.risk is RiskClass.READ
+    return facts.idempotency is Idempotency.SAFE and facts.risk is RiskClass.READ and facts.native not in ENGINE_TOOLS
 
 
-def find_reads(run: RunState, wanted: Callable[[CallReady], bool], most: int) -> tuple[CallReady, ...]:
-    """Reads behind the one that the machine stands before, in plan order, that are wanted and not begun yet."""
+def find_reads(
+    run: RunState, wanted: Callable[[CallReady, int], bool], most: int, *, strict: bool = False
+) -> tuple[CallReady, ...]:
+    """Reads behind the one that the machine stands before, in plan order, that are wanted and not begun yet.
+
+    `wanted` gets a call and how many calls come between it and that one. `strict`: a call that is not wanted, or of
+    which nobody can say yet, ends the walk.
+    """
     if run.machine is None or run.settings is None:
         raise AssertionError("a run looks ahead while its machine runs")
     found: list[CallReady] = []
+    between = -1
     scout = _Scout(run.machine, run.settings.limits.max_loop_iterations)
     try:
         for call in scout.calls():
+            between += 1
             step = run.ahead.get(step_of(call, scout.iteration))
             if step is not None:
                 if not scout.pass_begun(call, step):
@@ -46,10 +56,12 @@ def find_reads(run: RunState, wanted: Callable[[CallReady], bool], most: int) ->
             if not is_read(run, call):
                 break
             ready = scout.ready(call)
-            if ready is not None and wanted(ready):
+            if ready is not None and wanted(ready, between):
                 found.append(ready)
                 if len(found) == most:
                     break
+            elif strict:
+                break
             scout.forget(call.target)
     except EvaluationFailed:
         pass  # the machine will meet the same fault, and say so, if it comes there
@@ -61,11 +73,14 @@ class _Unknown(Exception):
 
 
 class _Scope(dict[str, Value]):
-    """The variables whose values are known. Reading one of the others raises _Unknown."""
+    """The variables whose values are known. Reading one of the others raises _Unknown.
 
-    def __init__(self, known: Mapping[str, Value]) -> None:
-        super().__init__(known)
-        self.unknown: set[str] = set()
+    A value that is stored apart is one of those: what is computed from it has to be asked for.
+    """
+
+    def __init__(self, held: Mapping[str, Bound]) -> None:
+        super().__init__({name: value for name, value in held.items() if not isinstance(value, Stored)})
+        self.unknown = held.keys() - self.keys()
 
     def __missing__(self, name: str) -> Value:
         if name in self.unknown:
@@ -80,18 +95,15 @@ class _Frame:
     nodes: tuple[PlanNode, ...]
     index: int = 0
     variable: str = ""
-    items: Sequence[Value] = ()
-    position: int | None = None  # in `items`; None: no loop
+    items: Sequence[Bound] = ()
+    position: int | None = None  # of the turn; None: no loop
+    start: int = 0  # the position of the first of `items`
+    turns: int = 0
 
 
 class _Scout:
     def __init__(self, machine: Machine, max_iterations: int) -> None:
-        self._frames = [
-            _Frame(frame.nodes, frame.index)
-            if frame.loop is None
-            else _Frame(frame.nodes, frame.index, frame.loop.variable, frame.loop.items, frame.loop.position)
-            for frame in machine.frames
-        ]
+        self._frames = [_frame(frame) for frame in machine.frames]
         self._scope = _Scope(machine.scope)
         self._budget = Budget(_STEPS, _BYTES)
         self._iterations_left = max_iterations - machine.iterations
@@ -152,12 +164,14 @@ class _Scout:
                 node = frame.nodes[frame.index]
                 frame.index += 1
                 return node
-            if frame.position is None or frame.position + 1 >= len(frame.items):
+            if frame.position is None or frame.position + 1 >= frame.turns:
                 self._frames.pop()
             else:
                 frame.position += 1
                 frame.index = 0
-                self._bind(frame.variable, frame.items[frame.position])
+                if frame.position >= frame.start + len(frame.items):
+                    return None  # the next items are not here
+                self._bind(frame.variable, frame.items[frame.position - frame.start])
                 self._budget.step()
         return None
 
@@ -189,13 +203,22 @@ class _Scout:
         if self._iterations_left < 0:
             raise EvaluationFailed("LIMIT_LOOP_ITERATIONS", "the run would make too many loop turns")
         if items:
-            self._frames.append(_Frame(node.body, 0, node.variable, items, 0))
+            self._frames.append(_Frame(node.body, 0, node.variable, items, 0, 0, len(items)))
             self._bind(node.variable, items[0])
 
     def _evaluate(self, expr: Expr) -> Value:
         return evaluate(expr, self._scope, self._budget)
 
-    def _bind(self, name: str | None, value: Value) -> None:
-        if name is not None:
+    def _bind(self, name: str | None, value: Bound) -> None:
+        if isinstance(value, Stored):
+            self.forget(name)
+        elif name is not None:
             self._scope[name] = value
             self._scope.unknown.discard(name)
+
+
+def _frame(frame: Frame) -> _Frame:
+    loop = frame.loop
+    if loop is None:
+        return _Frame(frame.nodes, frame.index)
+    return _Frame(frame.nodes, frame.index, loop.variable, loop.items, loop.position, loop.start, loop.turns)

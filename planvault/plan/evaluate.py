@@ -25,6 +25,7 @@ from models.plans import (
     Unary,
     Var,
 )
+from models.results import Bound, Stored
 from models.values import SecretHandle, SecretText, Value
 from planvault.plan.arithmetic import apply, negate
 from planvault.plan.budget import Budget, EvaluationFailed
@@ -37,7 +38,7 @@ from planvault.plan.values import as_text, equal, join_text, secret_refused, tru
 
 __all__ = ["Budget", "EvaluationFailed", "as_text", "evaluate", "evaluate_condition", "evaluate_items", "truthy"]
 
-Scope = Mapping[str, Value]
+Scope = Mapping[str, Bound]
 
 
 def evaluate(expr: Expr, scope: Scope, budget: Budget) -> Value:
@@ -121,9 +122,16 @@ def _compound(expr: Text | ListOf | DictOf | Func, scope: Scope, budget: Budget,
 
 def _variable(name: str, scope: Scope) -> Value:
     try:
-        return scope[name]
+        value = scope[name]
     except KeyError:
         raise EvaluationFailed("UNDEFINED_VARIABLE", f"The variable {shown(name)} has no value.") from None
+    if isinstance(value, Stored):
+        raise EvaluationFailed(
+            "RESULT_TOO_LARGE",
+            f"The value has {value.size:,} bytes and is stored: it cannot be passed on or shown whole. Pick a part of "
+            'it with get_field(value, "path") or jsonpath(value, "$…").',
+        )
+    return value
 
 
 def _logic(expr: Logic, scope: Scope, budget: Budget, depth: int) -> bool:
