@@ -9,13 +9,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check install clean
+.PHONY: demo test test-faults check install clean
 
 demo: install
 	$(BIN)/planvault demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not faults'
+
+# Every boundary of the fault matrix, and the faults that take long.
+test-faults: install
+	$(BIN)/python -m pytest -m faults tests
 
 check: install
 	$(BIN)/ruff check .

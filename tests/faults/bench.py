@@ -1,0 +1,358 @@
+"""Where sessions are played to their end while hosts die: one database, one counting service, hosts from a zygote."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.commands import Action as Answer
+from models.commands import CommandKind, Message
+from models.ids import IntegrationId, MessageId, ProjectId, SessionId, shard_of
+from models.policies import EgressPolicy, OrgSettings, SessionSettings
+from models.tenants import OrgScope, ProjectScope, SessionScope
+from planvault.clock import TimeOrderedIds
+from planvault.crypto.kek import LocalKeyWrapper
+from planvault.ingestion.worker import CatalogImporter, ImporterOptions
+from planvault.net.client import GuardedHttp
+from planvault.storage import catalog, catalog_imports
+from planvault.storage.commands import Commands
+from planvault.storage.history import History, HistoryEvent
+from planvault.storage.keys import PostgresKeyring
+from planvault.storage.pool import Pool, open_pool, transaction
+from planvault.storage.runs import RunRecord, Runs
+from planvault.storage.sessions import SessionDraft, Sessions
+from planvault.storage.tenants import Tenants
+from retrieval.embedding import EMBEDDING_MODEL
+from tests.faults import scenarios
+from tests.faults.boundaries import Action, Boundary
+from tests.faults.host import EmbedderTwin, counting
+
+SHARDS = 8
+PATIENCE_S = 15.0
+_LOOK_S = 0.005  # between two looks at another process's work
+_CASES = itertools.count(1)  # of all tests: they share the counting service
+
+
+@dataclass
+class Service:
+    """The counting service's process, seen from a test."""
+
+    base_url: str
+    counter: int
+
+    async def ask(self, op: str, case: str) -> Any:
+        return await counting(self.counter, op, case)
+
+
+@contextmanager
+def counting_service() -> Iterator[Service]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.service"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        http, counter = process.stdout.readline().split()
+        yield Service(f"http://127.0.0.1:{http}", int(counter))
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+class Zygote:
+    """Forks hosts. `environment` holds for all of them."""
+
+    def __init__(self, log: Path, environment: dict[str, str] | None = None) -> None:
+        self.log = log
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.zygote", str(log)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self._ready = False
+
+    def fork(self, order: dict[str, Any]) -> int:
+        """The new host's process id."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        if not self._ready:
+            assert self._process.stdout.readline().strip() == "ready", self.log.read_text()
+            self._ready = True
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+
+
+@dataclass
+class Host:
+    """One host's process: what it tells, and what it is told."""
+
+    name: str
+    pid: int
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    news: list[dict[str, Any]] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    dead: bool = False
+
+    def say(self, **order: Any) -> None:
+        self.writer.write(json.dumps(order).encode() + b"\n")
+
+    async def arm(self, scope: SessionScope, case: str, at: Boundary | None, action: Action) -> None:
+        """Count this session's appends from now on; returns once the host does."""
+        where = None if at is None else {"append": at.append, "phase": at.phase.value, "effect": at.effect}
+        self.say(op="arm", session=str(scope.session_id), case=case, at=where, action=action.value)
+        await self.told("armed")
+
+    async def told(self, what: str, patience_s: float = PATIENCE_S) -> Any:
+        """Wait for the next such news."""
+        async with asyncio.timeout(patience_s):
+            while True:
+                for index, news in enumerate(self.news):
+                    if what in news:
+                        del self.news[index]
+                        return news[what]
+                assert not self.dead, f"{self.name} died before it told of {what}"
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def death(self, patience_s: float = 2.0) -> None:
+        """Wait for it a while; `dead` says whether it came."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while not self.dead:
+                    self.changed.clear()
+                    await self.changed.wait()
+
+    async def listen(self) -> None:
+        with suppress(ConnectionResetError):  # killed with words of ours unread
+            while line := await self.reader.readline():
+                self.news.append(json.loads(line))
+                self.changed.set()
+        self.dead = True
+        self.changed.set()
+
+
+@dataclass
+class Played:
+    """What became of one case."""
+
+    case: str
+    scope: SessionScope
+    boundary: Boundary | None
+    run: RunRecord
+    history: list[HistoryEvent]
+    trace: list[dict[str, Any]]  # what the armed host told: appends and effects, in order
+    verdict: dict[str, Any]  # the counting service's
+    questions: list[str]  # what people were asked, in order
+    kills: int
+
+
+class Bench:
+    """Plays cases one after the other. The host that ends one case begins the next."""
+
+    def __init__(self, pool: Pool, url: str, keyset: Path, service: Service, zygote: Zygote, folder: Path) -> None:
+        self.pool = pool
+        self.url = url
+        self.service = service
+        self.ids = TimeOrderedIds()
+        self.keyring = PostgresKeyring(pool, LocalKeyWrapper.at(keyset), self.ids)
+        self._keyset = keyset
+        self._zygote = zygote
+        self._socket = folder / "control"
+        self._hosts: list[Host] = []
+        self._born: list[Host] = []
+        self._arrived: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+        self._listening: set[asyncio.Task[None]] = set()
+        self.scope: ProjectScope
+
+    async def prepare(self) -> None:
+        """An organisation of its own with the counting service's tools. Hosts of earlier tests are gone, and silent."""
+        await self.pool.execute("DELETE FROM hosts")
+        tenants = Tenants(self.pool, self.ids)
+        made = await tenants.create_organization("Faults", OrgSettings(egress=EgressPolicy(allow_loopback=True)))
+        org = OrgScope(org_id=made.id)
+        project = await tenants.create_project(org, "one")
+        self.scope = ProjectScope(org_id=made.id, project_id=ProjectId(project.id))
+        integration = IntegrationId(self.ids.new())
+        await catalog.create_integration(
+            self.pool, org, integration, alias="counting", display_name="counting", base_url=self.service.base_url
+        )
+        import_id = self.ids.new()
+        text = json.dumps(scenarios.document())
+        await catalog_imports.create_import(self.pool, org, import_id, integration, document=text, spec_url=None)  # type: ignore[arg-type]
+        http = GuardedHttp()
+        options = ImporterOptions(embedding_model=EMBEDDING_MODEL)
+        assert await CatalogImporter(self.pool, http, EmbedderTwin(), self.ids, options).run_one()
+        await http.aclose()
+
+    # ── hosts ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def spawn(self, url: str | None = None, zygote: Zygote | None = None) -> Host:
+        """A fresh host, on its way to owning shards. `url`: another way to the same database."""
+        name = f"host-{self.ids.new().hex[-8:]}"
+        order = {
+            "name": name,
+            "socket": str(self._socket),
+            "counter": self.service.counter,
+            "database_url": url or self.url,
+            "keyset": str(self._keyset),
+        }
+        pid = await asyncio.to_thread((zygote or self._zygote).fork, order)
+        async with asyncio.timeout(PATIENCE_S):
+            reader, writer = await self._arrived.get()
+        host = Host(name, pid, reader, writer)
+        task = asyncio.create_task(host.listen())
+        self._listening.add(task)
+        task.add_done_callback(self._listening.discard)
+        await host.told("hello")
+        self._hosts.append(host)
+        self._born.append(host)
+        return host
+
+    async def silence(self, host: Host) -> None:
+        """Let the lease of a host that is no more have run out: in database time it was last heard of long ago."""
+        await self.pool.execute(
+            "UPDATE hosts SET heartbeat_at = heartbeat_at - interval '1 hour' WHERE id LIKE $1", f"{host.name}-%"
+        )
+
+    async def a_host(self) -> Host:
+        """The host that lives, or a fresh one once those that died are out of the way."""
+        for host in [host for host in self._hosts if host.dead]:
+            await self.silence(host)
+            self._hosts.remove(host)
+        return self._hosts[0] if self._hosts else await self.spawn()
+
+    def retire(self, host: Host) -> None:
+        """A host that the coming cases are not to use; whoever asks for that ends it."""
+        self._hosts.remove(host)
+
+    async def close(self) -> None:
+        for host in self._born:
+            if not host.dead:
+                with suppress(ProcessLookupError):  # it ended by itself a moment ago
+                    os.kill(host.pid, signal.SIGKILL)
+            host.writer.close()
+        await asyncio.gather(*self._listening)
+
+    # ── cases ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def session(self, **settings: Any) -> SessionScope:
+        sessions = Sessions(self.pool, self.keyring, self.keyring.pseudonym, SHARDS)
+        draft = SessionDraft({}, {}, (), None, SessionSettings.model_validate(settings))
+        session_id = SessionId(self.ids.new())
+        async with transaction(self.pool) as connection:
+            await sessions.insert(connection, self.scope, session_id, draft)
+        return SessionScope(**self.scope.model_dump(), session_id=session_id)
+
+    def case(self) -> str:
+        return f"case{next(_CASES):04d}"
+
+    async def says(self, scope: SessionScope, text: str) -> None:
+        await self.asks(scope, CommandKind.MESSAGE, Message(message_id=MessageId(self.ids.new()), text=text))
+
+    async def asks(self, scope: SessionScope, kind: CommandKind, payload: Message | Answer) -> None:
+        commands = Commands(self.pool, self.keyring, self.ids)
+        async with transaction(self.pool) as connection:
+            await commands.enqueue(connection, scope, kind, payload)
+        await commands.wake(shard_of(scope.session_id, SHARDS))
+
+    async def run_of(self, scope: SessionScope) -> RunRecord | None:
+        runs = await Runs(self.pool, self.keyring).page(scope, None, 1)
+        return runs[0] if runs else None
+
+    async def history(self, scope: SessionScope) -> list[HistoryEvent]:
+        return await History(self.pool, self.keyring).newest(scope, None, 1_000)
+
+    async def play(self, scenario: str, boundary: Boundary | None = None) -> Played:
+        """One session of the scenario to its end; its first host dies at the boundary, and another goes on."""
+        host = await self.a_host()
+        case, scope = self.case(), await self.session()
+        await host.arm(scope, case, boundary, Action.KILL)
+        await self.says(scope, scenarios.prompt(scenario, case))
+        first, seats = host, Seat(self, scope)
+        deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        while (run := await seats.look()) is None:
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(await self.stuck(scope, boundary))
+            if host.dead:
+                host = await self.a_host()
+            await asyncio.sleep(_LOOK_S)
+        await self.service.ask("release", case)
+        if boundary is not None:  # at the last append nobody waits for it
+            await first.death()
+        return Played(
+            case,
+            scope,
+            boundary,
+            run,
+            await self.history(scope),
+            [news for news in first.news if "append" in news],  # appends, and the effects behind them
+            await self.service.ask("verdict", case),
+            seats.questions,
+            int(first.dead),
+        )
+
+    async def stuck(self, scope: SessionScope, boundary: Boundary | None) -> str:
+        """What is known of a session that does not come to its end."""
+        last = [(event.seq, event.type.value, event.payload) for event in (await self.history(scope))[-3:]]
+        log = self._zygote.log.read_text()[-3_000:]
+        return f"{boundary}: the session stands still at {await self.run_of(scope)}\n{last}\n{log}"
+
+
+class Seat:
+    """The person in front of one session: answers each open question once."""
+
+    def __init__(self, bench: Bench, scope: SessionScope) -> None:
+        self._bench = bench
+        self._scope = scope
+        self._answered: set[str] = set()
+        self.questions: list[str] = []
+
+    async def look(self) -> RunRecord | None:
+        """The run once it has ended; answers its question where there is a new one."""
+        run = await self._bench.run_of(self._scope)
+        if run is None or run.status.is_terminal:
+            return run
+        if run.pending is not None:
+            question = json.dumps(run.pending, sort_keys=True)
+            if question not in self._answered:
+                self._answered.add(question)
+                self.questions.append(str(run.pending["kind"]))
+                await self._bench.asks(self._scope, *scenarios.answer(run.pending))
+        return None
+
+
+@asynccontextmanager
+async def open_bench(url: str, keyset: Path, service: Service, zygote: Zygote, folder: Path) -> AsyncIterator[Bench]:
+    """Ends its hosts, frozen ones too."""
+    pool = await open_pool(url, name="faults")
+    bench = Bench(pool, url, keyset, service, zygote, folder)
+    bench._socket.unlink(missing_ok=True)
+
+    async def arrived(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bench._arrived.put_nowait((reader, writer))
+
+    server = await asyncio.start_unix_server(arrived, bench._socket)
+    try:
+        await bench.prepare()
+        yield bench
+    finally:
+        await bench.close()
+        server.close()
+        await pool.close()
