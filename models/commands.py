@@ -17,6 +17,8 @@ class CommandKind(StrEnum):
     CANCEL_SLOTS = "cancel_slots"
     CANCEL = "cancel"
     RESOLVE = "resolve"
+    APPROVE_TOOL = "approve_tool"
+    REJECT_TOOL = "reject_tool"
     CLOSE = "close"
     SIGNAL = "signal"  # somebody outside called back
     CREDENTIALS_CHANGED = "credentials_changed"  # what a call failed for may work now
@@ -31,6 +33,9 @@ class Resolution(StrEnum):
 class Message(Frozen):
     message_id: MessageId
     text: str
+    run_id: RunId | None = None  # the run that it will be; None: not taken up by a host yet
+    actor: str = ""  # who sent it, for the record
+    operator: str = ""  # the person behind the key, where X-Operator-Id named one
 
 
 class Action(Frozen):
@@ -38,9 +43,11 @@ class Action(Frozen):
 
     run_id: RunId | None = None  # None: the session's active run
     actor: str = ""  # who did it, for the record: a key's preview, a member, X-Operator-Id
+    operator: str = ""  # the person behind the key, where X-Operator-Id named one: whose vote it is
     reason: str = ""
     values: JsonObject = Field(default_factory=dict)  # fill_slots
     plan_hash: str | None = None  # approve: what the approver saw; None = whatever is shown now
+    correlation_id: str | None = None  # approve_tool, reject_tool: which question
     resolution: Resolution | None = None  # resolve
     result: JsonValue = None  # resolve, mark_done
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from models.base import Frozen
 from models.plans import PlannerMode
+from models.runtime_policy import RuntimePolicy
 
 
 class PlanApprovalMode(StrEnum):
@@ -26,15 +27,18 @@ class RunLimits(Frozen):
     max_loop_iterations: int = 1_000
     max_wall_clock_s: float = 3_600.0
     max_result_bytes: int = 20 * 1024 * 1024
+    reauth_expires_s: float = 604_800.0  # how long a run waits for a credential that works
     max_attempts: int = 3  # of one call, where retries are allowed at all
     max_parallel_calls: int = 16  # reads in flight at once; 1: one call after the other (docs/concurrency.md)
 
 
 class OrgSettings(Frozen):
     egress: EgressPolicy = EgressPolicy()
+    runtime_policy: RuntimePolicy = RuntimePolicy()
 
 
 class ProjectSettings(Frozen):
+    runtime_policy: RuntimePolicy = RuntimePolicy()  # beside the organisation's: planvault.policy.effective
     plan_approval_mode: PlanApprovalMode = PlanApprovalMode.REQUIRE
     planner_mode: PlannerMode | None = None  # None: by the model's capability
     planner_model: str | None = None  # None: the platform's

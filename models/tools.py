@@ -183,6 +183,7 @@ class ToolCallFailure(StrEnum):
     REFUSED = "refused"  # 429 with Retry-After: counted as not executed
     NOT_SENT = "not_sent"  # provably no byte of the request left
     UNKNOWN = "unknown"  # sent, and nobody knows: timeout, dropped connection, 502-504
+    CREDENTIAL = "credential"  # not let in: a secret is missing, or the service refused the one it got (401)
     REJECTED = "rejected"  # refused on our side before sending: bad argument, missing secret, egress policy
 
 

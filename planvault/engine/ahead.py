@@ -15,8 +15,10 @@ from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine.machine import CallReady
 from planvault.engine.outcomes import dump
 from planvault.engine.recorder import Recorder
+from planvault.engine.rules import has_rules, verdict
 from planvault.engine.scout import find_reads, is_read
 from planvault.engine.state import AheadCall, RunState
+from planvault.policy.runtime_rules import Allow
 
 _KEPT = 2  # calls begun and not used yet, in multiples of those in flight: a slow one does not stop the others at once
 
@@ -31,7 +33,7 @@ def look_ahead(rec: Recorder) -> None:
     if not _may_look(run):
         return
     room = _room(run)
-    found = find_reads(run, _is_free, room) if room > 0 else ()
+    found = _find(run, room) if room > 0 else ()
     if found:
         _intend(rec, [AheadCall(call) for call in found])
 
@@ -57,9 +59,15 @@ def _room(run: RunState) -> int:
     return min(most - in_flight, _KEPT * most - 1 - begun, limits.max_tool_calls - run.tool_calls - begun)
 
 
-def _is_free(call: CallReady) -> bool:
-    """Whether nobody is to be asked about the call."""
-    return True
+def _find(run: RunState, room: int) -> tuple[CallReady, ...]:
+    """Nothing that a rule denies or asks about is made before its turn, and nothing behind it."""
+    if not has_rules(run):
+        return find_reads(run, lambda call, between: True, room)
+
+    def allowed(call: CallReady, between: int) -> bool:
+        return isinstance(verdict(run, call, run.tool_calls + between), Allow)
+
+    return find_reads(run, allowed, room, strict=True)
 
 
 def read_ahead(run: RunState | None, effect_id: str) -> AheadCall | None:

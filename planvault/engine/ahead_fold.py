@@ -22,7 +22,7 @@ def ahead_intended(run: RunState, payload: Mapping[str, Any], at: datetime) -> R
         name: AheadCall(step.call, attempts[name]) if name in attempts else step for name, step in run.ahead.items()
     }
     if fresh:
-        found = find_reads(run, lambda call: step_of(call.node, call.iteration) in fresh, len(fresh))
+        found = find_reads(run, lambda call, _: step_of(call.node, call.iteration) in fresh, len(fresh))
         steps |= {step_of(call.node, call.iteration): AheadCall(call) for call in found}
     if not attempts.keys() <= steps.keys():
         raise AssertionError("the record begins reads that the plan does not come to")

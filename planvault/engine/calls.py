@@ -10,11 +10,15 @@ from models.plans import OnError
 from models.runs import RunStatus
 from models.tools import Idempotency, ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine.effects import call_effect_id
+from planvault.engine.gate import passes
 from planvault.engine.lifecycle import cancel, complete, fail, intend
 from planvault.engine.machine import CallReady, Failed, Replied, step_of
 from planvault.engine.outcomes import dump
+from planvault.engine.reauth import ask_credential, reauth_verdict
 from planvault.engine.recorder import Recorder
 from planvault.engine.state import RunState
+from planvault.engine.timers import wall_clock_end
+from planvault.engine.waiting import begin_wait, is_wait
 
 _BACKOFF_S = 0.5  # before the second attempt; doubles
 _LONGEST_BACKOFF_S = 60.0
@@ -41,6 +45,9 @@ def _follow(rec: Recorder) -> bool:
     if run.cancel_requested:
         end_if_cancelled(rec)
         return False
+    if run.overdue:
+        end_overdue(rec)
+        return False
     match run.stop:
         case Replied(value):
             complete(rec, value)
@@ -58,6 +65,13 @@ def end_if_cancelled(rec: Recorder) -> None:
         cancel(rec, "cancelled by request")
 
 
+def end_overdue(rec: Recorder) -> None:
+    if rec.run.settings is None:
+        raise AssertionError("a run executes under recorded settings")
+    limit = rec.run.settings.limits.max_wall_clock_s
+    fail(rec, "LIMIT_WALL_CLOCK", f"The run took longer than {limit:.0f} s.")
+
+
 def _call_or_limit(rec: Recorder) -> bool:
     run = rec.run
     if run.settings is None:
@@ -65,16 +79,24 @@ def _call_or_limit(rec: Recorder) -> bool:
     limits = run.settings.limits
     if run.tool_calls >= limits.max_tool_calls:
         fail(rec, "LIMIT_TOOL_CALLS", f"The run made {run.tool_calls} tool calls, as many as it may.")
-    elif rec.now - run.started_at - run.waited > timedelta(seconds=limits.max_wall_clock_s):
-        fail(rec, "LIMIT_WALL_CLOCK", f"The run took longer than {limits.max_wall_clock_s:.0f} s.")
-    else:
+    elif (end := wall_clock_end(run)) is not None and end < rec.now:
+        end_overdue(rec)
+    elif passes(rec):
         return _begin(rec)
     return False
 
 
+def proceed(rec: Recorder) -> None:
+    """People approved the call that the machine stands before."""
+    if _call_or_limit(rec):
+        follow(rec)
+
+
 def _begin(rec: Recorder) -> bool:
     """The call's turn has come. True where its result came before (X8): it is judged now, as if it had just come."""
-    stop = _standing(rec.run)
+    stop = standing(rec.run)
+    if is_wait(rec, stop):
+        return _wait(rec, stop)
     step = rec.run.ahead.get(step_of(stop.node, stop.iteration))
     if step is None or step.withdrawn:
         attempt(rec, 1 if step is None else step.attempt + 1)
@@ -85,13 +107,22 @@ def _begin(rec: Recorder) -> bool:
     verdict = _verdict(rec, step.outcome)
     if step.unusable and isinstance(step.outcome, ToolFailed):
         verdict = _ends(step.outcome)
-    _record(rec, step.outcome, verdict, ahead=True)
-    return rec.run.retry_at is None
+    record(rec, step.outcome, verdict, ahead=True)
+    return not _stands(rec)
+
+
+def _wait(rec: Recorder, stop: CallReady) -> bool:
+    """True where the wait was over as soon as it began."""
+    answer = begin_wait(rec, stop)
+    if answer is None:
+        return False
+    record(rec, answer, _verdict(rec, answer))
+    return True
 
 
 def attempt(rec: Recorder, number: int, *, ahead: bool = False) -> None:
     """Write the intent of one attempt; the request goes out once this is committed. `ahead`: it went out before."""
-    stop = _standing(rec.run)
+    stop = standing(rec.run)
     intend(rec, f"{call_effect_id(rec.run)}:{number}", "call", number, ahead=ahead)
     rec.emit(
         EventType.TOOL_START,
@@ -101,7 +132,7 @@ def attempt(rec: Recorder, number: int, *, ahead: bool = False) -> None:
 
 def called(rec: Recorder, outcome: ToolSucceeded | ToolFailed) -> None:
     """An attempt has its result: settle the step, try again, ask an operator, or fail the run."""
-    _record(rec, outcome, _verdict(rec, outcome))
+    record(rec, outcome, _verdict(rec, outcome))
     _go_on(rec)
 
 
@@ -111,8 +142,8 @@ def lost(rec: Recorder, lease_s: float) -> None:
     Repeats are bounded here too: the call may be what ends its hosts. A cancelled run sends nothing more.
     """
     run = rec.run
-    repeatable = run.facts[_standing(run).node.tool].idempotency in _REPEATABLE
-    if repeatable and not run.cancel_requested and may_repeat(run):
+    repeatable = run.facts[standing(run).node.tool].idempotency in _REPEATABLE
+    if repeatable and not run.is_ending and may_repeat(run):
         attempt(rec, run.attempt + 1)
         return
     outcome = ToolFailed(
@@ -120,14 +151,14 @@ def lost(rec: Recorder, lease_s: float) -> None:
         code="HOST_LOST",
         message="The host went down during the call; whether the service executed it is not known.",
     )
-    _record(rec, outcome, _verdict(rec, outcome) if repeatable else _ask_operator(rec, lease_s))
+    record(rec, outcome, _verdict(rec, outcome) if repeatable else _ask_operator(rec, lease_s))
     _go_on(rec)
 
 
 def unusable(rec: Recorder, result: ToolSucceeded | ToolFailed, why: str) -> None:
     """The attempt has a result that cannot be written down or gone on with: the run ends here, on the record."""
-    outcome = as_unusable(_standing(rec.run).node.tool, result, why)
-    _record(rec, outcome, _ends(outcome))
+    outcome = as_unusable(standing(rec.run).node.tool, result, why)
+    record(rec, outcome, _ends(outcome))
     follow(rec)
 
 
@@ -152,7 +183,7 @@ def resume(rec: Recorder) -> None:
 
 def mark_done(rec: Recorder, outcome: ToolSucceeded) -> None:
     """An operator says what the lost call's result was."""
-    _record(rec, outcome, {"next": "settle", "source": "operator"})
+    record(rec, outcome, {"next": "settle", "source": "operator"})
     rec.status(RunStatus.EXECUTING)
     follow(rec)
 
@@ -161,16 +192,18 @@ def _verdict(rec: Recorder, outcome: ToolSucceeded | ToolFailed) -> dict[str, An
     run = rec.run
     if isinstance(outcome, ToolSucceeded):
         return {"next": "settle"}
-    stop = _standing(run)
+    stop = standing(run)
     idempotency = run.facts[stop.node.tool].idempotency
     executed_maybe = outcome.failure is ToolCallFailure.UNKNOWN
     if executed_maybe and idempotency not in _REPEATABLE:
         return _ask_operator(rec, 0.0)
-    if (executed_maybe or outcome.failure in _NOT_EXECUTED) and not run.cancel_requested and may_repeat(run):
+    if (executed_maybe or outcome.failure in _NOT_EXECUTED) and not run.is_ending and may_repeat(run):
         wait = timedelta(seconds=_backoff(run.attempt, outcome.retry_after_s))
         return {"next": "retry", "retryAt": (rec.now + wait).isoformat()}
     if stop.node.on_error is OnError.CONTINUE:
         return {"next": "settle"}
+    if outcome.failure is ToolCallFailure.CREDENTIAL and not run.is_ending:
+        return reauth_verdict(rec, outcome)
     return {"next": "fail", "code": "TOOL_FAILED", "message": f"{stop.node.tool}: {outcome.message}"}
 
 
@@ -184,7 +217,7 @@ def may_repeat(run: RunState) -> bool:
 
 def _ask_operator(rec: Recorder, lease_s: float) -> dict[str, Any]:
     """A repeat may meet the first request until the old lease and the tool's timeout have passed."""
-    timeout = rec.run.facts[_standing(rec.run).node.tool].timeout_s
+    timeout = rec.run.facts[standing(rec.run).node.tool].timeout_s
     return {"next": "recover", "retryAt": (rec.now + timedelta(seconds=lease_s + timeout)).isoformat()}
 
 
@@ -194,11 +227,9 @@ def _backoff(attempts: int, asked: float | None) -> float:
     return min(max(wait, 0.0), _LONGEST_BACKOFF_S)
 
 
-def _record(
-    rec: Recorder, outcome: ToolSucceeded | ToolFailed, verdict: dict[str, Any], *, ahead: bool = False
-) -> None:
+def record(rec: Recorder, outcome: ToolSucceeded | ToolFailed, verdict: dict[str, Any], *, ahead: bool = False) -> None:
     """Result and verdict. `ahead`: the result was recorded when it came, before the call's turn."""
-    run, stop = rec.run, _standing(rec.run)
+    run, stop = rec.run, standing(rec.run)
     effect_id = run.intent.effect_id if run.intent is not None else f"{call_effect_id(run)}:{run.attempt}"
     end: dict[str, Any] = {
         "runId": str(run.run_id),
@@ -216,6 +247,12 @@ def _record(
 
 
 def _go_on(rec: Recorder) -> None:
+    if not _stands(rec):
+        follow(rec)
+
+
+def _stands(rec: Recorder) -> bool:
+    """Whether the run stays before its call: for an operator, a credential, or the next attempt."""
     run = rec.run
     if run.recovery is not None:
         rec.status(
@@ -229,11 +266,13 @@ def _go_on(rec: Recorder) -> None:
             },
             reason="recovery_required",
         )
-    elif run.retry_at is None:
-        follow(rec)
+    if run.reauth is not None:
+        ask_credential(rec)
+    return run.recovery is not None or run.reauth is not None or run.retry_at is not None
 
 
-def _standing(run: RunState) -> CallReady:
+def standing(run: RunState) -> CallReady:
+    """The call that the machine stands before."""
     if not isinstance(run.stop, CallReady):
         raise AssertionError("the machine does not stand before a call")
     return run.stop

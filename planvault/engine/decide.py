@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from models.commands import Action, CommandKind, Message
+from models.commands import Action, CommandKind, Message, Signal
 from models.events import EventType
 from models.tools import ToolFailed, ToolSucceeded
+from planvault.engine import signals
 from planvault.engine.ahead import arrived, arrived_unusable, look_ahead, read_ahead, reissue
 from planvault.engine.answers import answered
 from planvault.engine.calls import as_unusable, called, end_if_cancelled, lost, unusable
@@ -19,7 +20,8 @@ from planvault.engine.inputs import (
     TimerFired,
     Unusable,
 )
-from planvault.engine.lifecycle import cancel, fail, open_next_run
+from planvault.engine.lifecycle import cancel, fail, open_next_run, take_message
+from planvault.engine.pauses import SignalClosed, SignalOpened
 from planvault.engine.planning import planned, prepared
 from planvault.engine.recorder import Decision, Recorder
 from planvault.engine.state import SessionState
@@ -51,8 +53,9 @@ def _command(rec: Recorder, given: CommandArrived) -> None:
     if rec.state.closed:
         rec.refuse(command, "the session is closed")
     elif isinstance(command.payload, Message):
-        message = command.payload
-        rec.emit(EventType.PROMPT, {"messageId": str(message.message_id), "content": message.text})
+        take_message(rec, command.payload, given.fresh_run_id)
+    elif isinstance(command.payload, Signal):
+        signals.arrived(rec, command, command.payload)
     elif command.kind is CommandKind.CLOSE:
         _close(rec, command.payload)
     else:
@@ -96,6 +99,10 @@ def _effect_done(rec: Recorder, given: EffectDone) -> None:
             planned(rec, result)
         case ToolSucceeded() | ToolFailed() as outcome:
             called(rec, outcome)
+        case SignalOpened():
+            signals.opened(rec)
+        case SignalClosed() as closed:
+            signals.closed(rec, closed)
         case Broke(code, message):
             fail(rec, code, message)
 

@@ -10,8 +10,10 @@ from typing import TypeAlias
 
 from models.ids import RunId
 from models.policies import RunLimits
+from models.results import FragmentQuery
 from models.values import Value
-from planvault.engine.machine import CallReady, step_of
+from planvault.engine.machine import CallReady, FragmentReady, step_of
+from planvault.engine.pauses import CloseSignal, OpenSignal
 from planvault.engine.state import Intent, RunState, SessionState, ToolPin
 from planvault.engine.timers import next_timer
 
@@ -45,6 +47,14 @@ class CallTool:
 
 
 @dataclass(frozen=True, slots=True)
+class Fragment:
+    """What the plan makes of stored values. Asking again is harmless."""
+
+    effect_id: str
+    query: FragmentQuery
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing until then, then TimerFired."""
 
@@ -52,7 +62,7 @@ class Wait:
     until: datetime
 
 
-Effect: TypeAlias = Prepare | MakePlan | CallTool | Wait
+Effect: TypeAlias = Prepare | MakePlan | CallTool | Fragment | OpenSignal | CloseSignal | Wait
 
 
 def effects(state: SessionState) -> tuple[Effect, ...]:
@@ -73,8 +83,26 @@ def _in_flight(run: RunState) -> tuple[Effect, ...]:
             return (Prepare(run.intent.effect_id, run.prompt),)
         case "plan":
             return (MakePlan(run.intent.effect_id, run.prompt, run.pins, run.started_at),)
+        case "fragment":
+            return (_fragment(run, run.intent.effect_id), *_ahead(run))
+        case "open_signal" | "close_signal":
+            return (_of_signal(run, run.intent),)
         case _:
             return (_head(run, run.intent), *_ahead(run))
+
+
+def _of_signal(run: RunState, intent: Intent) -> OpenSignal | CloseSignal:
+    if run.signal is None:
+        raise AssertionError("a signal's effect is intended only where the run waits for it")
+    if intent.kind == "open_signal":
+        return OpenSignal(intent.effect_id, run.run_id, run.signal)
+    return CloseSignal(intent.effect_id, run.run_id, run.signal.token_id)
+
+
+def _fragment(run: RunState, effect_id: str) -> Fragment:
+    if not isinstance(run.stop, FragmentReady):
+        raise AssertionError("a fragment is intended only where the machine asks for one")
+    return Fragment(effect_id, run.stop.query)
 
 
 def _head(run: RunState, intent: Intent) -> CallTool:

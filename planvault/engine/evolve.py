@@ -19,6 +19,15 @@ from planvault.engine.ahead_fold import ahead_intended, ahead_recorded, turn_com
 from planvault.engine.copies import replace
 from planvault.engine.machine import CallReady, Failed, Machine, advance, complete_call, start
 from planvault.engine.outcomes import load, value_of
+from planvault.engine.pauses_fold import (
+    credentials_changed,
+    deadline_passed,
+    reauth_of,
+    signal_closed,
+    signal_kept,
+    wait_begun,
+)
+from planvault.engine.question_fold import plan_decided, question_asked, tool_decided, voted
 from planvault.engine.state import Intent, Recovery, RunSettings, RunState, SessionState, ToolFacts, ToolPin
 from planvault.plan.evaluate import Budget
 
@@ -56,8 +65,7 @@ def evolve(state: SessionState, event: Event) -> SessionState:
 
 
 def _prompt(state: SessionState, event: Event) -> SessionState:
-    message = Message(message_id=_message_id(event.payload["messageId"]), text=str(event.payload["content"]))
-    return replace(state, queue=(*state.queue, message))
+    return replace(state, queue=(*state.queue, _message(event.payload, "content")))
 
 
 def _run_opened(state: SessionState, event: Event) -> SessionState:
@@ -67,12 +75,17 @@ def _run_opened(state: SessionState, event: Event) -> SessionState:
         message_id=head.message_id,
         prompt=head.text,
         started_at=event.at,
+        requested_by=head.operator or head.actor,
     )
     return replace(state, queue=tuple(rest), run=run)
 
 
 def _done(state: SessionState, event: Event) -> SessionState:
-    return replace(state, run=None)
+    """The active run's end, or that of one that was cancelled while it was queued."""
+    ended = _run_id(event.payload["runId"])
+    if state.run is not None and state.run.run_id == ended:
+        return replace(state, run=None)
+    return replace(state, queue=tuple(message for message in state.queue if message.run_id != ended))
 
 
 def _session_closed(state: SessionState, event: Event) -> SessionState:
@@ -81,12 +94,23 @@ def _session_closed(state: SessionState, event: Event) -> SessionState:
 
 def _snapshot(state: SessionState, event: Event) -> SessionState:
     payload: Payload = event.payload
-    queue = tuple(Message(message_id=_message_id(item["messageId"]), text=item["text"]) for item in payload["queue"])
+    queue = tuple(_message(item, "text") for item in payload["queue"])
     return SessionState(scope=state.scope, seq=event.seq, closed=payload["closed"], queue=queue)
 
 
-def _message_id(text: object) -> MessageId:
-    return MessageId(UUID(str(text)))
+def _message(payload: Payload, text: str) -> Message:
+    """Version 1 of the record did not know who sent it."""
+    return Message(
+        message_id=MessageId(UUID(str(payload["messageId"]))),
+        text=str(payload[text]),
+        actor=payload.get("actor", ""),
+        operator=payload.get("operator", ""),
+        run_id=_run_id(payload.get("runId")),
+    )
+
+
+def _run_id(text: object) -> RunId | None:
+    return None if text is None else RunId(UUID(str(text)))
 
 
 # ── the run ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -94,6 +118,8 @@ def _message_id(text: object) -> MessageId:
 
 def _run_status(run: RunState, payload: Payload, at: datetime) -> RunState:
     status = RunStatus(payload["status"])
+    if payload["runId"] != str(run.run_id):
+        return run  # of one that is queued behind it
     waited = run.waited if run.asked_at is None else run.waited + (at - run.asked_at)
     until = payload.get("expiresAt")  # a status without one ends what was asked before
     run = replace(
@@ -117,7 +143,9 @@ def _effect_intended(run: RunState, payload: Payload, at: datetime) -> RunState:
         ahead = bool(payload.get("ahead"))
         calls += intent.attempt if ahead else 1
         run = turn_comes(run, ahead=ahead) if run.ahead else run
-    return replace(run, intent=intent, attempt=intent.attempt, tool_calls=calls, retry_at=None, recovery=None)
+    return replace(
+        run, intent=intent, attempt=intent.attempt, tool_calls=calls, retry_at=None, recovery=None, reauth=None
+    )
 
 
 def _effect_recorded(run: RunState, payload: Payload, at: datetime) -> RunState:
@@ -128,6 +156,10 @@ def _effect_recorded(run: RunState, payload: Payload, at: datetime) -> RunState:
             return replace(run, settings=RunSettings.model_validate(payload["settings"]), pins=pins)
         case "plan":
             return _planned(run, payload)
+        case "open_signal":
+            return run
+        case "close_signal":
+            return signal_closed(run, payload)
         case _:
             return _call_recorded(run, payload)
 
@@ -153,6 +185,9 @@ def _call_recorded(run: RunState, payload: Payload) -> RunState:
             return _settle(run, outcome)
         case "retry":
             return replace(run, retry_at=datetime.fromisoformat(payload["retryAt"]))
+        case "reauth":
+            node = _before_call(run).node
+            return replace(run, reauth=reauth_of(run, node.tool, node.id, payload))
         case "recover":
             return replace(run, recovery=_recovery(run, outcome, payload))
         case _:
@@ -162,11 +197,20 @@ def _call_recorded(run: RunState, payload: Payload) -> RunState:
 
 def _settle(run: RunState, outcome: ToolSucceeded | ToolFailed) -> RunState:
     """Bind the result (null for a failure that the plan tolerates) and run on to the next stop."""
-    stop = run.stop
-    if run.machine is None or not isinstance(stop, CallReady):
+    if run.machine is None:
+        raise AssertionError("a call was recorded where no machine runs")
+    machine = complete_call(run.machine, _before_call(run).node.target, value_of(outcome))
+    kept = run.kept_signals
+    if run.signal is not None:
+        kept = {token: payload for token, payload in kept.items() if token != run.signal.token_id}
+    run = replace(run, attempt=0, recovery=None, reauth=None, signal=None, sleeps_until=None, kept_signals=kept)
+    return _advance(run, machine)
+
+
+def _before_call(run: RunState) -> CallReady:
+    if not isinstance(run.stop, CallReady):
         raise AssertionError("a call was recorded where the machine does not stand before one")
-    machine = complete_call(run.machine, stop.node.target, value_of(outcome))
-    return _advance(replace(run, attempt=0, recovery=None), machine)
+    return run.stop
 
 
 def _recovery(run: RunState, outcome: ToolSucceeded | ToolFailed, payload: Payload) -> Recovery:
@@ -206,6 +250,14 @@ _RUN: Mapping[EventType, Callable[[RunState, Payload, datetime], RunState]] = {
     EventType.EFFECT_RECORDED: _effect_recorded,
     EventType.AHEAD_INTENDED: ahead_intended,
     EventType.AHEAD_RECORDED: ahead_recorded,
+    EventType.QUESTION_ASKED: question_asked,
+    EventType.APPROVAL_VOTE: voted,
+    EventType.CONFIRM_PLAN_RESULT: plan_decided,
+    EventType.TOOL_APPROVAL_RESULT: tool_decided,
+    EventType.WAIT_BEGUN: wait_begun,
+    EventType.SIGNAL_KEPT: signal_kept,
+    EventType.CREDENTIALS_CHANGED: credentials_changed,
+    EventType.DEADLINE_PASSED: deadline_passed,
     EventType.SLOTS_FILLED: _slots_filled,
     EventType.CANCEL_REQUESTED: _cancel_requested,
 }

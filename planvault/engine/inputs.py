@@ -10,6 +10,7 @@ from models.commands import Command
 from models.ids import RunId
 from models.planning import PlanOutcome, Selection
 from models.tools import ToolFailed, ToolSucceeded
+from planvault.engine.pauses import SignalClosed, SignalOpened
 from planvault.engine.state import RunSettings, ToolFacts
 
 
@@ -37,7 +38,7 @@ class Broke:
     message: str
 
 
-EffectResult: TypeAlias = Prepared | Planned | ToolSucceeded | ToolFailed | Broke
+EffectResult: TypeAlias = Prepared | Planned | ToolSucceeded | ToolFailed | SignalOpened | SignalClosed | Broke
 
 
 @dataclass(frozen=True, slots=True)

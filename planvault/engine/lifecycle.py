@@ -6,6 +6,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from models.commands import Message
 from models.events import EventType
 from models.ids import RunId
 from models.planning import PlanProblem
@@ -15,18 +16,37 @@ from planvault.engine.ahead import abandon
 from planvault.engine.recorder import Recorder
 
 
+def take_message(rec: Recorder, message: Message, run_id: RunId) -> None:
+    """A prompt joins the queue under the id of the run that it will be. It is `queued` where another goes before it."""
+    waits = rec.state.run is not None or bool(rec.state.queue)
+    message = message.model_copy(update={"run_id": run_id})
+    told = message.model_dump(mode="json", by_alias=True, exclude={"text"})
+    rec.emit(EventType.PROMPT, {**told, "content": message.text})
+    if waits:
+        rec.status_of_queued(message, run_id, RunStatus.QUEUED)
+
+
+def cancel_queued(rec: Recorder, message: Message, reason: str) -> None:
+    """The run ends before it began."""
+    run_id = message.run_id
+    if run_id is None:
+        raise AssertionError("a message queued without a run cannot be named")
+    rec.status_of_queued(message, run_id, RunStatus.CANCELLED, reason)
+    rec.emit(EventType.DONE, {"runId": str(run_id), "status": RunStatus.CANCELLED.value, "reply": None})
+
+
 def open_next_run(rec: Recorder, run_id: RunId) -> None:
     """Start the oldest queued message's run, if none is active. In a closed session every queued one ends unrun."""
     if rec.state.closed:
-        _cancel_queued(rec, run_id)
+        _cancel_all_queued(rec, run_id)
     elif rec.state.run is None and rec.state.queue:
-        _open(rec, run_id)
+        run_id = _open(rec, run_id)
         rec.status(RunStatus.PLANNING)
         phase(rec, RunPhase.SELECTING_TOOLS, "Looking for the tools that this prompt needs")
         intend(rec, f"{run_id}:prepare", "prepare", 1)
 
 
-def _cancel_queued(rec: Recorder, run_id: RunId) -> None:
+def _cancel_all_queued(rec: Recorder, run_id: RunId) -> None:
     """A viewer who counts prompts meets as many ends. Their ids follow the one given: its low bits are random."""
     while rec.state.run is None and rec.state.queue:
         _open(rec, run_id)
@@ -34,9 +54,12 @@ def _cancel_queued(rec: Recorder, run_id: RunId) -> None:
         run_id = RunId(UUID(int=run_id.int + 1))
 
 
-def _open(rec: Recorder, run_id: RunId) -> None:
+def _open(rec: Recorder, run_id: RunId) -> RunId:
+    """`run_id` is for a message that was queued without one."""
     message = rec.state.queue[0]
+    run_id = message.run_id or run_id
     rec.emit(EventType.RUN_OPENED, {"runId": str(run_id), "messageId": str(message.message_id)})
+    return run_id
 
 
 def phase(rec: Recorder, which: RunPhase, detail: str) -> None:
@@ -81,7 +104,7 @@ def interrupt(rec: Recorder, reason: str) -> None:
 def _end(rec: Recorder, status: RunStatus, reply: str | None) -> None:
     abandon(rec)
     rec.emit(EventType.DONE, {"runId": str(rec.run.run_id), "status": status.value, "reply": reply})
-    queue = [{"messageId": str(message.message_id), "text": message.text} for message in rec.state.queue]
+    queue = [message.model_dump(mode="json", by_alias=True) for message in rec.state.queue]
     rec.emit(EventType.SNAPSHOT, {"closed": rec.state.closed, "queue": queue})
 
 

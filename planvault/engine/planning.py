@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
+from models.audit import AuditAction
 from models.base import JsonValue
 from models.events import EventType
 from models.plans import Plan, Slot
 from models.runs import RunPhase, RunStatus
+from planvault.engine.asking import ask, ballot_of, requirement
 from planvault.engine.calls import follow
 from planvault.engine.inputs import Planned, Prepared
 from planvault.engine.lifecycle import fail, intend, phase
+from planvault.engine.questions import Question, QuestionKind
 from planvault.engine.recorder import Recorder
 from planvault.engine.state import RunState, ToolFacts
 from planvault.plan.graph import plan_graph
@@ -91,8 +95,11 @@ def _adopt(rec: Recorder, plan: Plan) -> None:
         ask_approval(rec)
         return
     slots: list[JsonValue] = [slot_form(slot) for slot in plan.slots]
-    rec.emit(EventType.SLOTS_REQUIRED, {"planGraph": graph, "slots": slots, "runId": str(rec.run.run_id)})
-    rec.status(RunStatus.AWAITING_SLOTS, pending={"kind": "slots", "slots": slots})
+    seconds = None if rec.run.settings is None else rec.run.settings.runtime_policy.slots.expires_in_seconds
+    until = None if seconds is None else rec.now + timedelta(seconds=seconds)
+    told = {"planGraph": graph, "slots": slots, "runId": str(rec.run.run_id)}
+    rec.emit(EventType.SLOTS_REQUIRED, {**told, "expiresAt": None if until is None else until.isoformat()})
+    rec.status(RunStatus.AWAITING_SLOTS, pending={"kind": "slots", "slots": slots}, expires_at=until)
 
 
 def slot_form(slot: Slot) -> dict[str, JsonValue]:
@@ -102,7 +109,7 @@ def slot_form(slot: Slot) -> dict[str, JsonValue]:
 
 
 def ask_approval(rec: Recorder) -> None:
-    """Ask a person, or say under which rule nobody was asked, and go on."""
+    """Ask people, or say under which rule nobody was asked, and go on."""
     run = rec.run
     if run.settings is None or run.plan is None:
         raise AssertionError("approval is asked for an adopted plan")
@@ -111,24 +118,26 @@ def ask_approval(rec: Recorder) -> None:
     verdict = plan_approval(policies, run.settings.plan_approval_mode, run.settings.auto_approve_plan)
     if not verdict.required:
         if verdict.source != "no_effects":
-            rec.emit(
-                EventType.CONFIRM_PLAN_RESULT,
-                {
-                    "runId": str(run.run_id),
-                    "approved": True,
-                    "approvalSource": verdict.source,
-                    "actor": "policy",
-                    "planHash": run.plan_hash,
-                },
-            )
+            _approved_by_rule(rec, verdict.source)
         begin(rec)
         return
-    shown = _what_is_shown(run)
-    rec.emit(EventType.CONFIRM_PLAN_REQUIRED, {**shown, "blockedBy": list(verdict.blocked_by)})
-    rec.status(
-        RunStatus.AWAITING_CONFIRMATION,
-        pending={"kind": "plan", "planHash": run.plan_hash, "tools": shown["tools"]},
+    if verdict.blocked_by:
+        blocked = {"actor": "policy", "planHash": run.plan_hash, "blockedBy": list(verdict.blocked_by)}
+        rec.audit(AuditAction.PLAN_AUTO_APPROVE_BLOCKED, {**blocked, "approvalSource": verdict.wanted})
+    shown, rules = _what_is_shown(run), run.settings.runtime_policy.plan_approval
+    question = Question(
+        QuestionKind.PLAN,
+        run.plan_hash or "",
+        ballot=ballot_of(run, [requirement(run, "plan", rules.quorum, rules.groups)]),
+        shown={"planHash": run.plan_hash, "tools": shown["tools"]},
     )
+    ask(rec, question, {**shown, "blockedBy": list(verdict.blocked_by)}, rules.expires_in_seconds)
+
+
+def _approved_by_rule(rec: Recorder, source: str) -> None:
+    told = {"approvalSource": source, "actor": "policy", "planHash": rec.run.plan_hash}
+    rec.emit(EventType.CONFIRM_PLAN_RESULT, {"runId": str(rec.run.run_id), "approved": True, **told})
+    rec.audit(AuditAction.PLAN_AUTO_APPROVED, {**told, "tools": sorted(rec.run.facts)})
 
 
 def _what_is_shown(run: RunState) -> dict[str, Any]:
@@ -136,7 +145,6 @@ def _what_is_shown(run: RunState) -> dict[str, Any]:
         raise AssertionError("there is no plan to show")
     names = sorted(run.facts)
     return {
-        "runId": str(run.run_id),
         "tools": names,
         "toolDescriptions": {name: run.facts[name].summary for name in names},
         "planGraph": plan_graph(run.plan),

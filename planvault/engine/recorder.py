@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from models.audit import AuditAction, AuditRow
 from models.base import JsonObject
-from models.commands import Command
+from models.commands import Action, Command, CommandKind, Message
 from models.events import Event, EventType, Visibility
 from models.ids import BlobId, CommandId, RunId
 from models.runs import RunStatus
@@ -23,6 +26,11 @@ _ENGINE = frozenset(
         EventType.EFFECT_RECORDED,
         EventType.AHEAD_INTENDED,
         EventType.AHEAD_RECORDED,
+        EventType.QUESTION_ASKED,
+        EventType.WAIT_BEGUN,
+        EventType.SIGNAL_KEPT,
+        EventType.CREDENTIALS_CHANGED,
+        EventType.DEADLINE_PASSED,
         EventType.SLOTS_FILLED,
         EventType.CANCEL_REQUESTED,
         EventType.COMMAND_REFUSED,
@@ -30,6 +38,16 @@ _ENGINE = frozenset(
         EventType.SNAPSHOT,
     }
 )
+
+
+# What people do at a session's actions; the others come from timers, callbacks and the session itself.
+_VISIBLE = frozenset(CommandKind) - {
+    CommandKind.MESSAGE,
+    CommandKind.CLOSE,
+    CommandKind.SIGNAL,
+    CommandKind.CREDENTIALS_CHANGED,
+}
+_RANDOM = (0xFFF << 64) | ((1 << 62) - 1)  # the bits of a version-7 UUID that are neither time nor version
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,7 @@ class Decision:
     runs: tuple[RunRow, ...] = ()
     wakes: tuple[RunWake, ...] = ()  # of runs that are not in `runs`
     blobs: tuple[BlobId, ...] = ()  # that these events are the first to reference
+    audits: tuple[AuditRow, ...] = ()
 
 
 class Recorder:
@@ -53,6 +72,7 @@ class Recorder:
         self._rows: dict[RunId, RunRow] = {}
         self._consumed: list[CommandId] = []
         self._blobs: list[BlobId] = []
+        self._audits: list[AuditRow] = []
 
     @property
     def run(self) -> RunState:
@@ -97,6 +117,19 @@ class Recorder:
         self._rows[run.run_id] = RunRow(run.run_id, status, run.plan_hash, pending, reason, message_id=run.message_id)
         self.emit(EventType.RUN_STATUS, payload)
 
+    def status_of_queued(self, message: Message, run_id: RunId, status: RunStatus, reason: str | None = None) -> None:
+        """The same for a run that waits behind the active one."""
+        payload: dict[str, Any] = {"runId": str(run_id), "status": status.value}
+        if reason is not None:
+            payload["reason"] = reason
+        self._rows[run_id] = RunRow(run_id, status, None, None, reason, message_id=message.message_id)
+        self.emit(EventType.RUN_STATUS, payload)
+
+    def show(self, pending: JsonObject | None) -> None:
+        """What the run stands before, in the read model: its status stays as it is."""
+        run = self.run
+        self._rows[run.run_id] = RunRow(run.run_id, run.status, run.plan_hash, pending, None, message_id=run.message_id)
+
     def consume(self, command: Command) -> None:
         self._consumed.append(command.id)
 
@@ -104,9 +137,44 @@ class Recorder:
         """An event references the blob: it is written before, and belongs to the record from the same commit on."""
         self._blobs.append(blob_id)
 
-    def refuse(self, command: Command, why: str) -> None:
-        """Nothing follows from the command; the record says why."""
-        self.emit(EventType.COMMAND_REFUSED, {"commandId": str(command.id), "kind": command.kind.value, "why": why})
+    def repend(self, pending: JsonObject) -> None:
+        """The open question stands, and what the run's row says of it changes."""
+        run = self.run
+        if run.expires_at is not None:
+            pending = {**pending, "expiresAt": run.expires_at.isoformat()}
+        self._rows[run.run_id] = RunRow(run.run_id, run.status, run.plan_hash, pending, None, message_id=run.message_id)
+
+    def audit(self, action: AuditAction, details: dict[str, Any]) -> None:
+        """One row of the audit log, written with this decision's events or not at all. `details` names the `actor`."""
+        scope, run = self.state.scope, self.state.run
+        row = AuditRow(
+            id=self._audit_id(),
+            at=self.now,
+            action=action,
+            details=details,
+            project_id=scope.project_id,
+            session_id=scope.session_id,
+            run_id=None if run is None else run.run_id,
+        )
+        self._audits.append(row)
+
+    def _audit_id(self) -> UUID:
+        """A version-7 UUID (RFC 9562) whose random bits come from the decision: however often it is made, one id."""
+        place = f"{self.state.scope.session_id}|{self.state.seq}|{len(self._audits)}"
+        digest = int.from_bytes(hashlib.sha256(place.encode()).digest()[:10], "big")
+        return UUID(int=(int(self.now.timestamp() * 1_000) << 80) | (7 << 76) | (digest & _RANDOM) | (2 << 62))
+
+    def refuse(self, command: Command, why: str, code: str = "NOT_APPLICABLE") -> None:
+        """Nothing follows from the command; the record says why, and people see what became of their action."""
+        told = {"commandId": str(command.id), "kind": command.kind.value, "why": why}
+        if not isinstance(command.payload, Action) or command.kind not in _VISIBLE:
+            self.emit(EventType.COMMAND_REFUSED, told)
+            return
+        action = command.payload
+        run_id = None if action.run_id is None else str(action.run_id)
+        refused = {"runId": run_id, "action": command.kind.value, "actor": action.actor, "code": code, "why": why}
+        self.emit(EventType.ACTION_REFUSED, {**refused, "commandId": str(command.id)})
+        self.audit(AuditAction.ACTION_REFUSED, refused)
 
     def decision(self) -> Decision:
         """All that was collected; the active run's row says when it is due."""
@@ -123,4 +191,5 @@ class Recorder:
             tuple(self._rows.values()),
             wakes,
             tuple(self._blobs),
+            tuple(self._audits),
         )

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from models.base import Frozen, JsonValue
+from models.base import Frozen, JsonObject, JsonValue
 from models.commands import Message
-from models.ids import MessageId, RunId, ToolId
+from models.ids import MessageId, RunId, TokenId, ToolId
 from models.planning import PlanProblem
 from models.plans import Plan
 from models.policies import PlanApprovalMode, RunLimits
 from models.runs import RunStatus
+from models.runtime_policy import RuntimePolicy
 from models.tenants import SessionScope
 from models.tools import ApprovalPolicy, Idempotency, RiskClass, ToolFailed, ToolSucceeded
 from planvault.engine.machine import CallReady, Machine, Stop, step_of
+from planvault.engine.pauses import Reauth, SignalWait
+from planvault.engine.questions import Question
 
 
 class ToolPin(Frozen):
@@ -35,6 +38,8 @@ class ToolFacts(Frozen):
     idempotency: Idempotency
     approval_policy: ApprovalPolicy
     timeout_s: float
+    native: str | None = None  # the platform's own function behind it; None: a service's, or recorded before it counted
+    integration: str = ""  # its alias
 
 
 class RunSettings(Frozen):
@@ -43,6 +48,8 @@ class RunSettings(Frozen):
     plan_approval_mode: PlanApprovalMode
     auto_approve_plan: bool
     limits: RunLimits
+    runtime_policy: RuntimePolicy = RuntimePolicy()  # organisation and project joined
+    session_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +93,7 @@ class RunState:
     message_id: MessageId
     prompt: str
     started_at: datetime
+    requested_by: str = ""  # who sent the prompt: the operator, or the key
     status: RunStatus = RunStatus.QUEUED
     settings: RunSettings | None = None
     pins: tuple[ToolPin, ...] = ()
@@ -103,10 +111,24 @@ class RunState:
     tool_calls: int = 0
     retry_at: datetime | None = None
     recovery: Recovery | None = None
+    question: Question | None = None  # that people answer by vote
+    approved_call: str | None = None  # hash of the call that people approved last
+    reauth: Reauth | None = None  # the call that the machine stands before is not let in
+    credentials_at: datetime | None = None  # when a credential was last changed
+    signal: SignalWait | None = None  # what the call that the machine stands before waits for …
+    kept_signals: Mapping[TokenId, JsonObject] = field(default_factory=dict)  # … what came, and is not used yet …
+    used_signals: frozenset[TokenId] = frozenset()  # … and what was waited for so far
+    sleeps_until: datetime | None = None
     cancel_requested: bool = False
+    overdue: bool = False  # its wall-clock limit was reached: it ends as soon as its call in flight has
     expires_at: datetime | None = None  # when the open question is no longer asked
     asked_at: datetime | None = None  # since when the run waits for a person
     waited: timedelta = timedelta()  # … and how long it did before: no part of its wall-clock limit
+
+    @property
+    def is_ending(self) -> bool:
+        """Nothing more is begun."""
+        return self.cancel_requested or self.overdue
 
     @property
     def is_reading_ahead(self) -> bool:

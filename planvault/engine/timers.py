@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from planvault.engine.state import SessionState
+from models.runs import RunStatus
+from planvault.engine.state import RunState, SessionState
 
 
 def next_timer(state: SessionState) -> datetime | None:
     """The earliest time at which TimerFired changes something; None where only an answer can."""
     run = state.run
-    if run is None:
-        return None
-    return min((time for time in (run.expires_at, run.retry_at) if time is not None), default=None)
+    return None if run is None else min((time for time in _times(run) if time is not None), default=None)
 
 
 def wake_at(state: SessionState) -> datetime | None:
@@ -20,3 +19,21 @@ def wake_at(state: SessionState) -> datetime | None:
     run = state.run
     in_flight = run is not None and (run.intent is not None or run.is_reading_ahead)
     return None if in_flight else next_timer(state)
+
+
+def wall_clock_end(run: RunState) -> datetime | None:
+    """When the run's wall-clock limit is reached. None while it does not run: somebody is asked, or it was reached."""
+    if run.settings is None or run.asked_at is not None or run.overdue or run.status is RunStatus.QUEUED:
+        return None
+    return run.started_at + run.waited + timedelta(seconds=run.settings.limits.max_wall_clock_s)
+
+
+def _times(run: RunState) -> tuple[datetime | None, ...]:
+    signal = run.signal if run.intent is None else None
+    return (
+        wall_clock_end(run),
+        run.expires_at,
+        run.retry_at,
+        run.sleeps_until,
+        None if signal is None or signal.closed else signal.expires_at,
+    )

@@ -13,6 +13,7 @@ class PlanApproval(NamedTuple):
     required: bool
     source: str
     blocked_by: tuple[str, ...] = ()
+    wanted: str = ""  # … and whose automatic approval that was
 
 
 def plan_approval(
@@ -29,7 +30,7 @@ def plan_approval(
     always = tuple(sorted({name for name, policy in called if policy is ApprovalPolicy.ALWAYS}))
     wanted = _automatic_source(called, project, session_auto_approve)
     if always:
-        return PlanApproval(True, "tool", blocked_by=always if wanted else ())
+        return PlanApproval(True, "tool", blocked_by=always if wanted else (), wanted=wanted or "")
     return PlanApproval(False, wanted) if wanted else PlanApproval(True, "project")
 
 

@@ -16,7 +16,7 @@ from models.ids import RunId
 from models.plans import Slot, SlotType
 from models.policies import PlanApprovalMode
 from models.tools import Idempotency, ToolCallFailure, ToolFailed
-from planvault.engine.effects import CallTool, effects
+from planvault.engine.effects import CallTool, Wait, effects
 from planvault.engine.evolve import fold
 from planvault.engine.state import SessionState
 from planvault.engine.upcast import upcast
@@ -76,7 +76,7 @@ def outline(state: SessionState) -> dict[str, Any]:
         "toolCalls": run.tool_calls if run else 0,
         "variables": dict(run.machine.scope) if run and run.machine else {},
         "recovery": run.recovery.tool if run and run.recovery else None,
-        "effects": [_effect(effect) for effect in effects(state)],
+        "effects": [_effect(effect) for effect in effects(state) if not isinstance(effect, Wait)],
     }
 
 
