@@ -85,6 +85,12 @@ def runs(session: ProcessSession) -> bool:
     return {"raylet", "gcs_server"} <= {_name(process) for process in session.members()}
 
 
+def session_name(folder: Path | None) -> str:
+    """What Ray calls the session in `folder`, and `get_session_name()` in its processes; empty where there is none."""
+    latest = None if folder is None else folder / "session_latest"
+    return latest.resolve().name if latest is not None and latest.is_symlink() else ""
+
+
 def halt(session: ProcessSession) -> None:
     """End every process of the head, workers included, and wait. Raises BringUpFailed where one survives."""
     # The raylet first: it ends its workers in order, and they do not log that their node has gone.

@@ -1,5 +1,6 @@
-"""Takes the platform down: ends, waits, then looks whether anything is left."""
+"""Takes the platform down: drains, ends, waits, then looks whether anything is left."""
 
+import asyncio
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from cluster import postgres, ray_head, state
 from cluster.data_dir import DataDir, existing, locked
 from cluster.server_user import server_user
 from planvault.errors import BringUpFailed
+from planvault.settings import Settings
+from planvault.storage.drains import drain_cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +29,19 @@ class Stopped:
         return bool(self.ray_processes or self.database)
 
 
-def down(data_dir: Path) -> Stopped:
-    """Stop what runs in a data directory. Raises BringUpFailed where a process survives, naming it."""
+def down(data_dir: Path, settings: Settings | None = None) -> Stopped:
+    """Stop what runs in a data directory. Raises BringUpFailed where a process survives, naming it.
+
+    Session hosts first give their shards back, and wait for the calls on the wire for as long as `settings` say.
+    """
+    settings = settings or Settings()
     data = existing(data_dir)
     if not data.root.is_dir():
         return Stopped(0, database=False)
-    with locked(data):
-        return stop_everything(data, embedded_server(data))
+    with locked(data), _undisturbed():
+        server = embedded_server(data)
+        _drain(data, settings, server)
+        return _stop(data, server)
 
 
 def embedded_server(data: DataDir) -> postgres.Server | None:
@@ -47,6 +56,18 @@ def stop_everything(data: DataDir, server: postgres.Server | None) -> Stopped:
     """
     with _undisturbed():
         return _stop(data, server)
+
+
+def _drain(data: DataDir, settings: Settings, server: postgres.Server | None) -> None:
+    found = state.read(data)
+    if found is None or found.ray is None or not ray_head.runs(found.ray):
+        return
+    embedded = found.watched and server is not None and server.pid() is not None
+    url = server.url() if embedded and server is not None else settings.database_url
+    cluster = ray_head.session_name(found.ray_dir)
+    if url and cluster:
+        within_s, lease_s = settings.drain_seconds, settings.lease_seconds
+        asyncio.run(drain_cluster(url, cluster, within_s=within_s, lease_s=lease_s))
 
 
 def _stop(data: DataDir, server: postgres.Server | None) -> Stopped:

@@ -47,3 +47,14 @@ WHERE owner = $3 AND (shard, epoch) IN (SELECT * FROM unnest($1::integer[], $2::
 -- name: forget
 -- A host that has left, and hosts that fell silent long ago.
 DELETE FROM hosts WHERE id = $1 OR heartbeat_at < clock_timestamp() - interval '1 hour'
+
+-- name: order_drain
+-- All hosts of this cluster shall give their shards back, for so many seconds from now.
+INSERT INTO cluster_drains (cluster_id, until) VALUES ($1, clock_timestamp() + make_interval(secs => $2::float8))
+ON CONFLICT (cluster_id) DO UPDATE SET until = excluded.until
+
+-- name: still_owned
+-- Shards of this cluster's hosts that were heard of within $2 seconds. Those of dead ones move by themselves.
+SELECT count(*) FROM shard_owner o
+JOIN hosts h ON h.id = o.owner
+WHERE h.cluster_id = $1 AND h.heartbeat_at > clock_timestamp() - make_interval(secs => $2::float8)
