@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
@@ -13,11 +13,12 @@ from models.audit import AuditRow
 from models.base import JsonObject
 from models.commands import Command
 from models.events import Event
-from models.ids import BlobId, CommandId, MessageId, OrgId, RunId, SessionId, ToolId
+from models.ids import BlobId, CommandId, JobId, MessageId, OrgId, RunId, SessionId, ToolId
 from models.planning import LlmUsage, PlanOutcome, PlanRequest, Selection
 from models.policies import EgressPolicy, ProjectSettings, RunLimits, SessionSettings
 from models.results import Extract, FragmentAnswer, FragmentRefused, Inspect, Inspected, ResultPlace
 from models.runs import RunStatus
+from models.schedules import JobTarget
 from models.tenants import ProjectScope, SessionScope
 from models.tools import IntegrationState, Tool, ToolOutcome
 from models.values import Value
@@ -289,6 +290,35 @@ class CallTarget:
     egress: EgressPolicy
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleOrder:
+    """A prompt for later, as a plan asks for it: at `run_at`, or `delay_s` seconds from now."""
+
+    key: str  # of the step: the same order twice makes one job
+    prompt: str
+    target: JobTarget = JobTarget.NEW_SESSION_PROMPT  # resume_session: the session that the plan runs in
+    run_at: datetime | None = None
+    delay_s: float | None = None
+    context_vars: JsonObject = field(default_factory=dict)
+    name: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)  # name → value, for the new session
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    job_id: JobId
+    run_at: datetime
+
+
+class Scheduling(Protocol):
+    async def schedule(self, scope: SessionScope, order: ScheduleOrder) -> Scheduled:
+        """The job of this order, made now or when the same order came before.
+
+        Raises InvalidInput that names every fault, Unavailable where nobody knows whether the job was made.
+        """
+        ...
+
+
 SecretLookup = Callable[[str], Awaitable[str]]
 """Secret name → value; raises NotFound for a name that no level defines."""
 
@@ -305,6 +335,7 @@ class ToolCall:
     limits: RunLimits
     secret: SecretLookup
     place: ResultPlace | None = None  # where a result goes that is too large for the record; None: it stays in memory
+    scope: SessionScope | None = None  # whose call it is; None: no session's
 
 
 class ToolExecutor(Protocol):

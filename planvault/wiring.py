@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.net.client import GuardedHttp
-from planvault.ports import Embedder, Planner
+from planvault.ports import Embedder, Ids, Planner
 from planvault.redact import Redactor
 from planvault.runtime.effects import EffectRunner
 from planvault.runtime.host import SessionRuntime, Store
 from planvault.runtime.session import Runner
+from planvault.scheduling.booking import Bookings
 from planvault.scheduling.dispatch import Dispatcher, Outbound
+from planvault.scheduling.from_plans import PostgresScheduling
 from planvault.settings import Settings
 from planvault.storage.catalog_reader import CatalogReader
 from planvault.storage.commands import Commands
@@ -23,9 +25,11 @@ from planvault.storage.leases import PostgresLeases
 from planvault.storage.policies import PostgresPolicies
 from planvault.storage.pool import Pool, open_pool
 from planvault.storage.redis_link import open_link
+from planvault.storage.scheduled_jobs import ScheduledJobs
 from planvault.storage.secrets import PostgresSecrets
 from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import Sessions
+from planvault.storage.tenants import Tenants
 from planvault.tools.dispatch import ToolDispatcher
 from planvault.tools.http import HttpExecutor
 from planvault.tools.native import NativeExecutor
@@ -67,11 +71,12 @@ async def open_session_runtime(
         keyring = PostgresKeyring(reads, LocalKeyWrapper.at(settings.keyset), ids)
         http = GuardedHttp()
         stack.push_async_callback(http.aclose)
+        native = NativeExecutor(clock, _scheduling(reads, keyring, ids, settings.shards))
         runner = EffectRunner(
             selector=Selector(reads, embedder),
             catalog=CatalogReader(reads, keyring),
             planner=planner,
-            executor=ToolDispatcher(HttpExecutor(http, redactor, clock), NativeExecutor(clock)),
+            executor=ToolDispatcher(HttpExecutor(http, redactor, clock), native),
             secrets=PostgresSecrets(reads, keyring, ids),
             policies=PostgresPolicies(reads, keyring),
             monotonic=clock.monotonic,
@@ -94,8 +99,13 @@ async def open_session_runtime(
 
 
 @asynccontextmanager
-async def open_dispatcher(settings: Settings) -> AsyncIterator[Dispatcher]:
-    """What sends scheduled jobs, with pools of its own: ciphers are looked up inside the transaction that sends."""
+async def open_dispatcher(
+    settings: Settings, around: Callable[[Outbound], Outbound] = lambda outbound: outbound
+) -> AsyncIterator[Dispatcher]:
+    """What sends scheduled jobs, with pools of its own: ciphers are looked up inside the transaction that sends.
+
+    `around`: where tests put faults at its boundaries.
+    """
     ids = TimeOrderedIds()
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(await _own_pool(settings, "scheduler", 2))
@@ -108,7 +118,12 @@ async def open_dispatcher(settings: Settings) -> AsyncIterator[Dispatcher]:
             PostgresSecrets(pool, keyring, ids),
             Commands(pool, keyring, ids, hints),
         )
-        yield Dispatcher(pool, JobDispatch(keyring), outbound, ids)
+        yield Dispatcher(pool, JobDispatch(keyring), around(outbound), ids)
+
+
+def _scheduling(pool: Pool, keyring: PostgresKeyring, ids: Ids, shards: int) -> PostgresScheduling:
+    bookings = Bookings(ScheduledJobs(pool, keyring), Commands(pool, keyring, ids), Tenants(pool, ids), ids)
+    return PostgresScheduling(pool, keyring, Sessions(pool, keyring, keyring.pseudonym, shards), bookings)
 
 
 async def _own_pool(settings: Settings, name: str, maximum: int) -> Pool:

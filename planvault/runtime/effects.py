@@ -169,6 +169,7 @@ class EffectRunner:
             attempt=effect.attempt,
             limits=effect.limits,
             secret=secret,
+            scope=scope,
         )
         await gate.open()
         try:

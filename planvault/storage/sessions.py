@@ -125,6 +125,12 @@ class Sessions:
         """Whether the session's record will not grow again: closed, nothing waiting, nothing running."""
         return bool(await self._pool.fetchval(_SQL["is_settled"], scope.org_id, scope.project_id, scope.session_id))
 
+    async def external_user_hmac(self, scope: SessionScope) -> bytes | None:
+        """The keyed hash of the session's external user, if it has one."""
+        place = (scope.org_id, scope.project_id, scope.session_id)
+        hmac: bytes | None = await self._pool.fetchval(_SQL["external_user"], *place)
+        return hmac
+
     async def hashed(self, org_id: OrgId, external_user_id: str | None) -> bytes | None:
         """What is kept of an external user's id."""
         return None if external_user_id is None else await self._pseudonym(org_id, external_user_id)

@@ -23,16 +23,17 @@ from models.tools import (
     ToolSucceeded,
 )
 from models.values import SecretText, Value
-from planvault.ports import Clock, ToolCall
+from planvault.errors import Unavailable
+from planvault.ports import Clock, Scheduling, ToolCall
+from planvault.tools import scheduling as schedule_execution
+from planvault.tools.arguments import BadArgument
 
 MAX_SLEEP_S = 30.0
 
 
-class BadArgument(Exception):
-    """The message names the argument and what it must be."""
-
-
 Function = Callable[[Mapping[str, JsonValue]], Awaitable[JsonValue]]
+CallFunction = Callable[[ToolCall, Mapping[str, JsonValue]], Awaitable[JsonValue]]
+"""For what needs more than its arguments: whose call it is, its key, its secrets. Raises BadArgument, Unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class NativeTool:
     summary: str
     params: tuple[ToolParam, ...]
     outputs: tuple[OutputField, ...]
-    function: Function
+    function: Function | None  # None: the process says what runs, see NativeExecutor
     risk: RiskClass = RiskClass.READ
     idempotency: Idempotency = Idempotency.SAFE
 
@@ -83,15 +84,28 @@ NATIVE_TOOLS: tuple[NativeTool, ...] = (
         outputs=(),
         function=_sleep,
     ),
+    NativeTool(
+        name=schedule_execution.NAME,
+        summary=schedule_execution.SUMMARY,
+        params=schedule_execution.PARAMS,
+        outputs=schedule_execution.OUTPUTS,
+        function=None,
+        risk=RiskClass.WRITE,
+        idempotency=Idempotency.KEYED,
+    ),
 )
 
 
 class NativeExecutor:
-    """Implements the ToolExecutor port for tools with a NativeBinding."""
+    """Implements the ToolExecutor port for tools with a NativeBinding. Without `scheduling` none can be scheduled."""
 
-    def __init__(self, clock: Clock, tools: tuple[NativeTool, ...] = NATIVE_TOOLS) -> None:
+    def __init__(
+        self, clock: Clock, scheduling: Scheduling | None = None, tools: tuple[NativeTool, ...] = NATIVE_TOOLS
+    ) -> None:
         self._clock = clock
-        self._functions = {tool.name: tool.function for tool in tools}
+        self._functions = {tool.name: _of_args(tool.function) for tool in tools if tool.function is not None}
+        if scheduling is not None:
+            self._functions[schedule_execution.NAME] = schedule_execution.ScheduleExecution(scheduling)
 
     async def execute(self, call: ToolCall) -> ToolOutcome:
         binding = call.tool.binding
@@ -108,10 +122,21 @@ class NativeExecutor:
             return _rejected("SECRET_NOT_ALLOWED", "Native tools take no secrets.")
         started = self._clock.monotonic()
         try:
-            value = await function({name: _json(value) for name, value in call.args.items()})
+            value = await function(call, {name: _json(value) for name, value in call.args.items()})
         except BadArgument as fault:
             return _rejected("INVALID_ARGUMENTS", str(fault))
+        except Unavailable as fault:
+            return ToolFailed(failure=ToolCallFailure.UNKNOWN, code=fault.code, message=fault.detail)
         return ToolSucceeded(value=value, duration_ms=round((self._clock.monotonic() - started) * 1000, 3))
+
+
+def _of_args(function: Function) -> CallFunction:
+    """A function of its arguments alone."""
+
+    async def run(_: ToolCall, args: Mapping[str, JsonValue]) -> JsonValue:
+        return await function(args)
+
+    return run
 
 
 def _holds_secret(value: Value) -> bool:

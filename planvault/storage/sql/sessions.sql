@@ -15,6 +15,10 @@ SELECT id, shard, status, external_user_hmac IS NOT NULL AS has_external_user, t
 FROM sessions
 WHERE org_id = $1 AND project_id = $2 AND id = $3;
 
+-- name: external_user
+-- Whose session it is: the keyed hash, NULL for nobody's.
+SELECT external_user_hmac FROM sessions WHERE org_id = $1 AND project_id = $2 AND id = $3;
+
 -- name: find_open_for_command
 -- Shard and status, the row held so that a close cannot slip between this check and the command's insert.
 SELECT shard, status
