@@ -14,7 +14,7 @@ from models.events import EventType
 from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine.machine import CallReady
 from planvault.engine.outcomes import dump
-from planvault.engine.recorder import Recorder
+from planvault.engine.recorder import Recorder, keep_result
 from planvault.engine.rules import has_rules, verdict
 from planvault.engine.scout import find_reads, is_read
 from planvault.engine.state import AheadCall, RunState
@@ -35,7 +35,7 @@ def look_ahead(rec: Recorder) -> None:
     room = _room(run)
     found = _find(run, room) if room > 0 else ()
     if found:
-        _intend(rec, [AheadCall(call) for call in found])
+        _intend(rec, [(call, 1) for call in found])
 
 
 def _may_look(run: RunState) -> bool:
@@ -44,7 +44,7 @@ def _may_look(run: RunState) -> bool:
         and run.settings.limits.max_parallel_calls > 1
         and run.intent is not None
         and isinstance(run.stop, CallReady)
-        and not run.cancel_requested
+        and not run.is_ending
         and is_read(run, run.stop.node)
     )
 
@@ -95,12 +95,12 @@ def reissue(rec: Recorder) -> None:
     run = rec.run
     if not run.is_reading_ahead or run.settings is None:
         return
-    again: list[AheadCall] = []
+    again: list[tuple[CallReady, int]] = []
     for step in list(run.ahead.values()):
         if step.outcome is not None:
             continue
-        if step.attempt < run.settings.limits.max_attempts and not run.cancel_requested:
-            again.append(AheadCall(step.call, step.attempt + 1))
+        if step.attempt < run.settings.limits.max_attempts and not run.is_ending:
+            again.append((step.call, step.attempt + 1))
         else:
             message = "The host went down during the call; its result is not known."
             _record(rec, step, ToolFailed(failure=ToolCallFailure.UNKNOWN, code="HOST_LOST", message=message))
@@ -116,17 +116,17 @@ def abandon(rec: Recorder) -> None:
             _record(rec, step, ToolFailed(failure=ToolCallFailure.UNKNOWN, code="ABANDONED", message=message))
 
 
-def _intend(rec: Recorder, steps: Iterable[AheadCall]) -> None:
+def _intend(rec: Recorder, attempts: Iterable[tuple[CallReady, int]]) -> None:
     run_id = rec.run.run_id
     calls = [
         {
-            "effectId": step.effect_id(run_id),
-            "tool": step.call.node.tool,
-            "nodeId": step.call.node.id,
-            "iteration": step.call.iteration,
-            "attempt": step.attempt,
+            "effectId": AheadCall(call, rec.now, attempt).effect_id(run_id),
+            "tool": call.node.tool,
+            "nodeId": call.node.id,
+            "iteration": call.iteration,
+            "attempt": attempt,
         }
-        for step in steps
+        for call, attempt in attempts
     ]
     rec.emit(EventType.AHEAD_INTENDED, {"calls": calls})
 
@@ -140,4 +140,5 @@ def _record(rec: Recorder, step: AheadCall, outcome: ToolSucceeded | ToolFailed,
     }
     if unusable:
         payload["unusable"] = True
+    keep_result(rec, outcome)
     rec.emit(EventType.AHEAD_RECORDED, payload)

@@ -11,7 +11,7 @@ from planvault.engine.copies import replace
 from planvault.engine.machine import CallReady, step_of
 from planvault.engine.outcomes import load
 from planvault.engine.scout import find_reads
-from planvault.engine.state import AheadCall, RunState
+from planvault.engine.state import AheadCall, Intent, RunState
 
 
 def ahead_intended(run: RunState, payload: Mapping[str, Any], at: datetime) -> RunState:
@@ -19,11 +19,11 @@ def ahead_intended(run: RunState, payload: Mapping[str, Any], at: datetime) -> R
     attempts = {f"{item['nodeId']}:{item['iteration']}": int(item["attempt"]) for item in payload["calls"]}
     fresh = attempts.keys() - run.ahead.keys()
     steps = {
-        name: AheadCall(step.call, attempts[name]) if name in attempts else step for name, step in run.ahead.items()
+        name: AheadCall(step.call, at, attempts[name]) if name in attempts else step for name, step in run.ahead.items()
     }
     if fresh:
         found = find_reads(run, lambda call, _: step_of(call.node, call.iteration) in fresh, len(fresh))
-        steps |= {step_of(call.node, call.iteration): AheadCall(call) for call in found}
+        steps |= {step_of(call.node, call.iteration): AheadCall(call, at) for call in found}
     if not attempts.keys() <= steps.keys():
         raise AssertionError("the record begins reads that the plan does not come to")
     return replace(run, ahead=steps)
@@ -36,13 +36,15 @@ def ahead_recorded(run: RunState, payload: Mapping[str, Any], at: datetime) -> R
     return replace(run, ahead={**run.ahead, name: done})
 
 
-def turn_comes(run: RunState, *, ahead: bool) -> RunState:
+def turn_comes(run: RunState, intent: Intent, *, ahead: bool) -> RunState:
     """The machine's call is intended: what was begun before its turn is its own now, with its result if it has one."""
     if not isinstance(run.stop, CallReady):
         raise AssertionError("a call is intended only where the machine stands before one")
     steps = dict(run.ahead)
     step = steps.pop(step_of(run.stop.node, run.stop.iteration), None)
-    return replace(run, ahead=steps, outcome=step.outcome if ahead and step is not None else run.outcome)
+    if not ahead or step is None:
+        return replace(run, ahead=steps, intent=intent)
+    return replace(run, ahead=steps, intent=replace_slotted(intent, at=step.at), outcome=step.outcome)
 
 
 def withdrawn(steps: Mapping[str, AheadCall]) -> Mapping[str, AheadCall]:

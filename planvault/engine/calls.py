@@ -7,15 +7,17 @@ from typing import Any
 
 from models.events import EventType
 from models.plans import OnError
+from models.results import FragmentAnswer
 from models.runs import RunStatus
 from models.tools import Idempotency, ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine.effects import call_effect_id
+from planvault.engine.fragments import answer_json, blobs_of
 from planvault.engine.gate import passes
 from planvault.engine.lifecycle import cancel, complete, fail, intend
-from planvault.engine.machine import CallReady, Failed, Replied, step_of
-from planvault.engine.outcomes import dump
+from planvault.engine.machine import CallReady, Failed, FragmentReady, Replied, step_of
+from planvault.engine.outcomes import dump, size_of
 from planvault.engine.reauth import ask_credential, reauth_verdict
-from planvault.engine.recorder import Recorder
+from planvault.engine.recorder import Recorder, keep_result
 from planvault.engine.state import RunState
 from planvault.engine.timers import wall_clock_end
 from planvault.engine.waiting import begin_wait, is_wait
@@ -55,7 +57,21 @@ def _follow(rec: Recorder) -> bool:
             fail(rec, code, message)
         case CallReady():
             return _call_or_limit(rec)
+        case FragmentReady():
+            intend(rec, f"{run.run_id}:{run.stop.name}", "fragment", 1)
     return False
+
+
+def fragment_answered(rec: Recorder, answer: FragmentAnswer) -> None:
+    """What the plan asked of stored values is known, or why it cannot be."""
+    intent = rec.run.intent
+    if intent is None:
+        raise AssertionError("a fragment is intended before it is asked for")
+    for blob_id in blobs_of(answer):
+        rec.keep(blob_id)
+    payload = {"effectId": intent.effect_id, "kind": "fragment", "answer": answer_json(answer)}
+    rec.emit(EventType.EFFECT_RECORDED, payload)
+    follow(rec)
 
 
 def end_if_cancelled(rec: Recorder) -> None:
@@ -241,6 +257,10 @@ def record(rec: Recorder, outcome: ToolSucceeded | ToolFailed, verdict: dict[str
     }
     if isinstance(outcome, ToolFailed):
         end |= {"error": outcome.message, "code": outcome.code, "next": verdict["next"]}
+    else:
+        end |= size_of(outcome)
+    if not ahead:
+        keep_result(rec, outcome)
     what: dict[str, Any] = {"ahead": True} if ahead else {"result": dump(outcome)}
     rec.emit(EventType.EFFECT_RECORDED, {"effectId": effect_id, "kind": "call", **what, **verdict})
     rec.emit(EventType.TOOL_END, end)

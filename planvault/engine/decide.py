@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from models.commands import Action, CommandKind, Message, Signal
 from models.events import EventType
+from models.results import FragmentFound, FragmentRefused
 from models.tools import ToolFailed, ToolSucceeded
 from planvault.engine import signals
 from planvault.engine.ahead import arrived, arrived_unusable, look_ahead, read_ahead, reissue
 from planvault.engine.answers import answered
-from planvault.engine.calls import as_unusable, called, end_if_cancelled, lost, unusable
+from planvault.engine.calls import as_unusable, called, end_if_cancelled, fragment_answered, lost, unusable
 from planvault.engine.inputs import (
     Broke,
     CommandArrived,
@@ -99,6 +100,8 @@ def _effect_done(rec: Recorder, given: EffectDone) -> None:
             planned(rec, result)
         case ToolSucceeded() | ToolFailed() as outcome:
             called(rec, outcome)
+        case FragmentFound() | FragmentRefused() as answer:
+            fragment_answered(rec, answer)
         case SignalOpened():
             signals.opened(rec)
         case SignalClosed() as closed:

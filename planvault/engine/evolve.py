@@ -12,12 +12,14 @@ from models.events import Event, EventType
 from models.ids import MessageId, RunId
 from models.planning import PlanProblem
 from models.plans import Plan
+from models.results import FragmentRefused
 from models.runs import RunStatus
 from models.tools import ToolFailed, ToolSucceeded
 from models.values import Value
 from planvault.engine.ahead_fold import ahead_intended, ahead_recorded, turn_comes, withdrawn
 from planvault.engine.copies import replace
-from planvault.engine.machine import CallReady, Failed, Machine, advance, complete_call, start
+from planvault.engine.fragments import answer_of
+from planvault.engine.machine import CallReady, Failed, FragmentReady, Machine, advance, complete_call, start
 from planvault.engine.outcomes import load, value_of
 from planvault.engine.pauses_fold import (
     credentials_changed,
@@ -138,14 +140,13 @@ def _run_status(run: RunState, payload: Payload, at: datetime) -> RunState:
 
 def _effect_intended(run: RunState, payload: Payload, at: datetime) -> RunState:
     intent = Intent(effect_id=payload["effectId"], kind=payload["kind"], attempt=payload["attempt"], at=at)
-    calls = run.tool_calls
+    calls, ahead = run.tool_calls, bool(payload.get("ahead"))
     if intent.kind == "call":
-        ahead = bool(payload.get("ahead"))
         calls += intent.attempt if ahead else 1
-        run = turn_comes(run, ahead=ahead) if run.ahead else run
-    return replace(
+    run = replace(
         run, intent=intent, attempt=intent.attempt, tool_calls=calls, retry_at=None, recovery=None, reauth=None
     )
+    return turn_comes(run, intent, ahead=ahead) if run.ahead and intent.kind == "call" else run
 
 
 def _effect_recorded(run: RunState, payload: Payload, at: datetime) -> RunState:
@@ -156,12 +157,24 @@ def _effect_recorded(run: RunState, payload: Payload, at: datetime) -> RunState:
             return replace(run, settings=RunSettings.model_validate(payload["settings"]), pins=pins)
         case "plan":
             return _planned(run, payload)
+        case "fragment":
+            return _fragment_recorded(run, payload)
         case "open_signal":
             return run
         case "close_signal":
             return signal_closed(run, payload)
         case _:
             return _call_recorded(run, payload)
+
+
+def _fragment_recorded(run: RunState, payload: Payload) -> RunState:
+    """The node that asked goes on with the answer; where there is none, the plan fails as if the fault were its own."""
+    answer = answer_of(payload["answer"])
+    if run.machine is None or not isinstance(run.stop, FragmentReady):
+        raise AssertionError("a fragment was recorded where the machine asked for none")
+    if isinstance(answer, FragmentRefused):
+        return replace(run, stop=Failed(answer.code, f"{answer.message} (node {run.stop.node_id})"))
+    return _advance(run, replace(run.machine, answer=answer))
 
 
 def _planned(run: RunState, payload: Payload) -> RunState:

@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
+from models.ids import BlobId
 from models.plans import Assignment, Call, Expr, For, If, PlanNode, Var
-from models.results import Bound, FragmentFound, FragmentPart, FragmentQuery, Stored
+from models.results import (
+    Bound,
+    FragmentAnswer,
+    FragmentFound,
+    FragmentPart,
+    FragmentQuery,
+    FragmentRefused,
+    Stored,
+)
 from models.values import Value
 from planvault.plan.flow import expressions
 from planvault.plan.stored import answered_name, pieces, query_over, truth_of, with_answers
@@ -56,6 +65,40 @@ def with_answer(node: PlanNode, scope: Mapping[str, Bound], stored: frozenset[st
 def bound(part: FragmentPart) -> Bound:
     # Every JSON value is a Value; the type checker cannot see it through list's invariance.
     return cast("Value", part.value) if part.stored is None else part.stored
+
+
+def answer_json(answer: FragmentAnswer) -> dict[str, Any]:
+    """The answer as the record holds it. Values are JSON already, and can be large: they are not walked through."""
+    if isinstance(answer, FragmentRefused):
+        return {"code": answer.code, "message": answer.message}
+    parts = [{"value": part.value} if part.stored is None else {"stored": _json(part.stored)} for part in answer.parts]
+    return {"parts": parts, "total": answer.total, "source": answer.source and _json(answer.source)}
+
+
+def answer_of(payload: Mapping[str, Any]) -> FragmentAnswer:
+    """The other way around."""
+    if "code" in payload:
+        return FragmentRefused(code=payload["code"], message=payload["message"])
+    parts = tuple(
+        FragmentPart(stored=Stored.model_validate(part["stored"]))
+        if "stored" in part
+        else FragmentPart.model_construct(value=part["value"])
+        for part in payload["parts"]
+    )
+    source = payload["source"] and Stored.model_validate(payload["source"])
+    return FragmentFound.model_construct(parts=parts, total=payload["total"], source=source)
+
+
+def blobs_of(answer: FragmentAnswer) -> list[BlobId]:
+    """Blobs that the answer is the first to name."""
+    if isinstance(answer, FragmentRefused):
+        return []
+    named = [part.stored for part in answer.parts] + [answer.source]
+    return [stored.blob_id for stored in named if stored is not None]
+
+
+def _json(stored: Stored) -> dict[str, Any]:
+    return stored.model_dump(mode="json")
 
 
 def _wanted(node: PlanNode, stored: frozenset[str]) -> list[Expr]:

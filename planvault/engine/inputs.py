@@ -9,6 +9,7 @@ from typing import TypeAlias
 from models.commands import Command
 from models.ids import RunId
 from models.planning import PlanOutcome, Selection
+from models.results import FragmentFound, FragmentRefused
 from models.tools import ToolFailed, ToolSucceeded
 from planvault.engine.pauses import SignalClosed, SignalOpened
 from planvault.engine.state import RunSettings, ToolFacts
@@ -38,7 +39,17 @@ class Broke:
     message: str
 
 
-EffectResult: TypeAlias = Prepared | Planned | ToolSucceeded | ToolFailed | SignalOpened | SignalClosed | Broke
+EffectResult: TypeAlias = (
+    Prepared
+    | Planned
+    | ToolSucceeded
+    | ToolFailed
+    | FragmentFound
+    | FragmentRefused
+    | SignalOpened
+    | SignalClosed
+    | Broke
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,17 @@ def dump(outcome: ToolSucceeded | ToolFailed) -> dict[str, Any]:
     }
 
 
+def size_of(outcome: ToolSucceeded) -> dict[str, Any]:
+    """What history says of a result: its size, and where it lies when it is too large for the record."""
+    if outcome.stored is None:
+        return {"size": outcome.size}
+    return {
+        "size": outcome.size,
+        "blobId": str(outcome.stored.blob_id),
+        "shape": outcome.stored.shape,
+    }
+
+
 def load(result: Mapping[str, Any]) -> ToolSucceeded | ToolFailed:
     """A success is taken as it was written: validating a large value again would hold the host up."""
     if not result["ok"]:

@@ -14,6 +14,7 @@ from models.commands import Action, Command, CommandKind, Message
 from models.events import Event, EventType, Visibility
 from models.ids import BlobId, CommandId, RunId
 from models.runs import RunStatus
+from models.tools import ToolFailed, ToolSucceeded
 from planvault.engine.evolve import evolve
 from planvault.engine.state import RunState, SessionState
 from planvault.engine.timers import wake_at
@@ -193,3 +194,9 @@ class Recorder:
             tuple(self._blobs),
             tuple(self._audits),
         )
+
+
+def keep_result(rec: Recorder, outcome: ToolSucceeded | ToolFailed) -> None:
+    """The record references the blob of a large result, if it has one."""
+    if isinstance(outcome, ToolSucceeded) and outcome.stored is not None:
+        rec.keep(outcome.stored.blob_id)

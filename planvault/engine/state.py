@@ -67,6 +67,7 @@ class AheadCall:
     """A read that was begun before the machine came to stand before it."""
 
     call: CallReady
+    at: datetime  # when it was begun
     attempt: int = 1
     outcome: ToolSucceeded | ToolFailed | None = None  # None: in flight
     unusable: bool = False  # the outcome stands for one that the record cannot hold
