@@ -17,10 +17,11 @@ from ray.exceptions import RayError
 
 from actors.caretaker import Caretaker
 from actors.catalog_worker import CatalogWorker
-from actors.handles import ServeEmbedder, ServePlanner
+from actors.handles import RayToolWorkers, ServeEmbedder, ServePlanner, tool_worker_names
 from actors.scheduler import Scheduler
 from actors.session_host import SessionHost
 from actors.supervisor import Desired
+from actors.tool_worker import ToolWorker
 from planvault.clock import TimeOrderedIds
 from planvault.redact import Redactor
 from planvault.settings import Settings
@@ -39,7 +40,8 @@ class SessionHostActor:
     def __init__(self, name: str) -> None:
         settings, redactor = open_process()
         parts = (name, settings, redactor, ServeEmbedder(), ServePlanner())
-        self._host = SessionHost(*parts, cluster=this_cluster())
+        workers = RayToolWorkers(NAMESPACE, tool_worker_names(settings))
+        self._host = SessionHost(*parts, cluster=this_cluster(), workers=workers)
         self._host.start()
 
     async def stats(self) -> dict[str, int]:
@@ -65,6 +67,24 @@ class CatalogWorkerActor:
     async def drain(self) -> None:
         """Stop; an import under way is taken over by the next worker when its lease runs out."""
         self._task.cancel()
+
+
+@ray.remote
+class ToolWorkerActor:
+    def __init__(self, name: str) -> None:
+        settings, _ = open_process()
+        self._worker = ToolWorker(settings)
+        self._worker.start()
+
+    async def run(self, job: bytes) -> bytes:
+        return await self._worker.run(job)
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def drain(self) -> None:
+        """Stop; a job that is left behind is asked for again, of the next build's workers."""
+        await self._worker.stop()
 
 
 @ray.remote
@@ -107,13 +127,19 @@ def open_process() -> tuple[Settings, Redactor]:
     return settings, start_logging(settings, os.environ)
 
 
-_KINDS: dict[str, Any] = {"SessionHost": SessionHostActor, "CatalogWorker": CatalogWorkerActor, "Scheduler": SchedulerActor}
+_KINDS: dict[str, Any] = {
+    "SessionHost": SessionHostActor,
+    "CatalogWorker": CatalogWorkerActor,
+    "Scheduler": SchedulerActor,
+    "ToolWorker": ToolWorkerActor,
+}
 
 
 def desired(settings: Settings) -> Desired:
     hosts = {f"session-host-{slot}-{settings.build_id}": "SessionHost" for slot in range(settings.session_hosts)}
     workers = {f"catalog-worker-{settings.build_id}": "CatalogWorker", f"scheduler-{settings.build_id}": "Scheduler"}
-    return Desired({**hosts, **workers})
+    tool_workers = dict.fromkeys(tool_worker_names(settings), "ToolWorker")
+    return Desired({**hosts, **workers, **tool_workers})
 
 
 class RayFleet:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
+import ray
 from ray import serve
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
+from models.ids import BlobId
 from models.planning import PlanOutcome, PlanRequest
+from models.results import Extract, FragmentAnswer, FragmentRefused, Inspect, Inspected
 from planvault.errors import PlanVaultError, Unavailable
 from planvault.ports import Vector
+from planvault.settings import Settings
+from planvault.tools.worker import ANSWER
 
 _T = TypeVar("_T")
 
@@ -62,3 +68,46 @@ class ServePlanner:
             self._deployment = _handle("Planner", "planner")
         answer = await _answer("planner", self._deployment.plan.remote(request.model_dump_json().encode()))
         return PlanOutcome.model_validate_json(answer)
+
+
+def tool_worker_names(settings: Settings) -> tuple[str, ...]:
+    return tuple(f"tool-worker-{slot}-{settings.build_id}" for slot in range(settings.tool_workers))
+
+
+class RayToolWorkers:
+    """Implements ToolWorkers over the build's named actors.
+
+    All jobs of a result go to the same one while it lives, which may still hold it in memory.
+    """
+
+    def __init__(self, namespace: str, names: Sequence[str]) -> None:
+        self._namespace = namespace
+        self._names = tuple(names)
+
+    async def inspect(self, job: Inspect) -> Inspected | FragmentRefused:
+        answer = ANSWER.validate_json(await self._run(job, job.spooled.blob_id))
+        if not isinstance(answer, Inspected | FragmentRefused):
+            raise TypeError("an inspection answers what was inspected")
+        return answer
+
+    async def extract(self, job: Extract) -> FragmentAnswer:
+        asked = min(stored.blob_id for stored in job.query.stored.values())
+        answer = ANSWER.validate_json(await self._run(job, asked))
+        if isinstance(answer, Inspected):
+            raise TypeError("an extraction answers what was found")
+        return answer
+
+    async def _run(self, job: Inspect | Extract, blob_id: BlobId) -> bytes:
+        first = blob_id.int % len(self._names)
+        body = job.model_dump_json().encode()
+        away: list[str] = []
+        for name in (*self._names[first:], *self._names[:first]):
+            try:
+                actor: Any = await asyncio.to_thread(ray.get_actor, name, namespace=self._namespace)
+                answer: bytes = await _answer(name, actor.run.remote(body))
+                return answer
+            except Unavailable as fault:
+                away.append(fault.detail)
+            except ValueError:
+                away.append(f"{name} is not there.")  # Ray knows nobody of that name now
+        raise Unavailable(" ".join(away))

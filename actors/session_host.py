@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from planvault.ports import Embedder, Planner
+from planvault.ports import Embedder, Planner, ToolWorkers
 from planvault.redact import Redactor
 from planvault.runtime.host import SessionRuntime
 from planvault.settings import Settings
@@ -35,8 +35,10 @@ class SessionHost:
         around: Around | None = None,
         *,
         cluster: str = "",
+        workers: ToolWorkers | None = None,
     ) -> None:
         self._cluster = cluster
+        self._workers = workers
         self._name = name
         self._settings = settings
         self._redactor = redactor
@@ -76,7 +78,7 @@ class SessionHost:
 
     async def _own_shards(self, hints: Hints | None) -> None:
         parts = (self._settings, self._name, self._redactor, self._embedder, self._planner, self._around)
-        async with open_session_runtime(*parts, hints=hints, cluster=self._cluster) as runtime:
+        async with open_session_runtime(*parts, hints=hints, cluster=self._cluster, workers=self._workers) as runtime:
             self._runtime = runtime
             try:
                 async with asyncio.TaskGroup() as tasks:

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     admin_token_sha256: str = Field(default="", description="Hex SHA-256 of the static admin token; empty: none")
     shards: int = Field(default=64, ge=1, le=4096, description="Session shards; fixed for the life of a database")
     session_hosts: int = Field(default=2, ge=1, le=256, description="SessionHost actors")
+    tool_workers: int = Field(default=2, ge=1, le=256, description="ToolWorker actors, which look into large results")
     lease_seconds: float = Field(default=6.0, ge=2.0, description="A host silent for longer loses its shards")
     drain_seconds: float = Field(
         default=15.0, gt=0, description="How long a leaving host waits for the calls that it has on the wire"

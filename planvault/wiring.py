@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.net.client import GuardedHttp
-from planvault.ports import Embedder, Ids, Planner
+from planvault.ports import Embedder, Ids, Planner, ToolWorkers
 from planvault.redact import Redactor
 from planvault.runtime.effects import EffectRunner
 from planvault.runtime.host import SessionRuntime, Store
@@ -16,6 +16,7 @@ from planvault.scheduling.booking import Bookings
 from planvault.scheduling.dispatch import Dispatcher, Outbound
 from planvault.scheduling.from_plans import PostgresScheduling
 from planvault.settings import Settings
+from planvault.storage.blobs import Blobs
 from planvault.storage.catalog_reader import CatalogReader
 from planvault.storage.commands import Commands
 from planvault.storage.hints import Hints
@@ -32,7 +33,9 @@ from planvault.storage.sessions import Sessions
 from planvault.storage.tenants import Tenants
 from planvault.tools.dispatch import ToolDispatcher
 from planvault.tools.http import HttpExecutor
+from planvault.tools.large import LargeResults
 from planvault.tools.native import NativeExecutor
+from planvault.tools.pool import WorkerProcesses
 from retrieval.selection import Selector
 
 
@@ -55,10 +58,12 @@ async def open_session_runtime(
     *,
     hints: Hints | None = None,
     cluster: str = "",
+    workers: ToolWorkers | None = None,
 ) -> AsyncIterator[SessionRuntime]:
     """A session runtime under a host id of its own: `name`, and what tells this process's attempt from the last.
 
-    `cluster`: the Ray cluster that the host belongs to; its hosts can be told to drain together.
+    `cluster`: the Ray cluster that the host belongs to; its hosts can be told to drain together. `workers`: who looks
+    into large results; None: a process of this one's own, started when the first comes.
     """
     around = around or Around()
     ids, clock = TimeOrderedIds(), SystemClock()
@@ -71,15 +76,21 @@ async def open_session_runtime(
         keyring = PostgresKeyring(reads, LocalKeyWrapper.at(settings.keyset), ids)
         http = GuardedHttp()
         stack.push_async_callback(http.aclose)
+        if workers is None:
+            workers = await stack.enter_async_context(WorkerProcesses(settings.database_url, settings.keyset))
+        # Chunks of large results wait behind each other, and behind nothing else.
+        chunks = await stack.enter_async_context(await open_pool(settings.database_url, name="blobs", maximum=4))
+        large = LargeResults(Blobs(chunks, keyring, ids), keyring, workers)
         native = NativeExecutor(clock, _scheduling(reads, keyring, ids, settings.shards))
         runner = EffectRunner(
             selector=Selector(reads, embedder),
             catalog=CatalogReader(reads, keyring),
             planner=planner,
-            executor=ToolDispatcher(HttpExecutor(http, redactor, clock), native),
+            executor=ToolDispatcher(HttpExecutor(http, redactor, clock, large), native),
             secrets=PostgresSecrets(reads, keyring, ids),
             policies=PostgresPolicies(reads, keyring),
             monotonic=clock.monotonic,
+            workers=workers,
         )
         session_store = SessionStore(settings.events_folder)
         await session_store.claim(reads, ids)
