@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,14 @@ from planvault.runtime.host import SessionRuntime
 from planvault.storage.bootstrap import ensure_default_tenant
 from planvault.storage.commands import Commands
 from planvault.storage.events import PostgresEventStore
-from planvault.storage.history import History, HistoryEvent
+from planvault.storage.history import HistoryEvent
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.leases import PostgresLeases
 from planvault.storage.policies import PostgresPolicies
 from planvault.storage.pool import Pool, transaction
 from planvault.storage.runs import RunRecord, Runs
 from planvault.storage.secrets import PostgresSecrets
+from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import SessionDraft, Sessions
 
 SHARDS = 8
@@ -115,6 +116,7 @@ class Platform:
     scope: ProjectScope
     world: World
     ids: TimeOrderedIds = field(default_factory=TimeOrderedIds)
+    session_store: SessionStore = field(default_factory=lambda: SessionStore(None))
 
     async def session(self, **settings: Any) -> SessionScope:
         sessions = Sessions(self.pool, self.keyring, self.keyring.pseudonym, SHARDS)
@@ -137,11 +139,12 @@ class Platform:
         await commands.wake(shard_of(scope.session_id, SHARDS))
 
     async def history(self, scope: SessionScope) -> list[HistoryEvent]:
-        return await History(self.pool, self.keyring).newest(scope, None, 1_000)
+        return await self.session_store.history(self.pool, self.keyring).newest(scope, None, 1_000)
 
     async def record(self, scope: SessionScope) -> list[Event]:
         """Every event, engine's included, from the newest snapshot on."""
-        return await PostgresEventStore(self.pool, self.keyring, "reader").load(scope)
+        with self.session_store.events(self.pool, self.keyring, "reader") as store:
+            return await store.load(scope)
 
     async def runs(self, scope: SessionScope) -> list[RunRecord]:
         return await Runs(self.pool, self.keyring).page(scope, None, 100)
@@ -157,15 +160,20 @@ class Platform:
     @asynccontextmanager
     async def host(self, name: str, executor: Any = None, store: Any = None) -> AsyncIterator[SessionRuntime]:
         """A running host; cancelled without goodbye when the block ends, as a kill would."""
-        runtime = self.runtime(name, executor, store)
-        task = asyncio.create_task(runtime.run())
-        try:
-            yield runtime
-        finally:
-            task.cancel()
-            for session in list(runtime._live.values()):  # a killed process runs nothing on
-                session.drop()
-            await asyncio.gather(task, return_exceptions=True)
+        with ExitStack() as opened:
+
+            def configured(pool: Pool, keyring: PostgresKeyring, owner: str) -> Any:
+                return opened.enter_context(self.session_store.events(pool, keyring, owner))
+
+            runtime = self.runtime(name, executor, store or configured)
+            task = asyncio.create_task(runtime.run())
+            try:
+                yield runtime
+            finally:
+                task.cancel()
+                for session in list(runtime._live.values()):  # a killed process runs nothing on
+                    session.drop()
+                await asyncio.gather(task, return_exceptions=True)
 
     def runtime(self, name: str, executor: Any = None, store: Any = None) -> SessionRuntime:
         clock = SystemClock()

@@ -13,18 +13,26 @@ from models.tools import Idempotency
 from planvault.errors import OutcomeUnknown
 from planvault.storage.events import PostgresEventStore
 from planvault.storage.pool import Pool
+from planvault.storage.session_store import SessionStore
 from tests.integration.runtime.harness import Platform, World, eventually, open_platform
 from tests.unit.engine.plans import ONE_CALL, TWO_CALLS
 
 
 @pytest.fixture
-async def platform(pool: Pool, keys: Path) -> Platform:
+async def platform(pool: Pool, keys: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Platform:
     world = World(TWO_CALLS)
     world.tool("get", lambda call: {"email": "ada@example.com", "name": "Ada"})
     world.tool("send", lambda call: None, Idempotency.NONE)
-    return await open_platform(pool, keys, world)
+    platform = await open_platform(pool, keys, world)
+    if getattr(request, "param", "table") == "files":
+        platform.session_store = SessionStore(tmp_path / "events")
+    return platform
 
 
+in_both_stores = pytest.mark.parametrize("platform", ["table", "files"], indirect=True)
+
+
+@in_both_stores
 async def test_a_prompt_runs_to_its_reply_and_every_command_is_consumed(platform: Platform) -> None:
     async with platform.host("a"):
         session = await platform.session()
@@ -56,6 +64,7 @@ async def test_payloads_are_unreadable_in_the_database(platform: Platform) -> No
     assert b"ada@example.com" not in blob
 
 
+@in_both_stores
 async def test_another_host_takes_over_after_a_kill_and_finishes_the_run(platform: Platform) -> None:
     arrived, never = asyncio.Event(), asyncio.Event()
 
@@ -76,6 +85,7 @@ async def test_another_host_takes_over_after_a_kill_and_finishes_the_run(platfor
     assert sum(call.tool.name == "send" for call in platform.world.calls) == 1
 
 
+@in_both_stores
 async def test_a_call_without_idempotency_killed_in_flight_is_left_to_the_operator(platform: Platform) -> None:
     arrived, never = asyncio.Event(), asyncio.Event()
 
@@ -101,6 +111,7 @@ async def test_a_call_without_idempotency_killed_in_flight_is_left_to_the_operat
     assert sum(call.tool.name == "send" for call in platform.world.calls) == 1
 
 
+@in_both_stores
 async def test_two_hosts_share_the_shards_and_all_sessions_finish(platform: Platform) -> None:
     async with platform.host("a") as first, platform.host("b") as second:
 
@@ -116,6 +127,7 @@ async def test_two_hosts_share_the_shards_and_all_sessions_finish(platform: Plat
         assert not first.ownership.owned.keys() & second.ownership.owned.keys()
 
 
+@in_both_stores
 async def test_a_drained_host_hands_its_sessions_over(platform: Platform) -> None:
     async with platform.host("a") as first:
         await eventually(lambda: len(first.ownership.owned) == 8, what="all shards")
@@ -204,6 +216,7 @@ async def test_a_row_that_the_database_refuses_hurts_only_its_own_session(platfo
         await platform.saw(sessions[0], EventType.DONE)
 
 
+@in_both_stores
 async def test_messages_of_one_session_run_in_order(platform: Platform) -> None:
     platform.world.plan = ONE_CALL
     async with platform.host("a"):
@@ -214,6 +227,7 @@ async def test_messages_of_one_session_run_in_order(platform: Platform) -> None:
     assert [request.prompt for request in platform.world.planned] == [f"message {number}" for number in range(5)]
 
 
+@in_both_stores
 async def test_an_idle_session_leaves_memory_and_comes_back(platform: Platform) -> None:
     async with platform.host("a") as host:
         session = await platform.session()
