@@ -16,7 +16,8 @@ from planvault.storage.files.folder import EventFolder
 from planvault.storage.files.frame import Frame, decode, encode, places
 from planvault.storage.pool import Pool
 from tests.integration.runtime.harness import Platform, World, open_platform
-from tests.integration.storage.event_store_contract import EventStoreContract, Shop
+from tests.integration.storage.event_store_contract import EventStoreContract
+from tests.integration.storage.event_store_shop import Shop
 from tests.unit.engine.plans import ONE_CALL
 
 
