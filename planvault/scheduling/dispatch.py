@@ -122,7 +122,14 @@ class Dispatcher:
         """Try again later, or give the occurrence up: for good where the fault will stay, else on to the next one."""
         error = _reason(fault)
         lasting = isinstance(fault, PlanVaultError) and not fault.retryable
-        _log.warning("job.not_sent", job_id=str(job.id), attempt=job.attempts + 1, exc_info=fault)
+        known = isinstance(fault, (PlanVaultError, *_HELD))
+        _log.warning(
+            "job.not_sent",
+            job_id=str(job.id),
+            attempt=job.attempts + 1,
+            error=error,
+            exc_info=None if known else fault,
+        )
         if not lasting and job.attempts + 1 < MAX_ATTEMPTS:
             await self._jobs.put_off(connection, job, wait_before(job.attempts + 1), error)
             return
