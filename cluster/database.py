@@ -8,15 +8,18 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from cluster.postgres import DATABASE
+from models.tenants import OrgScope
 from planvault.clock import TimeOrderedIds
 from planvault.crypto.keyset import load_or_create
 from planvault.errors import BringUpFailed
+from planvault.ingestion.native import install_native_tools
 from planvault.settings import Settings
-from planvault.storage.bootstrap import TenantCredentials, ensure_default_tenant
+from planvault.storage.bootstrap import TenantCredentials, ensure_default_tenant, organizations
 from planvault.storage.leases import create_shards
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import open_pool
 from planvault.storage.session_store import SessionStore
+from retrieval.embedding import EMBEDDING_MODEL
 
 OLDEST_POSTGRES = 15
 OLDEST_PGVECTOR = (0, 8)
@@ -91,7 +94,10 @@ async def ready(url: str, settings: Settings, known: TenantCredentials | None) -
             await create_shards(pool, settings.shards)
             ids = TimeOrderedIds()
             await SessionStore(settings.events_folder).claim(pool, ids)
-            return await ensure_default_tenant(pool, ids, known)
+            tenant = await ensure_default_tenant(pool, ids, known)
+            for org_id in await organizations(pool):
+                await install_native_tools(pool, OrgScope(org_id=org_id), ids, embedding_model=EMBEDDING_MODEL)
+            return tenant
     except asyncpg.InsufficientPrivilegeError as error:
         raise BringUpFailed(
             f"The database user may not do what the migration needs on {named(url)}: {error}. If it is the extension, "

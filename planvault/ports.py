@@ -13,9 +13,9 @@ from models.audit import AuditRow
 from models.base import JsonObject
 from models.commands import Command
 from models.events import Event
-from models.ids import BlobId, CommandId, JobId, MessageId, OrgId, RunId, SessionId, ToolId
+from models.ids import BlobId, CommandId, JobId, MessageId, OrgId, RunId, SessionId, TokenId, ToolId
 from models.planning import LlmUsage, PlanOutcome, PlanRequest, Selection
-from models.policies import EgressPolicy, ProjectSettings, RunLimits, SessionSettings
+from models.policies import EgressPolicy, OrgSettings, ProjectSettings, RunLimits, SessionSettings
 from models.results import Extract, FragmentAnswer, FragmentRefused, Inspect, Inspected, ResultPlace
 from models.runs import RunStatus
 from models.schedules import JobTarget
@@ -70,6 +70,14 @@ class OrgCipher(Protocol):
 class Keyring(Protocol):
     async def cipher(self, org_id: OrgId) -> OrgCipher:
         """The organisation's cipher, its data key unwrapped (and made, the first time)."""
+        ...
+
+
+class SignalSecrets(Protocol):
+    """Secrets of signals' tokens: derived from a key of the organisation, kept nowhere."""
+
+    async def signal_secret(self, org_id: OrgId | None, token_id: TokenId) -> str:
+        """43 URL-safe characters. None for the organisation of a token that nobody knows: as long in coming."""
         ...
 
 
@@ -356,6 +364,28 @@ class ToolWorkers(Protocol):
         ...
 
 
+class Signals(Protocol):
+    """Tokens of signals as a run's host opens and closes them. Each call can be repeated. Raises Unavailable."""
+
+    async def open(
+        self, scope: SessionScope, run_id: RunId, token_id: TokenId, name: str, expires_at: datetime | None
+    ) -> None:
+        """Make the token known, or set the end of its wait."""
+        ...
+
+    async def close(self, scope: SessionScope, token_id: TokenId) -> bool:
+        """Refuse what comes from now on. True where the signal had come before."""
+        ...
+
+    async def credential(self, scope: SessionScope, token_id: TokenId) -> str:
+        """What a caller sends as its bearer token: `TOKEN_ID:SECRET`."""
+        ...
+
+    def url(self, scope: SessionScope, token_id: TokenId) -> str:
+        """Where it is sent."""
+        ...
+
+
 class Secrets(Protocol):
     async def names(self, scope: SessionScope) -> list[str]:
         """Names a session may use: its own, its project's, its organisation's."""
@@ -373,6 +403,8 @@ class RunPolicy:
     project: ProjectSettings
     session: SessionSettings
     context_vars: JsonObject
+    organization: OrgSettings = OrgSettings()
+    tags: tuple[str, ...] = ()  # of the session
 
 
 class Policies(Protocol):

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
 
     embedding_batch: int = Field(default=64, ge=1, description="Documents of an import embedded in one request")
     max_body_bytes: int = Field(default=25 * 1024 * 1024, description="Largest request body, imports included")
+    public_url: str = Field(
+        default="", description="Where services reach the API for callbacks, e.g. https://plans.example.com; empty: no URL"
+    )
     cors_origins: str = Field(default="*", description="Comma-separated list, or *; no cookies are used")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR; logs are JSON lines")
 

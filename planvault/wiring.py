@@ -30,6 +30,7 @@ from planvault.storage.scheduled_jobs import ScheduledJobs
 from planvault.storage.secrets import PostgresSecrets
 from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import Sessions
+from planvault.storage.signals import PostgresSignals
 from planvault.storage.tenants import Tenants
 from planvault.tools.dispatch import ToolDispatcher
 from planvault.tools.http import HttpExecutor
@@ -88,6 +89,7 @@ async def open_session_runtime(
             planner=planner,
             executor=ToolDispatcher(HttpExecutor(http, redactor, clock, large), native),
             secrets=PostgresSecrets(reads, keyring, ids),
+            signals=PostgresSignals(reads, keyring, keyring, settings.public_url),
             policies=PostgresPolicies(reads, keyring),
             monotonic=clock.monotonic,
             workers=workers,

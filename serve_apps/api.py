@@ -23,10 +23,12 @@ from serve_apps.readiness import application_probes
 from serve_apps.request_id import HEADER
 from serve_apps.routes import (
     actions,
+    admin_audit,
     admin_projects,
     admin_scheduled_jobs,
     admin_secrets,
     admin_tools,
+    callbacks,
     chat,
     health,
     history,
@@ -34,6 +36,7 @@ from serve_apps.routes import (
     runs,
     scheduled_jobs,
     sessions,
+    signals,
     tools,
 )
 
@@ -43,6 +46,8 @@ ADMIN_PREFIX = "/admin/v1/orgs/{orgId}"
 # Prompts, slots and settings are small; only an import may be as large as the settings allow. Those two routes read
 # their body themselves, after the caller is known: the framework parses every other one before, on the event loop.
 SMALL_BODY_BYTES = 2 * 1024 * 1024
+SIGNAL_BYTES = 256 * 1024  # what the record holds in one event
+_CALLBACKS = re.compile(r"/api/v1/projects/[^/]+/callbacks/[^/]+")
 _IMPORTS = re.compile(r"/admin/v1/orgs/[^/]+/tools(/[^/]+)?")
 
 OpenDeps = Callable[[], AbstractAsyncContextManager[ApiDeps]]
@@ -74,7 +79,10 @@ def assemble(settings: Settings) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     app.include_router(_under(RUNTIME_PREFIX, sessions, messages, actions, history, chat, runs, tools, scheduled_jobs))
-    app.include_router(_under(ADMIN_PREFIX, admin_tools, admin_projects, admin_secrets, admin_scheduled_jobs))
+    app.include_router(_under(RUNTIME_PREFIX, signals, callbacks))
+    app.include_router(
+        _under(ADMIN_PREFIX, admin_tools, admin_projects, admin_secrets, admin_scheduled_jobs, admin_audit)
+    )
     documents.install(app)
     # Added inside out: the last one sees the request first.
     app.add_middleware(BodyLimit, limit_for=_body_limit(settings.max_body_bytes))
@@ -100,6 +108,8 @@ def _under(prefix: str, *parts: ModuleType) -> APIRouter:
 
 def _body_limit(imports: int) -> Callable[[str], int]:
     def limit_for(path: str) -> int:
+        if _CALLBACKS.fullmatch(path):
+            return min(imports, SIGNAL_BYTES)
         return imports if _IMPORTS.fullmatch(path) else min(imports, SMALL_BODY_BYTES)
 
     return limit_for

@@ -22,6 +22,7 @@ from planvault.scheduling.booking import Bookings
 from planvault.settings import Settings
 from planvault.storage.answer_cache import RedisAnswers
 from planvault.storage.api_keys import ApiKeys
+from planvault.storage.audit import AuditLog
 from planvault.storage.commands import Commands
 from planvault.storage.health import live_hosts
 from planvault.storage.hints import Hints
@@ -35,6 +36,7 @@ from planvault.storage.scheduled_jobs import ScheduledJobs
 from planvault.storage.secrets import PostgresSecrets
 from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import Sessions
+from planvault.storage.signals import Callbacks, PostgresSignals
 from planvault.storage.tenants import Tenants
 from retrieval.selection import Selector
 from serve_apps.chat_stream import ChatStreams
@@ -58,7 +60,10 @@ class ApiDeps:
     history: HistoryReader
     runs: Runs
     idempotency: Idempotency
+    audit: AuditLog
     secrets: PostgresSecrets
+    signals: PostgresSignals
+    callbacks: Callbacks
     tenants: Tenants
     api_keys: ApiKeys
     scheduled_jobs: ScheduledJobs
@@ -102,7 +107,10 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             history=history,
             runs=Runs(pool, keyring),
             idempotency=Idempotency(pool, keyring, None if link is None else RedisAnswers(link, keyring)),
+            audit=AuditLog(pool, keyring),
             secrets=PostgresSecrets(pool, keyring, ids),
+            signals=PostgresSignals(pool, keyring, keyring),
+            callbacks=Callbacks(commands, keyring),
             tenants=tenants,
             api_keys=api_keys,
             scheduled_jobs=jobs,
@@ -235,18 +243,24 @@ def answers_of(scope: OrgScope) -> AnswerScope:
     return AnswerScope(scope.org_id, owner)
 
 
-def _actor(
-    caller: Caller,
+def _operator(
     operator: Annotated[
         str | None,
         Header(
             alias="X-Operator-Id",
             max_length=200,
             pattern=r"^[^\x00-\x1f\x7f]+$",
-            description="The person behind the key, for the record.",
+            description="The person behind the key: for the record, and whose approval it is.",
         ),
     ] = None,
 ) -> str:
+    return (operator or "").strip()
+
+
+Operator = Annotated[str, Depends(_operator)]
+
+
+def _actor(caller: Caller, operator: Operator) -> str:
     return f"{operator} ({caller.actor})" if operator else caller.actor
 
 

@@ -1,6 +1,6 @@
 """Which open run an action is for, and whether that run asks for it. The engine judges again when it applies it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -11,7 +11,16 @@ from models.commands import Resolution
 from models.plans import Slot
 from models.runs import RunStatus
 from planvault.engine.slots import fill
-from planvault.errors import Conflict, InvalidInput
+from planvault.errors import (
+    AlreadyVoted,
+    Conflict,
+    InvalidInput,
+    NotAnApprover,
+    OperatorRequired,
+    PlanVaultError,
+    SelfApproval,
+)
+from planvault.policy.voting import Ballot, RefusalCode, Voter, approval_refused, rejection_refused
 from planvault.storage.runs import RunRecord
 from serve_apps.schemas.actions import ActionKind, PostAction
 
@@ -19,23 +28,38 @@ _ASKS = MappingProxyType(
     {
         ActionKind.APPROVE: RunStatus.AWAITING_CONFIRMATION,
         ActionKind.REJECT: RunStatus.AWAITING_CONFIRMATION,
+        ActionKind.APPROVE_TOOL: RunStatus.AWAITING_CONFIRMATION,
+        ActionKind.REJECT_TOOL: RunStatus.AWAITING_CONFIRMATION,
         ActionKind.FILL_SLOTS: RunStatus.AWAITING_SLOTS,
         ActionKind.CANCEL_SLOTS: RunStatus.AWAITING_SLOTS,
         ActionKind.RESOLVE: RunStatus.NEEDS_MANUAL_RECOVERY,
     }
 )
+_REFUSALS: Mapping[RefusalCode, type[PlanVaultError]] = MappingProxyType(
+    {
+        RefusalCode.OPERATOR_REQUIRED: OperatorRequired,
+        RefusalCode.SELF_APPROVAL: SelfApproval,
+        RefusalCode.NOT_AN_APPROVER: NotAnApprover,
+        RefusalCode.ALREADY_VOTED: AlreadyVoted,
+    }
+)
 _SLOTS: TypeAdapter[list[Slot]] = TypeAdapter(list[Slot])
 
 
-def target(action: PostAction, open_runs: Sequence[RunRecord], waiting: int, now: datetime) -> RunRecord | None:
+_VOTES = frozenset({ActionKind.APPROVE, ActionKind.REJECT, ActionKind.APPROVE_TOOL, ActionKind.REJECT_TOOL})
+_ABOUT_TOOLS = frozenset({ActionKind.APPROVE_TOOL, ActionKind.REJECT_TOOL})
+
+
+def target(
+    action: PostAction, open_runs: Sequence[RunRecord], waiting: int, now: datetime, voter: Voter
+) -> RunRecord | None:
     """The run that the action answers; None for a `cancel` that meets prompts which no host has taken up yet.
 
     `waiting` counts the session's commands that no host has applied; `now` is timezone-aware.
 
-    Raises Conflict with what the caller can do instead, InvalidInput for values that do not fit the slots.
+    Raises Conflict with what the caller can do instead, InvalidInput for values that do not fit the slots, and what
+    says why a vote does not count.
     """
-    if action.action.command is None:
-        raise Conflict("No tool call awaits approval: plans are approved as a whole with approve or reject.")
     run = _chosen(action, open_runs)
     if run is None:
         if action.action is ActionKind.CANCEL and waiting and action.run_id is None:
@@ -44,7 +68,12 @@ def target(action: PostAction, open_runs: Sequence[RunRecord], waiting: int, now
     wanted = _ASKS.get(action.action)
     if wanted is not None and run.status is not wanted:
         raise Conflict(f"Run {run.id} is {run.status.value}; {action.action.value} answers one that is {wanted.value}.")
-    _check_answer(action, run, run.pending or {}, now)
+    question = run.pending or {}
+    if wanted is not None and "expiresAt" in question and datetime.fromisoformat(str(question["expiresAt"])) <= now:
+        raise Conflict(f"The question expired at {question['expiresAt']}; the run ends.")
+    if action.action in _VOTES:
+        _check_vote(action, run, question, voter)
+    _check_answer(action, run, question, now)
     return run
 
 
@@ -60,6 +89,22 @@ def _nothing(action: PostAction, waiting: int) -> str:
     if waiting:
         return "A prompt is being taken up and asks nothing yet; wait for its question on /chat or /history."
     return "Nothing is pending in this session: no run is open. Send a prompt with POST …/messages."
+
+
+def _check_vote(action: PostAction, run: RunRecord, question: JsonObject, voter: Voter) -> None:
+    about_tool = question.get("kind") == "tool"
+    if about_tool != (action.action in _ABOUT_TOOLS):
+        way = "a tool call: answer with approve_tool or reject_tool" if about_tool else "its plan: approve or reject"
+        raise Conflict(f"Run {run.id} asks about {way}.")
+    if about_tool and action.correlation_id != question.get("correlationId"):
+        raise Conflict("Another tool call waits now; look at the newest tool_approval_required and decide.")
+    if "ballot" not in question:
+        return  # asked by an older build
+    ballot = Ballot.model_validate(question["ballot"])
+    approves = action.action in (ActionKind.APPROVE, ActionKind.APPROVE_TOOL)
+    refused = approval_refused(ballot, voter) if approves else rejection_refused(ballot, voter)
+    if refused is not None:
+        raise _REFUSALS[refused.code](f"{refused.why[0].upper()}{refused.why[1:]}.")
 
 
 def _check_answer(action: PostAction, run: RunRecord, question: JsonObject, now: datetime) -> None:

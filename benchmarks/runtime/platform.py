@@ -34,6 +34,7 @@ from planvault.storage.keys import PostgresKeyring
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import Pool, open_pool, transaction
 from planvault.storage.sessions import SessionDraft, Sessions
+from planvault.tools.native import NATIVE_TOOLS
 
 _NO_LIMITS = RunLimits(max_tool_calls=1_000_000, max_loop_iterations=1_000_000)
 _PATIENCE_S = 300.0
@@ -154,5 +155,5 @@ async def _tenant(pool: Pool, ids: TimeOrderedIds, http_base_url: str) -> Projec
             base_url=http_base_url,
         )
         await catalog_tools.insert_tools(connection, scope, [(ping(ids, scope.org_id, integration.id), HTTP)], "none")
-    await install_native_tools(pool, scope, ids, embedding_model="none")
+    await install_native_tools(pool, scope, ids, embedding_model="none", tools=NATIVE_TOOLS)
     return scope

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 from uuid import UUID
 
-from models.ids import OrgId
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from models.ids import OrgId, TokenId
 from planvault.crypto.committing import KEY_BYTES
 from planvault.crypto.envelope import DataKey, EnvelopeCipher
 from planvault.crypto.kek import KeyPlace, KeyWrapper, WrappedKey
@@ -20,6 +24,7 @@ from planvault.ports import Ids
 
 ORG = "org"
 HMAC = "hmac"
+_SIGNALS = b"planvault/v1/signals"
 REFRESH_AFTER_S = 30.0
 """A new key version is visible to every process after this time; rotation keeps it pending for longer."""
 
@@ -71,6 +76,7 @@ class TenantKeyring:
         self._elapsed = elapsed
         self._tenants: dict[OrgId, _Tenant] = {}
         self._locks: dict[OrgId, asyncio.Lock] = {}
+        self._nobodys_key = os.urandom(KEY_BYTES)
 
     async def cipher(self, org_id: OrgId) -> EnvelopeCipher:
         """The organisation's cipher, its data key made the first time. Raises NotFound, DecryptionFailed."""
@@ -80,6 +86,16 @@ class TenantKeyring:
         """A stable 32-byte stand-in for a user of the tenant's: HMAC-SHA256 under a key of its own."""
         key = (await self._tenant(org_id)).hmac_key
         return hmac.digest(key, external_user_id.encode(), "sha256")
+
+    async def signal_secret(self, org_id: OrgId | None, token_id: TokenId) -> str:
+        """43 URL-safe characters for a signal's token, by HKDF-SHA256 (RFC 5869) from the organisation's HMAC key.
+
+        HKDF takes the key as its message and a label of ours as its key, so no pseudonym can be such a secret. For an
+        unknown token (None) it comes from a key that lives as long as this process, by the same way.
+        """
+        key = self._nobodys_key if org_id is None else (await self._tenant(org_id)).hmac_key
+        derived = HKDF(SHA256(), length=KEY_BYTES, salt=_SIGNALS, info=token_id.bytes).derive(key)
+        return urlsafe_b64encode(derived).rstrip(b"=").decode()
 
     async def _tenant(self, org_id: OrgId) -> _Tenant:
         tenant = self._tenants.get(org_id)

@@ -1,5 +1,7 @@
 """Puts the platform's own tools into an organisation's catalog."""
 
+from collections.abc import Sequence
+
 from models.ids import ImportId, IntegrationId, ToolId
 from models.tenants import OrgScope
 from models.tools import ImportOutcome, Integration, NativeBinding, OperationReport, Tool, ToolSource
@@ -9,20 +11,27 @@ from planvault.ingestion.store import write
 from planvault.ports import Ids
 from planvault.storage import catalog, catalog_imports, catalog_tools
 from planvault.storage.pool import Connection, Pool, transaction
-from planvault.tools.native import NATIVE_TOOLS, NativeTool
+from planvault.tools.native import DEFAULT_TOOLS, NativeTool
 
 ALIAS = "native"
 
 
-async def install_native_tools(pool: Pool, scope: OrgScope, ids: Ids, *, embedding_model: str) -> Integration:
-    """The integration `native`, made where the organisation has none; a catalog worker embeds its tools."""
+async def install_native_tools(
+    pool: Pool, scope: OrgScope, ids: Ids, *, embedding_model: str, tools: Sequence[NativeTool] = DEFAULT_TOOLS
+) -> Integration:
+    """The integration `native`, made where the organisation has none; a catalog worker embeds its tools.
+
+    Where another integration has a tool of the same name already, that one keeps it and ours is left out.
+    """
     async with transaction(pool) as connection:
         await catalog_tools.lock_names(connection, scope)
         integration = await _integration(connection, scope, ids)
         known = await catalog_tools.latest_versions(connection, scope, integration.id)
         have = {latest.tool.definition_hash for latest in known if latest.current}
         versions = {latest.tool.name: latest.tool for latest in known}
-        offered = [_tool(native, versions.get(native.name), integration, ids) for native in NATIVE_TOOLS]
+        taken = await catalog_tools.names_of_others(connection, scope, integration.id)
+        free = [native for native in tools if native.name not in taken]
+        offered = [_tool(native, versions.get(native.name), integration, ids) for native in free]
         fresh = [tool for tool in offered if tool.definition_hash not in have]
         if fresh:
             changes = Changes(inserted=fresh, retired=[tool.id for tool in fresh])
@@ -58,10 +67,12 @@ def _tool(native: NativeTool, known: Tool | None, integration: Integration, ids:
         name=native.name,
         group=ALIAS,
         summary=native.summary,
+        description=native.description,
         params=native.params,
         outputs=native.outputs,
         binding=NativeBinding(function=native.name),
         risk=native.risk,
         idempotency=native.idempotency,
+        approval_policy=native.approval_policy,
     )
     return tool.model_copy(update={"definition_hash": definition_hash(tool)})

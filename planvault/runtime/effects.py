@@ -14,15 +14,32 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from models.base import JsonObject, JsonValue
+from models.ids import RunId
 from models.planning import PlanRequest
+from models.results import Extract, FragmentAnswer, ResultPlace
+from models.signals import SignalHandle
 from models.tenants import SessionScope
-from models.tools import ApprovalPolicy, Tool, ToolCallFailure, ToolFailed, ToolSucceeded
-from planvault.engine.effects import CallTool, Effect, MakePlan, Prepare
+from models.tools import ApprovalPolicy, NativeBinding, Tool, ToolCallFailure, ToolFailed, ToolSucceeded
+from planvault.engine.effects import CallTool, Effect, Fragment, MakePlan, Prepare
 from planvault.engine.inputs import Broke, EffectResult, Planned, Prepared
+from planvault.engine.pauses import CloseSignal, OpenSignal, SignalClosed, SignalOpened
 from planvault.engine.state import RunSettings, SessionState, ToolFacts, ToolPin
+from planvault.engine.tokens import token_of
 from planvault.errors import PlanVaultError, Unavailable
 from planvault.plan.validate import tools_used
-from planvault.ports import CallTarget, Catalog, Planner, Policies, Secrets, ToolCall, ToolExecutor, ToolSelector
+from planvault.policy.effective import effective
+from planvault.ports import (
+    CallTarget,
+    Catalog,
+    Planner,
+    Policies,
+    Secrets,
+    Signals,
+    ToolCall,
+    ToolExecutor,
+    ToolSelector,
+    ToolWorkers,
+)
 from planvault.redact import Redactor
 from planvault.runtime.session import LeaseGate
 from planvault.runtime.tool_cache import ToolCache
@@ -46,26 +63,36 @@ class EffectRunner:
         planner: Planner,
         executor: ToolExecutor,
         secrets: Secrets,
+        signals: Signals,
         policies: Policies,
         monotonic: Callable[[], float],
+        workers: ToolWorkers | None = None,
     ) -> None:
         self._selector = selector
         self._planner = planner
         self._executor = executor
         self._secrets = secrets
+        self._signals = signals
         self._policies = policies
+        self._workers = workers
         self._tools = ToolCache(catalog, monotonic)
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
 
     async def run(self, state: SessionState, effect: Effect, gate: LeaseGate) -> EffectResult:
         scope = state.scope
         if isinstance(effect, CallTool):
-            return await self._call(scope, effect, gate)
+            if state.run is None:
+                raise AssertionError("a call belongs to a run")
+            return await self._call(scope, state.run.run_id, effect, gate)
         try:
             if isinstance(effect, Prepare):
                 return await self._patiently(lambda: self._prepare(scope, effect))
             if isinstance(effect, MakePlan):
                 return await self._patiently(lambda: self._plan(scope, effect))
+            if isinstance(effect, Fragment):
+                return await self._patiently(lambda: self._fragment(state, effect))
+            if isinstance(effect, OpenSignal | CloseSignal):
+                return await self._patiently(lambda: self._of_signal(scope, effect))
         except PlanVaultError as fault:
             return Broke(fault.code, fault.detail)
         # The record must say that the run failed, and why nobody understood it.
@@ -94,6 +121,8 @@ class EffectRunner:
             plan_approval_mode=policy.project.plan_approval_mode,
             auto_approve_plan=policy.session.auto_approve_plan,
             limits=policy.project.limits,
+            runtime_policy=effective(policy.organization.runtime_policy, policy.project.runtime_policy),
+            session_tags=policy.tags,
         )
         selection = await self._selector.select(scope, effect.prompt, policy.project.retrieval_max_tools)
         return Prepared(selection, settings)
@@ -132,9 +161,27 @@ class EffectRunner:
             idempotency=tool.idempotency,
             approval_policy=_strictest(tool.approval_policy, target.state.approval_policy),
             timeout_s=tool.timeout_s,
+            native=tool.binding.function if isinstance(tool.binding, NativeBinding) else None,
+            integration=tool.group.partition("/")[0],
         )
 
-    async def _call(self, scope: SessionScope, effect: CallTool, gate: LeaseGate) -> ToolSucceeded | ToolFailed:
+    async def _of_signal(self, scope: SessionScope, effect: OpenSignal | CloseSignal) -> SignalOpened | SignalClosed:
+        if isinstance(effect, CloseSignal):
+            return SignalClosed(delivered=await self._signals.close(scope, effect.token_id))
+        wait = effect.wait
+        await self._signals.open(scope, effect.run_id, wait.token_id, wait.name, wait.expires_at)
+        return SignalOpened()
+
+    async def _fragment(self, state: SessionState, effect: Fragment) -> FragmentAnswer:
+        """What the plan makes of stored values. A worker computes it: it may be asked again."""
+        if self._workers is None or state.run is None:
+            raise Unavailable("No worker looks into stored results here.")
+        place = ResultPlace(scope=state.scope, run_id=state.run.run_id)
+        return await self._workers.extract(Extract.model_construct(place=place, query=effect.query))
+
+    async def _call(
+        self, scope: SessionScope, run_id: RunId, effect: CallTool, gate: LeaseGate
+    ) -> ToolSucceeded | ToolFailed:
         try:
             [tool] = await self._tools.many(scope, (effect.pin,))
             target = await self._tools.target(scope, tool)
@@ -144,16 +191,16 @@ class EffectRunner:
         if not target.state.enabled:
             return _rejected("INTEGRATION_DISABLED", f"The integration of {tool.name} is disabled in this project.")
         async with self._calls:
-            return await self._send(scope, effect, tool, target, gate)
+            return await self._send(scope, run_id, effect, tool, target, gate)
 
     async def _send(
-        self, scope: SessionScope, effect: CallTool, tool: Tool, target: CallTarget, gate: LeaseGate
+        self, scope: SessionScope, run_id: RunId, effect: CallTool, tool: Tool, target: CallTarget, gate: LeaseGate
     ) -> ToolSucceeded | ToolFailed:
         """The lease is looked at last, behind everything that can take time before the request goes out."""
 
         async def secret(name: str) -> str:
             try:
-                value = await self._secrets.value(scope, name)
+                value = await self._value(scope, run_id, name)
             except Exception as fault:
                 if not is_away(fault):
                     raise
@@ -170,6 +217,7 @@ class EffectRunner:
             limits=effect.limits,
             secret=secret,
             scope=scope,
+            place=ResultPlace(scope=scope, run_id=run_id),
         )
         await gate.open()
         try:
@@ -182,6 +230,17 @@ class EffectRunner:
                 code="EXECUTOR_FAILED",
                 message=f"The executor of {tool.name} failed ({type(fault).__name__}); see the platform's log.",
             )
+
+    async def _value(self, scope: SessionScope, run_id: RunId, name: str) -> str:
+        """A secret, or the credential of a signal of this run: given away, its token takes signals from then on."""
+        handle = SignalHandle.read(name)
+        if handle is None:
+            return await self._secrets.value(scope, name)
+        token_id = token_of(run_id, handle.name)
+        if handle.is_url:
+            return self._signals.url(scope, token_id)
+        await self._signals.open(scope, run_id, token_id, handle.name, None)
+        return await self._signals.credential(scope, token_id)
 
 
 def _can_pass(fault: BaseException) -> bool:

@@ -10,7 +10,7 @@ from models.tenants import ProjectScope
 from planvault.auth.keys import digest, new_project_key
 from planvault.auth.scopes import ALL_OF_PROJECT
 from planvault.ports import Ids
-from planvault.storage.pool import Connection, Pool, transaction
+from planvault.storage.pool import Connection, Pool, Queryable, transaction
 from planvault.storage.queries import load
 
 ORGANIZATION = "Default organisation"
@@ -48,6 +48,11 @@ async def ensure_default_tenant(
             return known
         scope = await _default_project(connection, ids, allow_loopback=allow_loopback)
         return TenantCredentials(scope.org_id, scope.project_id, await _new_key(connection, ids, scope))
+
+
+async def organizations(db: Queryable) -> list[OrgId]:
+    """Every organisation of the database: what the platform gives to all is given at bring-up."""
+    return [OrgId(row["id"]) for row in await db.fetch(_SQL["organizations"])]
 
 
 async def _works(connection: Connection, known: TenantCredentials) -> bool:

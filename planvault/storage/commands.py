@@ -2,10 +2,10 @@
 
 import structlog
 
-from models.commands import CommandKind, CommandPayload
-from models.ids import CommandId
+from models.commands import Action, CommandKind, CommandPayload
+from models.ids import CommandId, ProjectId, SessionId
 from models.runs import SessionStatus
-from models.tenants import SessionScope
+from models.tenants import OrgScope, ProjectScope, SessionScope
 from planvault.errors import Conflict, NotFound
 from planvault.ports import Ids, Keyring, Seal
 from planvault.storage.hints import COMMANDS, Hints
@@ -54,6 +54,21 @@ class Commands:
         if await connection.fetchval(_SQL["insert"], *place, command_id, kind.value, sealed) is None:
             raise NotFound("There is no such session in this project.")
         return command_id
+
+    async def credentials_changed(self, connection: Connection, scope: OrgScope, actor: str) -> list[int]:
+        """Tell the runs that wait for a credential in this scope; the shards to wake after the commit.
+
+        The type of the scope is the level at which something changed: organisation, project or session.
+        """
+        project_id = scope.project_id if isinstance(scope, ProjectScope) else None
+        session_id = scope.session_id if isinstance(scope, SessionScope) else None
+        rows = await connection.fetch(_SQL["kept_out"], scope.org_id, project_id, session_id)
+        for row in rows:
+            session = SessionScope(
+                org_id=scope.org_id, project_id=ProjectId(row["project_id"]), session_id=SessionId(row["session_id"])
+            )
+            await self.enqueue(connection, session, CommandKind.CREDENTIALS_CHANGED, Action(actor=actor))
+        return sorted({int(row["shard"]) for row in rows})
 
     async def waiting(self, connection: Connection, scope: SessionScope) -> int:
         """How many commands of the session nobody has applied yet."""

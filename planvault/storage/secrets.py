@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from models.signals import SignalHandle
 from models.tenants import OrgScope, ProjectScope, SessionScope
 from planvault.errors import FieldError, InvalidInput, NotFound
 from planvault.ports import Ids, Keyring, Seal
@@ -85,6 +86,11 @@ def _check(values: Mapping[str, str]) -> None:
         FieldError(f"/secrets/{_pointer(name)}", "must match [A-Za-z_][A-Za-z0-9_]{0,127}")
         for name in values
         if not _NAME.fullmatch(name)
+    ]
+    faults += [
+        FieldError(f"/secrets/{_pointer(name)}", "is reserved: it stands for a signal of the plan that uses it")
+        for name in values
+        if SignalHandle.read(name) is not None
     ]
     faults += [
         FieldError(f"/secrets/{_pointer(name)}", f"must be 1 to {_LONGEST_VALUE} bytes of UTF-8 text")

@@ -67,7 +67,7 @@ class HttpExecutor:
                 idempotency_key=call.idempotency_key,
             )
         except NotFound as fault:
-            return _rejected("SECRET_MISSING", fault.detail)
+            return ToolFailed(failure=ToolCallFailure.CREDENTIAL, code="SECRET_MISSING", message=fault.detail)
         except InvalidArguments as fault:
             return _rejected("INVALID_ARGUMENTS", str(fault))
         except PlanVaultError as fault:
@@ -108,7 +108,9 @@ class HttpExecutor:
             return _network_failure(fault, self._since(started), clean)
         duration = self._since(started)
         if not 200 <= answer.status < 300:
-            return failure(answer, duration, clean, self._clock.now())
+            outcome = failure(answer, duration, clean, self._clock.now())
+            refused = answer.status == httpx.codes.UNAUTHORIZED and secrets  # one of ours does not work (any more)
+            return outcome.model_copy(update={"failure": ToolCallFailure.CREDENTIAL}) if refused else outcome
         if isinstance(answer.body, Stored):
             return await self._settle(call, answer, answer.body, secrets, duration)
         if len(answer.body or b"") > OFF_LOOP_BYTES:

@@ -4,12 +4,12 @@
 step; here is what takes time or measures it.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from models.base import JsonValue
 from models.tools import (
+    ApprovalPolicy,
     HttpBinding,
     Idempotency,
     NativeBinding,
@@ -23,13 +23,12 @@ from models.tools import (
     ToolSucceeded,
 )
 from models.values import SecretText, Value
+from planvault.engine.pauses import SLEEP, WAIT_FOR_SIGNAL
 from planvault.errors import Unavailable
 from planvault.ports import Clock, Scheduling, ToolCall
 from planvault.tools import scheduling as schedule_execution
+from planvault.tools import waits
 from planvault.tools.arguments import BadArgument
-
-MAX_SLEEP_S = 30.0
-
 
 Function = Callable[[Mapping[str, JsonValue]], Awaitable[JsonValue]]
 CallFunction = Callable[[ToolCall, Mapping[str, JsonValue]], Awaitable[JsonValue]]
@@ -44,21 +43,16 @@ class NativeTool:
     summary: str
     params: tuple[ToolParam, ...]
     outputs: tuple[OutputField, ...]
-    function: Function | None  # None: the process says what runs, see NativeExecutor
+    function: Function | None  # None: the process says what runs, see NativeExecutor, or the engine answers itself
+    description: str = ""
     risk: RiskClass = RiskClass.READ
     idempotency: Idempotency = Idempotency.SAFE
+    approval_policy: ApprovalPolicy = ApprovalPolicy.DEFAULT
+    is_default: bool = True  # every organisation has it
 
 
 async def _noop(args: Mapping[str, JsonValue]) -> JsonValue:
     return args.get("value")
-
-
-async def _sleep(args: Mapping[str, JsonValue]) -> JsonValue:
-    seconds = args.get("seconds")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_SLEEP_S:
-        raise BadArgument(f"seconds is a number from 0 to {MAX_SLEEP_S:g}; for longer waits schedule a job")
-    await asyncio.sleep(seconds)
-    return None
 
 
 NATIVE_TOOLS: tuple[NativeTool, ...] = (
@@ -68,21 +62,27 @@ NATIVE_TOOLS: tuple[NativeTool, ...] = (
         params=(ToolParam(name="value", location=ParamLocation.BODY, body_path=("value",)),),
         outputs=(OutputField(path=()),),
         function=_noop,
+        is_default=False,
     ),
     NativeTool(
-        name="short_sleep",
-        summary=f"Waits for some seconds, at most {MAX_SLEEP_S:g}",
-        params=(
-            ToolParam(
-                name="seconds",
-                location=ParamLocation.BODY,
-                body_path=("seconds",),
-                schema_={"type": "number", "minimum": 0, "maximum": MAX_SLEEP_S},
-                required=True,
-            ),
-        ),
+        name=SLEEP,
+        summary=waits.SLEEP_SUMMARY,
+        description=waits.SLEEP_DESCRIPTION,
+        params=waits.SLEEP_PARAMS,
         outputs=(),
-        function=_sleep,
+        function=None,
+        idempotency=Idempotency.DECLARED,  # not `safe`: what stands behind a wait must not be read before it
+        approval_policy=ApprovalPolicy.AUTO_OK,
+    ),
+    NativeTool(
+        name=WAIT_FOR_SIGNAL,
+        summary=waits.SIGNAL_SUMMARY,
+        description=waits.SIGNAL_DESCRIPTION,
+        params=waits.SIGNAL_PARAMS,
+        outputs=waits.SIGNAL_OUTPUTS,
+        function=None,
+        idempotency=Idempotency.DECLARED,
+        approval_policy=ApprovalPolicy.AUTO_OK,
     ),
     NativeTool(
         name=schedule_execution.NAME,
@@ -94,6 +94,7 @@ NATIVE_TOOLS: tuple[NativeTool, ...] = (
         idempotency=Idempotency.KEYED,
     ),
 )
+DEFAULT_TOOLS = tuple(tool for tool in NATIVE_TOOLS if tool.is_default)
 
 
 class NativeExecutor:

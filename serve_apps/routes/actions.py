@@ -4,10 +4,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from models.ids import RunId
+from planvault.policy.voting import Voter
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
 from serve_apps import pending
-from serve_apps.dependencies import Actor, Deps, OnceKey, WritesSession, answers_of
+from serve_apps.dependencies import Actor, Deps, OnceKey, Operator, WritesSession, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.actions import ActionAccepted, PostAction
 
@@ -15,9 +16,12 @@ router = APIRouter(prefix="/sessions/{sessionId}/actions", tags=["actions"])
 
 
 @router.post("", status_code=202, response_model=ActionAccepted, responses=problems(409))
-async def post_action(body: PostAction, scope: WritesSession, deps: Deps, key: OnceKey, actor: Actor) -> Response:
-    """Approve or reject a plan, fill or cancel its slots, cancel a run, resolve a call of unknown outcome."""
-    action = body.command(actor)
+async def post_action(
+    body: PostAction, scope: WritesSession, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
+) -> Response:
+    """Approve or reject a plan or a tool call, fill or cancel slots, cancel a run, resolve a call that was lost."""
+    action = body.command(actor, operator)
+    voter = Voter(operator, actor)
     shards: list[int] = []
 
     async def enqueue(connection: Connection) -> Answer:
@@ -26,12 +30,10 @@ async def post_action(body: PostAction, scope: WritesSession, deps: Deps, key: O
             await deps.runs.get(scope, RunId(body.run_id), connection)
         open_runs = await deps.runs.open_runs(connection, scope)
         waiting = await deps.commands.waiting(connection, scope)
-        run = pending.target(body, open_runs, waiting, deps.clock.now())
-        kind = body.action.command
-        assert kind is not None, "pending.target refuses actions without a command"
+        run = pending.target(body, open_runs, waiting, deps.clock.now(), voter)
         # Bound to the run that was judged: a later run must not be approved by an answer to this one.
         await deps.commands.enqueue(
-            connection, scope, kind, action.model_copy(update={"run_id": run.id if run else None})
+            connection, scope, body.action.command, action.model_copy(update={"run_id": run.id if run else None})
         )
         shards.append(shard)
         return Answer(202, wire(ActionAccepted(action=body.action, run_id=run.id if run else None)))

@@ -5,11 +5,14 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from models.audit import AuditAction, AuditRow
 from models.ids import KeyId
 from models.policies import OrgSettings, ProjectSettings
+from models.tenants import OrgScope, ProjectScope
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
-from serve_apps.dependencies import Deps, OnceKey, Organisation, OrganisationProject, answers_of
+from planvault.storage.tenants import Witness
+from serve_apps.dependencies import Actor, ApiDeps, Deps, OnceKey, Organisation, OrganisationProject, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.admin import (
     CreateKey,
@@ -31,14 +34,18 @@ async def get_settings(scope: Organisation, deps: Deps) -> OrgSettings:
 
 
 @router.put("/settings", responses=problems())
-async def put_settings(body: OrgSettingsIn, scope: Organisation, deps: Deps) -> OrgSettings:
-    return await deps.tenants.change_organization(scope, lambda _: body.settings())
+async def put_settings(body: OrgSettingsIn, scope: Organisation, deps: Deps, actor: Actor) -> OrgSettings:
+    settings = body.settings()
+    audit = _changed(deps, scope, actor, settings)
+    return await deps.tenants.change_organization(scope, lambda _: settings, audit)
 
 
 @router.post("/projects", status_code=201, response_model=ProjectOut, responses=problems(409))
 async def create_project(body: CreateProject, scope: Organisation, deps: Deps, key: OnceKey) -> Response:
     async def insert(connection: Connection) -> Answer:
-        project = await deps.tenants.create_project(scope, body.name, body.settings.settings(), connection)
+        organization = await deps.tenants.organization(scope, connection)
+        settings = body.settings.settings(organization.settings, "/settings")
+        project = await deps.tenants.create_project(scope, body.name, settings, connection)
         return Answer(201, wire(ProjectOut.of(project)))
 
     return respond(await deps.idempotency.once(answers_of(scope), key, insert))
@@ -60,9 +67,29 @@ async def get_project_settings(scope: OrganisationProject, deps: Deps) -> Projec
 
 
 @router.put("/projects/{projectId}/settings", responses=problems())
-async def put_project_settings(body: ProjectSettingsIn, scope: OrganisationProject, deps: Deps) -> ProjectSettings:
+async def put_project_settings(
+    body: ProjectSettingsIn, scope: OrganisationProject, deps: Deps, actor: Actor
+) -> ProjectSettings:
     """Holds for runs that start from now on."""
-    return await deps.tenants.change_project(scope, lambda _: body.settings())
+    settings = body.settings((await deps.tenants.organization(scope)).settings)
+    audit = _changed(deps, scope, actor, settings)
+    return await deps.tenants.change_project(scope, lambda _: settings, audit)
+
+
+def _changed(deps: ApiDeps, scope: OrgScope, actor: str, settings: OrgSettings | ProjectSettings) -> Witness:
+    """Writes into the audit log, in the transaction of the change, who set what."""
+
+    async def audit(connection: Connection) -> None:
+        row = AuditRow(
+            id=deps.ids.new(),
+            at=deps.clock.now(),
+            action=AuditAction.SETTINGS_CHANGED,
+            details={"actor": actor, "settings": settings.model_dump(mode="json", by_alias=True)},
+            project_id=scope.project_id if isinstance(scope, ProjectScope) else None,
+        )
+        await deps.audit.insert(connection, scope.org_id, row)
+
+    return audit
 
 
 @router.get("/projects/{projectId}/keys", responses=problems())

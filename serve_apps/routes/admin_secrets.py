@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from models.tenants import OrgScope
-from serve_apps.dependencies import ApiDeps, Deps, Organisation, OrganisationProject
+from serve_apps.dependencies import Actor, ApiDeps, Deps, Organisation, OrganisationProject
 from serve_apps.routes.answers import problems
+from serve_apps.routes.secret_changes import change_secrets
 from serve_apps.schemas.admin import SecretOut
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.sessions import PutSecrets, SecretName
@@ -23,9 +24,9 @@ async def list_secrets(scope: Organisation, deps: Deps) -> Page[SecretOut]:
 
 
 @router.put("/secrets", status_code=204, responses=problems())
-async def put_secrets(body: PutSecrets, scope: Organisation, deps: Deps) -> None:
-    """Add or replace; the others stay."""
-    await deps.secrets.put(scope, body.secrets)
+async def put_secrets(body: PutSecrets, scope: Organisation, deps: Deps, actor: Actor) -> None:
+    """Add or replace; the others stay. Runs that wait for a credential call again."""
+    await change_secrets(deps, scope, body, actor)
 
 
 @router.delete("/secrets/{name}", status_code=204, responses=problems())
@@ -40,9 +41,9 @@ async def list_project_secrets(scope: OrganisationProject, deps: Deps) -> Page[S
 
 
 @router.put("/projects/{projectId}/secrets", status_code=204, responses=problems())
-async def put_project_secrets(body: PutSecrets, scope: OrganisationProject, deps: Deps) -> None:
-    """Add or replace; the others stay."""
-    await deps.secrets.put(scope, body.secrets)
+async def put_project_secrets(body: PutSecrets, scope: OrganisationProject, deps: Deps, actor: Actor) -> None:
+    """Add or replace; the others stay. Runs that wait for a credential call again."""
+    await change_secrets(deps, scope, body, actor)
 
 
 @router.delete("/projects/{projectId}/secrets/{name}", status_code=204, responses=problems())

@@ -24,6 +24,7 @@ from serve_apps.dependencies import (
     answers_of,
 )
 from serve_apps.routes.answers import problems, respond, wire
+from serve_apps.routes.secret_changes import change_secrets
 from serve_apps.schemas.base import Name, Page
 from serve_apps.schemas.sessions import CreateSession, PatchSession, PutSecrets, SessionOut
 
@@ -80,8 +81,9 @@ async def close_session(_: PatchSession, scope: WritesSession, deps: Deps, actor
 
 
 @router.put("/{sessionId}/secrets", status_code=204, responses=problems(409))
-async def put_secrets(body: PutSecrets, scope: WritesSession, deps: Deps) -> None:
-    """Add or replace secrets of this session; the others stay. Values never come back out."""
-    async with transaction(deps.pool) as connection:
-        await deps.commands.hold_open(connection, scope)
-        await deps.secrets.put(scope, body.secrets, connection)
+async def put_secrets(body: PutSecrets, scope: WritesSession, deps: Deps, actor: Actor) -> None:
+    """Add or replace secrets of this session; the others stay. Values never come back out.
+
+    A run that waits for a credential calls again.
+    """
+    await change_secrets(deps, scope, body, actor)

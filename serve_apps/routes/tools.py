@@ -9,7 +9,7 @@ from models.tenants import ProjectScope
 from planvault.storage import catalog, catalog_tools
 from planvault.storage.pool import transaction
 from serve_apps import paging
-from serve_apps.dependencies import ApiDeps, Deps, ReadsTools, WritesTools
+from serve_apps.dependencies import Actor, ApiDeps, Deps, ReadsTools, WritesTools
 from serve_apps.routes.answers import problems
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.tools import (
@@ -51,20 +51,20 @@ async def list_tools(
 
 
 @router.put("/integrations", responses=problems())
-async def put_integrations(body: PutIntegrations, scope: WritesTools, deps: Deps) -> IntegrationsOut:
+async def put_integrations(body: PutIntegrations, scope: WritesTools, deps: Deps, actor: Actor) -> IntegrationsOut:
     """Several integrations at once: all of them change, or none."""
-    await _store(deps, scope, body.integrations)
+    await _store(deps, scope, body.integrations, actor)
     changed = {one.alias for one in body.integrations}
     return IntegrationsOut(items=[one for one in await _integrations(deps, scope) if one.alias in changed])
 
 
 @router.put("/integrations/{alias}", responses=problems())
 async def put_integration(
-    alias: Annotated[Alias, Path()], body: PutIntegration, scope: WritesTools, deps: Deps
+    alias: Annotated[Alias, Path()], body: PutIntegration, scope: WritesTools, deps: Deps, actor: Actor
 ) -> IntegrationOut:
     """Enable or disable an integration in this project, set its approval policy and its auth headers."""
     named = PutNamedIntegration.model_validate({"alias": alias, **body.model_dump(by_alias=True)})
-    await _store(deps, scope, [named])
+    await _store(deps, scope, [named], actor)
     return next(one for one in await _integrations(deps, scope) if one.alias == alias)
 
 
@@ -81,13 +81,16 @@ async def _integrations(deps: ApiDeps, scope: ProjectScope) -> list[IntegrationO
     return [IntegrationOut.of(one) for one in await catalog.project_integrations(deps.pool, scope, cipher)]
 
 
-async def _store(deps: ApiDeps, scope: ProjectScope, wanted: list[PutNamedIntegration]) -> None:
+async def _store(deps: ApiDeps, scope: ProjectScope, wanted: list[PutNamedIntegration], actor: str) -> None:
     cipher = await deps.keyring.cipher(scope.org_id)
     async with transaction(deps.pool) as connection:
         # In one order for everybody: two batches that meet must not each wait for a row of the other's.
         for one in sorted(wanted, key=lambda each: each.alias):
             integration = await catalog.find_integration(connection, scope, one.alias)
             await catalog.set_integration_state(connection, scope, integration.id, one.state(), cipher)
+        shards = await deps.commands.credentials_changed(connection, scope, actor)  # an auth header may have been wrong
+    for shard in shards:
+        await deps.commands.wake(shard)
 
 
 def _text(position: str) -> str:

@@ -23,19 +23,8 @@ class ActionKind(StrEnum):
     REJECT_TOOL = "reject_tool"
 
     @property
-    def command(self) -> CommandKind | None:
-        """None: this build asks no question of that kind."""
-        return _COMMANDS.get(self)
-
-
-_COMMANDS = {
-    ActionKind.APPROVE: CommandKind.APPROVE,
-    ActionKind.REJECT: CommandKind.REJECT,
-    ActionKind.FILL_SLOTS: CommandKind.FILL_SLOTS,
-    ActionKind.CANCEL_SLOTS: CommandKind.CANCEL_SLOTS,
-    ActionKind.CANCEL: CommandKind.CANCEL,
-    ActionKind.RESOLVE: CommandKind.RESOLVE,
-}
+    def command(self) -> CommandKind:
+        return CommandKind(self.value)
 
 
 class PostAction(Body):
@@ -50,15 +39,19 @@ class PostAction(Body):
     resolution: Resolution | None = Field(default=None, description="`resolve`: what became of the unknown call.")
     result: Json = Field(default=None, description="`resolve` with `mark_done`: the result to go on with.")
 
-    def command(self, actor: str) -> Action:
+    def command(self, actor: str, operator: str) -> Action:
         """Raises InvalidInput where the action lacks what it needs."""
         if self.action is ActionKind.FILL_SLOTS and not self.values:
             raise _missing("/values", "fill_slots needs `values`: an object with a value for each slot's variable")
         if self.action is ActionKind.RESOLVE and self.resolution is None:
             raise _missing("/resolution", "resolve needs `resolution`: mark_done, retry or fail")
+        if self.action in (ActionKind.APPROVE_TOOL, ActionKind.REJECT_TOOL) and self.correlation_id is None:
+            raise _missing("/correlationId", f"{self.action.value} needs `correlationId` from tool_approval_required")
         return Action(
             run_id=RunId(self.run_id) if self.run_id else None,
             actor=actor,
+            operator=operator,
+            correlation_id=self.correlation_id,
             reason=self.reason,
             values=self.values,
             plan_hash=self.plan_hash,

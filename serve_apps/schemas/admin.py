@@ -10,6 +10,7 @@ from models.plans import PlannerMode
 from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, ProjectSettings, RunLimits
 from models.tenants import ApiKey, Project
 from serve_apps.schemas.base import Body, Name, Reply
+from serve_apps.schemas.runtime_policy import RuntimePolicyIn
 
 Host = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]
 Scope = Annotated[str, StringConstraints(pattern=r"^[a-z0-9:*-]{1,200}$")]
@@ -25,15 +26,18 @@ class OrgSettingsIn(Body):
     """Replaces the settings; what is left out goes back to its default."""
 
     egress: EgressIn = EgressIn()
+    runtime_policy: RuntimePolicyIn = RuntimePolicyIn()
 
     def settings(self) -> OrgSettings:
+        """Raises InvalidInput."""
         egress = self.egress
         return OrgSettings(
+            runtime_policy=self.runtime_policy.policy("/runtimePolicy", {}),
             egress=EgressPolicy(
                 allow_loopback=egress.allow_loopback,
                 allow_private=egress.allow_private,
                 allow_hosts=tuple(egress.allow_hosts),
-            )
+            ),
         )
 
 
@@ -51,14 +55,18 @@ class ProjectSettingsIn(Body):
     """Replaces the settings; what is left out goes back to its default."""
 
     plan_approval_mode: PlanApprovalMode = PlanApprovalMode.REQUIRE
+    runtime_policy: RuntimePolicyIn = RuntimePolicyIn()
     planner_mode: PlannerMode | None = None
     planner_model: Name | None = None
     retrieval_max_tools: StrictInt = Field(default=30, ge=1, le=200)
     max_schedule_horizon_days: StrictInt = Field(default=30, ge=1, le=3_650)
     limits: RunLimitsIn = RunLimitsIn()
 
-    def settings(self) -> ProjectSettings:
+    def settings(self, organization: OrgSettings, pointer: str = "") -> ProjectSettings:
+        """`organization`: whose groups the policy may name. Raises InvalidInput below `pointer`."""
+        inherited = organization.runtime_policy.groups
         return ProjectSettings(
+            runtime_policy=self.runtime_policy.policy(f"{pointer}/runtimePolicy", inherited),
             plan_approval_mode=self.plan_approval_mode,
             planner_mode=self.planner_mode,
             planner_model=self.planner_model,

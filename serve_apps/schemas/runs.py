@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from models.base import JsonObject
 from models.runs import RunStatus
 from planvault.storage.runs import RunRecord
 from serve_apps.schemas.base import JsonDocument, Reply
@@ -28,9 +29,14 @@ class RunOut(Reply):
             status=run.status,
             is_open=run.is_open,
             plan_hash=run.plan_hash,
-            pending=run.pending,
+            pending=_without_ballot(run.pending),
             reason=run.reason,
             created_at=run.created_at,
             updated_at=run.updated_at,
             duration_ms=(run.updated_at - run.created_at).total_seconds() * 1_000,
         )
+
+
+def _without_ballot(pending: JsonObject | None) -> JsonObject | None:
+    """Who may vote, by name, is for the API to check and not for every reader."""
+    return None if pending is None else {name: value for name, value in pending.items() if name != "ballot"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from models.planning import PlanOutcome, PlanProblem, PlanRequest
 from models.plans import Lit, Plan, PlannerMode, Reply
-from models.tools import Tool
+from models.tools import NativeBinding, Tool
 from planvault.plan.render import render_dsl, render_json
 from planvault.plan.validate import validate
 from planvault.planner.builtin.chains import Search
@@ -46,6 +46,8 @@ def plan_without_model(request: PlanRequest) -> PlanOutcome:
 
 
 def _plan(request: PlanRequest) -> Plan:
+    # Waits and schedules are no answer to anybody's words; a model knows when a plan needs them.
+    request = request.model_copy(update={"tools": tuple(tool for tool in request.tools if not _is_native(tool))})
     text = request.prompt
     if len(text) > _MOST_CHARACTERS:
         return _only_reply(_TOO_MUCH)
@@ -143,6 +145,10 @@ def _cannot(tools: Sequence[Tool], unsure: Sequence[Tool]) -> str:
 
 def _only_reply(text: str) -> Plan:
     return Plan(body=(Reply(id="n1", expr=Lit(value=text)),))
+
+
+def _is_native(tool: Tool) -> bool:
+    return isinstance(tool.binding, NativeBinding)
 
 
 def _outcome(request: PlanRequest, plan: Plan | None, problems: tuple[PlanProblem, ...]) -> PlanOutcome:

@@ -22,3 +22,6 @@ SELECT EXISTS (
 -- name: has_primary
 -- Whether the project has a live primary key.
 SELECT EXISTS (SELECT FROM api_keys WHERE org_id = $1 AND project_id = $2 AND is_primary AND revoked_at IS NULL);
+
+-- name: organizations
+SELECT id FROM organizations ORDER BY created_at, id;

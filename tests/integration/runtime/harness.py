@@ -35,6 +35,7 @@ from planvault.storage.runs import RunRecord, Runs
 from planvault.storage.secrets import PostgresSecrets
 from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import SessionDraft, Sessions
+from planvault.storage.signals import PostgresSignals
 
 SHARDS = 8
 LEASE_S = 2.0
@@ -184,6 +185,7 @@ class Platform:
             planner=PlannerTwin(self.world),
             executor=executor or self.world,
             secrets=PostgresSecrets(self.pool, self.keyring, self.ids),
+            signals=PostgresSignals(self.pool, self.keyring, self.keyring, "http://api"),
             policies=PostgresPolicies(self.pool, self.keyring),
             monotonic=clock.monotonic,
         )

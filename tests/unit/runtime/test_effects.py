@@ -78,6 +78,7 @@ class Outside:
             planner=unused,
             executor=self,
             secrets=self,  # type: ignore[arg-type]
+            signals=unused,
             policies=unused,
             monotonic=lambda: 0.0,
         )
