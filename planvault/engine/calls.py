@@ -75,9 +75,9 @@ def fragment_answered(rec: Recorder, answer: FragmentAnswer) -> None:
 
 
 def end_if_cancelled(rec: Recorder) -> None:
-    """A cancelled run ends once every call that it began has its result, or its loss, on record."""
+    """A cancelled run ends once every call that it began has its result on record, or an operator's word on it."""
     run = rec.state.run
-    if run is not None and run.cancel_requested and not run.is_calling:
+    if run is not None and run.cancel_requested and not run.is_calling and run.recovery is None:
         cancel(rec, "cancelled by request")
 
 
