@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from models.base import Frozen, JsonObject, JsonValue
 from models.ids import BlobId, RunId
@@ -42,6 +42,8 @@ class ResultPlace(Frozen):
 
 class Inspect(Frozen):
     """Read a spooled body once: is it what it says, how deep is it, what does it look like, does it echo a secret?"""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     job: Literal["inspect"] = "inspect"
     place: ResultPlace

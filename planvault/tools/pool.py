@@ -39,6 +39,11 @@ class WorkerProcesses:
             raise TypeError("an extraction answers what was found")
         return answer
 
+    @property
+    def children(self) -> list[int]:
+        """Ids of the processes that run now."""
+        return [] if self._pool is None else list(self._pool._processes)
+
     async def __aenter__(self) -> WorkerProcesses:
         return self
 
