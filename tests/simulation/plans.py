@@ -37,6 +37,7 @@ from models.plans import (
 
 READS = ("read_a", "read_b", "read_c")
 WRITES = ("write_none", "write_keyed", "write_declared", "read_none", "write_safe")
+PAUSES = ("pause_signal", "pause_sleep")
 _CALLS = {"read": READS, "write": WRITES}
 
 
@@ -81,6 +82,8 @@ class Writer:
                 return self._for(names, depth)
             case "assignment":
                 return self._assignment(names)
+            case "pause":
+                return self._pause(names)
             case kind:
                 return self._call(kind, names)
 
@@ -90,6 +93,15 @@ class Writer:
         args = tuple(Arg(name=f"a{n}", expr=self._argument(names)) for n in range(self.rng.randint(0, 2)))
         target = self._target(names, "record" if on_error is OnError.FAIL else "maybe") if self._often() else None
         return Call(id=self._id(), tool=tool, args=args, target=target, on_error=on_error)
+
+    def _pause(self, names: dict[str, str]) -> Call:
+        node, target = self._id(), self._target(names, "maybe")
+        if self._often():
+            given = {"name": f"signal {node}", "timeoutSeconds": 60, "onTimeout": self.rng.choice(["fail", "continue"])}
+            args = tuple(Arg(name=name, expr=Lit(value=value)) for name, value in given.items())
+            return Call(id=node, tool="pause_signal", args=args, target=target)
+        seconds = self.rng.choice([Lit(value=30), self._integer(names)])
+        return Call(id=node, tool="pause_sleep", args=(Arg(name="seconds", expr=seconds),), target=target)
 
     def _assignment(self, names: dict[str, str]) -> Assignment:
         expr, kind = (self._integer(names), "int") if self._often() else (self._any(names), "any")

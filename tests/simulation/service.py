@@ -22,8 +22,9 @@ from models.tools import (
     ToolSucceeded,
 )
 from planvault.engine.effects import CallTool
+from planvault.engine.pauses import SLEEP, WAIT_FOR_SIGNAL
 from planvault.engine.state import ToolFacts, ToolPin
-from tests.simulation.plans import READS, WRITES
+from tests.simulation.plans import PAUSES, READS, WRITES
 
 _KINDS: Mapping[str, tuple[Idempotency, RiskClass]] = {
     "write_none": (Idempotency.NONE, RiskClass.WRITE),
@@ -31,7 +32,7 @@ _KINDS: Mapping[str, tuple[Idempotency, RiskClass]] = {
     "write_declared": (Idempotency.DECLARED, RiskClass.WRITE),
     "read_none": (Idempotency.NONE, RiskClass.READ),
     "write_safe": (Idempotency.SAFE, RiskClass.WRITE),
-    **dict.fromkeys(READS, (Idempotency.SAFE, RiskClass.READ)),
+    **dict.fromkeys((*READS, *PAUSES), (Idempotency.SAFE, RiskClass.READ)),
 }
 
 
@@ -44,10 +45,11 @@ def _facts(number: int, name: str) -> ToolFacts:
         idempotency=idempotency,
         approval_policy=ApprovalPolicy.DEFAULT,
         timeout_s=10,
+        native={"pause_signal": WAIT_FOR_SIGNAL, "pause_sleep": SLEEP}.get(name),
     )
 
 
-FACTS: tuple[ToolFacts, ...] = tuple(_facts(number, name) for number, name in enumerate((*READS, *WRITES)))
+FACTS: tuple[ToolFacts, ...] = tuple(_facts(number, name) for number, name in enumerate((*READS, *WRITES, *PAUSES)))
 BY_NAME: Mapping[str, ToolFacts] = {facts.pin.name: facts for facts in FACTS}
 
 
@@ -70,6 +72,7 @@ class Odds:
     refused: float = 0.04
     not_sent: float = 0.04
     unknown: float = 0.05
+    credential: float = 0.0
 
 
 @dataclass
@@ -97,13 +100,14 @@ class Service:
 
     def _failure(self, chance: Random) -> ToolCallFailure | None:
         odds = self.odds
-        weights = [odds.answered, odds.rejected, odds.refused, odds.not_sent, odds.unknown]
+        weights = [odds.answered, odds.rejected, odds.refused, odds.not_sent, odds.unknown, odds.credential]
         kinds: list[ToolCallFailure | None] = [
             ToolCallFailure.ANSWERED,
             ToolCallFailure.REJECTED,
             ToolCallFailure.REFUSED,
             ToolCallFailure.NOT_SENT,
             ToolCallFailure.UNKNOWN,
+            ToolCallFailure.CREDENTIAL,
             None,
         ]
         return chance.choices(kinds, [*weights, 1 - sum(weights)])[0]
