@@ -32,7 +32,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def platform(pool: Pool, keys: Path) -> Platform:
-    await pool.execute("TRUNCATE sessions, events, pruned_journals, commands, runs, idempotency CASCADE")
+    await pool.execute("TRUNCATE sessions, events, pruned_journals, commands, runs, idempotency, hosts CASCADE")
     world = World(TWO_CALLS)
     world.tool("get", lambda call: {"email": "ada@example.com", "name": "Ada"})
     world.tool("send", lambda call: None, Idempotency.NONE)
