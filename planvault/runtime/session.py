@@ -15,6 +15,7 @@ from planvault.engine.calls import may_repeat
 from planvault.engine.decide import decide
 from planvault.engine.effects import CallTool, Effect, Wait, effects
 from planvault.engine.inputs import CommandArrived, EffectDone, EffectResult, Input, TimerFired, Unusable
+from planvault.engine.merging import merged
 from planvault.engine.recorder import Decision
 from planvault.engine.state import SessionState
 from planvault.errors import OwnershipLost, Unrecordable
@@ -22,6 +23,8 @@ from planvault.ports import Append, Clock, Ids, ShardLease
 from planvault.runtime.committer import Committer
 
 _log = structlog.get_logger(__name__)
+
+_MOST_INPUTS = 32  # decided in one append
 
 
 class LeaseGate(Protocol):
@@ -160,7 +163,7 @@ class LiveSession:
     async def _work(self) -> None:
         try:
             while self._inputs:
-                await self._apply(self._inputs.popleft()())
+                await self._apply([self._inputs.popleft()() for _ in range(min(len(self._inputs), _MOST_INPUTS))])
         except OwnershipLost as fault:
             self._give_up(fault)
         # A session that cannot go on must not take its host along.
@@ -170,25 +173,35 @@ class LiveSession:
         finally:
             self._loop = None
 
-    async def _apply(self, given: Input) -> None:
+    async def _apply(self, given: Sequence[Input]) -> None:
+        """Decide one after the other, write as one: results of concurrent reads do not wait for each other's commit."""
+        decisions: list[Decision] = []
+        for each in given:
+            decisions.append(self._decide(decisions[-1].state if decisions else self.state, each))
         try:
-            decision = decide(self.state, given)
-        # Deciding is pure: the same input would meet the same fault again, for ever.
-        except Exception as fault:  # noqa: BLE001
-            decision = self._without(given, fault)
-        try:
-            await self._commit(decision)
+            await self._commit(merged(decisions))
         except Unrecordable as fault:
-            await self._commit(self._without(given, fault))
+            if len(given) > 1:  # one of them: each on its own
+                for each in given:
+                    await self._apply([each])
+                return
+            await self._commit(self._without(self.state, given[0], fault))
         self._start_effects()
 
-    def _without(self, given: Input, fault: Exception) -> Decision:
+    def _decide(self, state: SessionState, given: Input) -> Decision:
+        try:
+            return decide(state, given)
+        # Deciding is pure: the same input would meet the same fault again, for ever.
+        except Exception as fault:  # noqa: BLE001
+            return self._without(state, given, fault)
+
+    def _without(self, state: SessionState, given: Input, fault: Exception) -> Decision:
         """What follows from an input that cannot be used. Raises the fault where nothing can stand for the input."""
         if not isinstance(given, CommandArrived | EffectDone):
             raise fault
         _log.error("input.unusable", session=str(self.state.scope.session_id), exc_info=fault)
         why = f"what came cannot be used ({type(fault).__name__}); the platform's log has more"
-        return decide(self.state, Unusable(given, why, given.now, given.fresh_run_id))
+        return decide(state, Unusable(given, why, given.now, given.fresh_run_id))
 
     async def _commit(self, decision: Decision) -> None:
         if not decision.events:
@@ -200,6 +213,7 @@ class LiveSession:
             consumed=decision.consumed,
             runs=decision.runs,
             wakes=decision.wakes,
+            audits=decision.audits,
             blobs=decision.blobs,
         )
         await self._committer.commit(append)

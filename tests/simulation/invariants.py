@@ -145,7 +145,9 @@ class Invariants:
         step = call.effect_id.rsplit(":", 1)[0]
         earlier = self.attempts.setdefault(step, [])
         if BY_NAME[call.pin.name].idempotency is Idempotency.NONE and call.effect_id not in self.ordered_again:
-            doubtful = [effect for effect in earlier if self.failures.get(effect) not in _UNSENT]
+            ordered = [place for place, effect in enumerate(earlier) if effect in self.ordered_again]
+            since = earlier[ordered[-1] :] if ordered else earlier  # the operator took the risk of those before
+            doubtful = [effect for effect in since if self.failures.get(effect) not in _UNSENT]
             assert not doubtful, f"{call.effect_id} repeats {doubtful}, which may have been executed"
         earlier.append(call.effect_id)
 
