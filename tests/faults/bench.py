@@ -9,19 +9,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from models.commands import Action as Answer
 from models.commands import CommandKind, Message
-from models.ids import IntegrationId, MessageId, ProjectId, SessionId, shard_of
-from models.policies import EgressPolicy, OrgSettings, SessionSettings
+from models.ids import IntegrationId, MessageId, ProjectId, SessionId, TokenId, shard_of
+from models.policies import EgressPolicy, OrgSettings, ProjectSettings, SessionSettings
 from models.tenants import OrgScope, ProjectScope, SessionScope
 from planvault.clock import TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
+from planvault.ingestion.native import install_native_tools
 from planvault.ingestion.worker import CatalogImporter, ImporterOptions
 from planvault.net.client import GuardedHttp
 from planvault.storage import catalog, catalog_imports
@@ -31,6 +33,7 @@ from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool, open_pool, transaction
 from planvault.storage.runs import RunRecord, Runs
 from planvault.storage.sessions import SessionDraft, Sessions
+from planvault.storage.signals import Callbacks, Delivery
 from planvault.storage.tenants import Tenants
 from retrieval.embedding import EMBEDDING_MODEL
 from tests.faults import scenarios
@@ -152,6 +155,7 @@ class Host:
 class Played:
     """What became of one case."""
 
+    scenario: str
     case: str
     scope: SessionScope
     boundary: Boundary | None
@@ -187,7 +191,8 @@ class Bench:
         tenants = Tenants(self.pool, self.ids)
         made = await tenants.create_organization("Faults", OrgSettings(egress=EgressPolicy(allow_loopback=True)))
         org = OrgScope(org_id=made.id)
-        project = await tenants.create_project(org, "one")
+        settings = ProjectSettings(runtime_policy=scenarios.POLICY)
+        project = await tenants.create_project(org, "one", settings)
         self.scope = ProjectScope(org_id=made.id, project_id=ProjectId(project.id))
         integration = IntegrationId(self.ids.new())
         await catalog.create_integration(
@@ -196,9 +201,12 @@ class Bench:
         import_id = self.ids.new()
         text = json.dumps(scenarios.document())
         await catalog_imports.create_import(self.pool, org, import_id, integration, document=text, spec_url=None)  # type: ignore[arg-type]
+        await install_native_tools(self.pool, org, self.ids, embedding_model=EMBEDDING_MODEL)
         http = GuardedHttp()
         options = ImporterOptions(embedding_model=EMBEDDING_MODEL)
-        assert await CatalogImporter(self.pool, http, EmbedderTwin(), self.ids, options).run_one()
+        importer = CatalogImporter(self.pool, http, EmbedderTwin(), self.ids, options)
+        while await importer.run_one():
+            pass
         await http.aclose()
 
     # ── hosts ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -272,6 +280,22 @@ class Bench:
             await commands.enqueue(connection, scope, kind, payload)
         await commands.wake(shard_of(scope.session_id, SHARDS))
 
+    async def answer(self, scope: SessionScope, pending: Mapping[str, Any]) -> None:
+        """What a run waits for: people's words, or a service's call back."""
+        if pending["kind"] == "signal":
+            token = TokenId(UUID(str(pending["tokenId"])))
+            commands = Commands(self.pool, self.keyring, self.ids)
+            secret = await self.keyring.signal_secret(scope.org_id, token)
+            async with transaction(self.pool) as connection:
+                delivery, shard = await Callbacks(commands, self.keyring).deliver(
+                    connection, scope.project_id, token, secret, scenarios.SIGNAL
+                )
+            assert delivery is Delivery.ACCEPTED
+            assert shard is not None
+            await commands.wake(shard)
+        elif (said := scenarios.answer(pending)) is not None:
+            await self.asks(scope, *said)
+
     async def run_of(self, scope: SessionScope) -> RunRecord | None:
         runs = await Runs(self.pool, self.keyring).page(scope, None, 1)
         return runs[0] if runs else None
@@ -297,6 +321,7 @@ class Bench:
         if boundary is not None:  # at the last append nobody waits for it
             await first.death()
         return Played(
+            scenario,
             case,
             scope,
             boundary,
@@ -334,7 +359,7 @@ class Seat:
             if question not in self._answered:
                 self._answered.add(question)
                 self.questions.append(str(run.pending["kind"]))
-                await self._bench.asks(self._scope, *scenarios.answer(run.pending))
+                await self._bench.answer(self._scope, run.pending)
         return None
 
 

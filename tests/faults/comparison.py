@@ -11,10 +11,10 @@ from planvault.storage.history import HistoryEvent
 _VARYING = (
     (re.compile(r"\bcase\d{4}\b"), "<case>"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<id>"),
-    (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
+    (re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b"), "<hash>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "<time>"),
 )
-_OF_THE_ATTEMPT = frozenset({"attempt", "durationMs", "timingsMs"})
+_OF_THE_ATTEMPT = frozenset({"attempt", "durationMs", "timingsMs", "size"})  # an operator's answer has no size
 
 
 def comparable(history: Iterable[HistoryEvent]) -> list[tuple[str, Any]]:

@@ -36,7 +36,7 @@ class Attempt:
     tool: str
     intended_in: int
     recorded_in: int
-    succeeded: bool
+    executed: bool  # the service did not refuse it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +85,26 @@ def undisturbed(trace: Sequence[Mapping[str, Any]]) -> Undisturbed:
             effects[news["append"]] += 1
             continue
         appends = news["append"]
-        intents = [event["payload"] for event in news["events"] if event["type"] == "effect_intended"]
-        tools = [event["payload"]["tool"] for event in news["events"] if event["type"] == "tool_start"]
+        intended = ""
         for event in news["events"]:
             payload = event["payload"]
-            if event["type"] == "effect_recorded" and payload["kind"] == "call":
+            if event["type"] == "effect_intended" and payload["kind"] == "call":
+                intended = payload["effectId"]
+            elif event["type"] == "tool_start" and intended:
+                open_attempts[intended], intended = (payload["tool"], appends), ""
+            elif event["type"] == "effect_recorded" and payload["effectId"] in open_attempts:
                 tool, intended_in = open_attempts.pop(payload["effectId"])
                 _, node, iteration, number = payload["effectId"].split(":")
-                step = f"{node}:{iteration}"
-                attempts.append(Attempt(step, int(number), tool, intended_in, appends, payload["result"]["ok"]))
-        calls = [intent for intent in intents if intent["kind"] == "call"]
-        for intent, tool in zip(calls, tools, strict=True):
-            open_attempts[intent["effectId"]] = (tool, appends)
+                result = payload.get("result", {"ok": True})  # a read that was made before its turn has it elsewhere
+                ok = result["ok"] or result["failure"] == "answered"
+                attempts.append(Attempt(f"{node}:{iteration}", int(number), tool, intended_in, appends, ok))
     assert not open_attempts, "the undisturbed run left calls without a result"
     return Undisturbed(appends, effects, tuple(attempts))
 
 
 def expected(story: Undisturbed, boundary: Boundary) -> Expected:
     requests = Counter(found.tool for found in story.attempts if found.tool in KINDS)
-    effects = Counter(found.tool for found in story.attempts if found.succeeded and found.tool in KINDS)
+    effects = Counter(found.tool for found in story.attempts if found.executed and found.tool in KINDS)
     asks = False
     for lost in story.in_flight(boundary):
         if lost.tool not in KINDS:
@@ -111,13 +112,13 @@ def expected(story: Undisturbed, boundary: Boundary) -> Expected:
         sent = story.was_sent(lost, boundary)
         if CALLED_AGAIN[TOOLS[lost.tool]]:
             # A request that the service refused is its first one either way; one that it executed comes once more.
-            requests[lost.tool] += sent and lost.succeeded
-            effects[lost.tool] += sent and lost.succeeded and TOOLS[lost.tool] is not Idempotency.KEYED
+            requests[lost.tool] += sent and lost.executed
+            effects[lost.tool] += sent and lost.executed and TOOLS[lost.tool] is not Idempotency.KEYED
         else:
             asks = True
             later = [found for found in story.attempts if found.step == lost.step and found.number > lost.number]
             requests[lost.tool] -= (not sent) + len(later)
-            effects[lost.tool] -= 0 if sent and lost.succeeded else 1
+            effects[lost.tool] -= 0 if sent and lost.executed else 1
     for tool in EFFECTLESS:
         del effects[tool]
     return Expected(+requests, +effects, asks)

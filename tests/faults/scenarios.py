@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.commands import Action, CommandKind, Resolution
+from models.runtime_policy import ApprovalRule, RuntimeApproval, RuntimePolicy
 from models.tools import Idempotency
 from tests.faults.service import result_of
 
@@ -16,6 +17,7 @@ TOOLS: dict[str, Idempotency] = {
     "pay": Idempotency.KEYED,
     "send_mail": Idempotency.NONE,
 }
+SIGNAL = {"said": "went"}
 KINDS = {
     "get_order": "orders",
     "get_stock": "stock",
@@ -31,12 +33,14 @@ order = get_order(case="{case}", id="1")
 total = 0
 if order.open:
     stock = get_stock(case="{case}", item="a")
+    word = wait_for_signal(name="go")
+    sleep(seconds=0.05)
     for line in order.lines:
         set_status(case="{case}", item=line.id, state="sold")
         paid = pay(case="{case}", item=line.id)
         total = total + paid.amount
         mail = send_mail(case="{case}", item=line.id, to=who)
-    reply(f"{{who}} pays {{total}}, {{stock.left}} left")
+    reply(f"{{who}} pays {{total}}, {{stock.left}} left, {{word.said}}")
 else:
     fail("The order is closed")
 """
@@ -44,13 +48,29 @@ else:
 _FAILING = """
 order = get_order(case="{case}", id="1")
 send_mail(case="{case}", item="x", to="ada")
+none = attempt(get_order(case="{case}", id="missing"))
 if len(order.lines) > 5:
     reply("many")
 else:
     fail("Too few lines")
 """
 
-PROGRAMS = {"everything": _EVERYTHING, "failing": _FAILING}
+_READING = """
+total = 0
+for item in ["a", "b", "c", "d"]:
+    stock = get_stock(case="{case}", item=item)
+    order = get_order(case="{case}", id=item)
+    total = total + stock.left + len(order.lines)
+reply(f"{{total}}")
+"""
+
+PROGRAMS = {"everything": _EVERYTHING, "failing": _FAILING, "reading": _READING}
+AT_ONCE = frozenset({"reading"})
+"""Scenarios whose calls run side by side (X8): in which append a result lands differs from run to run."""
+
+POLICY = RuntimePolicy(
+    runtime_approval=RuntimeApproval(rules=(ApprovalRule(id="money", tools=("pay",), message="Pay?"),))
+)
 
 
 def prompt(scenario: str, case: str) -> str:
@@ -63,16 +83,20 @@ def program(text: str) -> str:
     return f"<script>{PROGRAMS[scenario].format(case=case)}</script>"
 
 
-def answer(pending: Mapping[str, Any]) -> tuple[CommandKind, Action]:
+def answer(pending: Mapping[str, Any]) -> tuple[CommandKind, Action] | None:
     """What a person says to a run's open question; the operator knows what the service answered."""
     match pending["kind"]:
         case "slots":
             return CommandKind.FILL_SLOTS, Action(actor="tester", values={"who": "Ada"})
         case "plan":
             return CommandKind.APPROVE, Action(actor="tester", plan_hash=pending["planHash"])
+        case "tool":
+            return CommandKind.APPROVE_TOOL, Action(actor="tester", correlation_id=pending["correlationId"])
         case "recovery":
             result = result_of(KINDS[pending["tool"]])
             return CommandKind.RESOLVE, Action(actor="tester", resolution=Resolution.MARK_DONE, result=result)
+        case "timer":
+            return None  # it ends by itself
         case unknown:
             raise AssertionError(f"nobody answers {unknown}")
 

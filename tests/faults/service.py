@@ -68,7 +68,12 @@ async def received(connection: int, method: str, target: str, key: str | None, b
     seen = any(request["path"] == target for request in case.requests)
     case.connections.add(connection)
     case.requests.append({"method": method, "path": target, "kind": kind, "item": item, "key": key})
-    status, answer = (429, {}) if kind == REFUSED_FIRST and not seen else (200, execute(case, kind, item, key))
+    if kind == REFUSED_FIRST and not seen:
+        status, answer = 429, {}
+    elif item == "missing":
+        status, answer = 404, {}
+    else:
+        status, answer = 200, execute(case, kind, item, key)
     if case.hold:  # it happened; the answer is what does not arrive
         case.hold = False
         case.held.set()

@@ -2,27 +2,35 @@
 
 import os
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from models.runs import RunStatus
 from models.tools import Idempotency
 from tests.faults.bench import Bench, Played
 from tests.faults.boundaries import Boundary, Phase
 from tests.faults.comparison import comparable
 from tests.faults.expectation import CALLED_AGAIN, Undisturbed, expected, observed, undisturbed
-from tests.faults.scenarios import PROGRAMS, TOOLS
+from tests.faults.scenarios import AT_ONCE, PROGRAMS, TOOLS
 
 QUICK = 12  # boundaries of each scenario in a run of all tests; `make test-faults` takes every one
+ENDS = {
+    "everything": (RunStatus.COMPLETED, None),
+    "failing": (RunStatus.FAILED, "PLAN_FAILED"),
+    "reading": (RunStatus.COMPLETED, None),
+}
 SEED = int(os.environ.get("PLANVAULT_FAULT_SEED", "20261120"))
 
 
 async def disturb(bench: Bench, scenario: str, share: int | None) -> None:
     whole = await bench.play(scenario)
+    assert (whole.run.status, whole.run.reason) == ENDS[scenario], [event.payload for event in whole.history[-4:]]
     story = undisturbed(whole.trace)
     boundaries = list(story.boundaries())
     if share is not None:
-        boundaries = random.Random(f"{SEED} {scenario}").sample(boundaries, share)
+        boundaries = random.Random(f"{SEED} {scenario}").sample(boundaries, min(share, len(boundaries)))
     failures = []
     for boundary in boundaries:
         played = await bench.play(scenario, boundary)
@@ -40,8 +48,10 @@ async def faults_of(bench: Bench, whole: Played, story: Undisturbed, played: Pla
         found.append(f"the history differs\n{_difference(whole, played)}")
     if (played.run.status, played.run.reason) != (whole.run.status, whole.run.reason):
         found.append(f"the run ended {played.run.status} ({played.run.reason})")
-    due = expected(story, played.boundary)
     requests, effects = observed(played.verdict)
+    if played.scenario in AT_ONCE:
+        return found + faults_of_reads(whole, played) + await faults_of_record(bench, played)
+    due = expected(story, played.boundary)
     if requests != due.requests:
         found.append(f"the service received {dict(requests)}, {dict(due.requests)} are allowed")
     if effects != due.effects:
@@ -49,6 +59,16 @@ async def faults_of(bench: Bench, whole: Played, story: Undisturbed, played: Pla
     if ("recovery" in played.questions) != due.asks_operator:
         found.append(f"the operator was asked: {'recovery' in played.questions}, the table says {due.asks_operator}")
     return found + faults_of_keys(played) + await faults_of_record(bench, played)
+
+
+def faults_of_reads(whole: Played, played: Played) -> list[str]:
+    """Nothing but reads: each as often as undisturbed, or once more if it was in flight at the kill."""
+    first, second = (
+        Counter(f"{request['kind']} {request['item']}" for request in each.verdict["requests"])
+        for each in (whole, played)
+    )
+    found = [f"{what} was read {second[what]} times" for what in first if not 0 <= second[what] - first[what] <= 1]
+    return found + (["reads have effects"] if played.verdict["effects"] else [])
 
 
 def faults_of_keys(played: Played) -> list[str]:
