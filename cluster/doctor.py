@@ -19,6 +19,7 @@ from cluster.ports import is_free
 from cluster.server_user import server_user
 from cluster.topology import DEFAULT_PORT, LOOPBACK
 from planvault.errors import BringUpFailed
+from planvault.storage.redis_link import LOST, open_link
 
 Verdict: TypeAlias = Literal["ok", "warning", "failed"]
 
@@ -37,7 +38,7 @@ class Finding:
         return asdict(self)
 
 
-def examine(data_dir: Path, database_url: str) -> list[Finding]:
+def examine(data_dir: Path, database_url: str, redis_url: str = "") -> list[Finding]:
     """Everything that can be known without starting anything."""
     data = existing(data_dir)
     return [
@@ -48,6 +49,7 @@ def examine(data_dir: Path, database_url: str) -> list[Finding]:
         _guarded("data directory", lambda: _data_dir(data, database_url)),
         _guarded("credentials", lambda: _credentials(data)),
         _guarded("database", lambda: _database(data, database_url)),
+        _redis(redis_url),
         _port(data),
         _memory(),
         _disk(data),
@@ -109,6 +111,25 @@ def _database(data: DataDir, database_url: str) -> Finding:
         return Finding("database", "ok", f"{where}: Postgres {facts.postgres}, pgvector {facts.pgvector}")
     server = postgres.embedded(data, server_user())
     return Finding("database", "ok", f"embedded, {'running' if server.pid() is not None else 'stopped'}")
+
+
+def _redis(url: str) -> Finding:
+    """Never more than a warning: nothing is lost without it."""
+    if not url:
+        return Finding("redis", "ok", "none (REDIS_URL is empty): Postgres does its part")
+    try:
+        asyncio.run(_ping(url))
+    except LOST as fault:
+        return Finding(
+            "redis", "warning", f"REDIS_URL does not answer ({type(fault).__name__}): Postgres does its part"
+        )
+    return Finding("redis", "ok", "answers")
+
+
+async def _ping(url: str) -> None:
+    async with open_link(url) as link:
+        assert link is not None
+        await link.ping()
 
 
 def _port(data: DataDir) -> Finding:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -65,16 +66,21 @@ class Settings(BaseSettings):
     embedding_batch: int = Field(default=64, ge=1, description="Documents of an import embedded in one request")
     max_body_bytes: int = Field(default=25 * 1024 * 1024, description="Largest request body, imports included")
     public_url: str = Field(
-        default="", description="Where services reach the API for callbacks, e.g. https://plans.example.com; empty: no URL"
+        default="",
+        description="Where services reach the API for callbacks, e.g. https://plans.example.com; empty: no URL",
     )
     cors_origins: str = Field(default="*", description="Comma-separated list, or *; no cookies are used")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR; logs are JSON lines")
 
     @field_validator("redis_url")
     @classmethod
-    def _known_scheme(cls, url: str) -> str:
-        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+    def _understood(cls, url: str) -> str:
+        """Redis may be away, but what cannot be an address is a mistake, said at the start."""
+        parts = urlsplit(url)
+        if url and parts.scheme not in ("redis", "rediss", "unix"):
             raise ValueError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        if parts.scheme != "unix" and parts.port == 0:
+            raise ValueError("REDIS_URL names port 0")
         return url
 
     @property

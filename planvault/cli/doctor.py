@@ -15,7 +15,8 @@ def doctor(data: DataDirOption = None, as_json: JsonOption = False) -> None:
     from cluster.doctor import examine
     from planvault.settings import Settings
 
-    findings = examine(data_dir(data), Settings().database_url)
+    settings = Settings()
+    findings = examine(data_dir(data), settings.database_url, settings.redis_url)
     if as_json:
         import json
 

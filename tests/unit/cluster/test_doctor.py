@@ -59,3 +59,13 @@ def test_little_memory_and_disk_are_warnings(data_dir: Path, monkeypatch: pytest
     monkeypatch.setattr(doctor, "DISK_NEEDED_MIB", 10**12)
     found = by_subject(examine(data_dir, ""))
     assert (found["memory"].verdict, found["disk"].verdict) == ("warning", "warning")
+
+
+def test_a_redis_that_does_not_answer_is_a_warning_and_its_password_is_not_told(data_dir: Path) -> None:
+    finding = by_subject(examine(data_dir, "", "redis://:hunter2@127.0.0.1:1/0"))["redis"]
+    assert finding.verdict == "warning"
+    assert "hunter2" not in finding.detail
+
+
+def test_no_redis_is_fine(data_dir: Path) -> None:
+    assert by_subject(examine(data_dir, ""))["redis"].verdict == "ok"
