@@ -28,11 +28,19 @@ class Budget:
     shares its parts in memory, but is written out whole by whoever stores it.
     """
 
-    __slots__ = ("bytes_left", "steps_left")
+    __slots__ = ("bytes_left", "may_meet_secrets", "steps_left")
 
-    def __init__(self, steps: int = DEFAULT_STEPS, bytes: int = DEFAULT_BYTES) -> None:  # noqa: A002 - the word for it
+    def __init__(
+        self,
+        steps: int = DEFAULT_STEPS,
+        bytes: int = DEFAULT_BYTES,  # noqa: A002 - the word for it
+        *,
+        may_meet_secrets: bool = True,
+    ) -> None:
+        """`may_meet_secrets`: False where no value can hold one, so that nobody has to look for them."""
         self.steps_left = steps
         self.bytes_left = bytes
+        self.may_meet_secrets = may_meet_secrets
 
     def step(self, count: int = 1) -> None:
         self.steps_left -= count

@@ -44,7 +44,7 @@ class Found:
 
 def evaluated(query: FragmentQuery, scope: Mapping[str, Value]) -> Found | FragmentRefused:
     """CPU-bound. A fault of evaluation is the plan's, and an answer."""
-    budget = Budget(STEPS, BYTES)
+    budget = Budget(STEPS, BYTES, may_meet_secrets=False)
     try:
         if query.items_from is not None:
             return _items(query, scope, budget)

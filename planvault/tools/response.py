@@ -86,6 +86,13 @@ def parse(body: bytes, content_type: str) -> JsonValue:
     if not body:
         return None
     media_type = content_type.partition(";")[0].strip().lower()
+    if media_type.endswith("json") and "charset" not in content_type.lower():
+        try:
+            parsed: JsonValue = orjson.loads(body)  # UTF-8 (RFC 8259), without a copy of it as text
+        except orjson.JSONDecodeError:
+            pass  # another encoding, or no JSON: see below
+        else:
+            return parsed
     text = _decoded(body, content_type, media_type)
     if text is None:
         return {"contentType": media_type, "base64": base64.b64encode(body).decode()}

@@ -78,6 +78,7 @@ class ResultReader:
 
     async def _inspect(self, job: Inspect) -> Inspected | FragmentRefused:
         stored, scope = job.spooled, job.place.scope
+        self._values = {}  # of the last job: both together would be twice the memory
         content = await self._blobs.read(scope, stored)
         value = await asyncio.to_thread(parse, content, stored.media_type)
         if await asyncio.to_thread(depth_exceeds, value, job.max_depth):
@@ -123,6 +124,7 @@ class ResultReader:
             if stored.blob_id not in self._values:
                 content = await self._blobs.read(place.scope, stored)
                 self._values[stored.blob_id] = await asyncio.to_thread(parse, content, stored.media_type)
+                del content
         return {name: self._values[stored.blob_id] for name, stored in wanted.items()}
 
     async def _handed_over(self, place: ResultPlace, found: Found) -> FragmentAnswer:
