@@ -41,12 +41,28 @@ class NotAllowed(PlanVaultError):
     code, status, title = "FORBIDDEN", 403, "This key or role may not do that"
 
 
+class OperatorRequired(NotAllowed):
+    code, title = "OPERATOR_REQUIRED", "This decision needs the name of a person"
+
+
+class SelfApproval(NotAllowed):
+    code, title = "SELF_APPROVAL", "Whoever sent the prompt may not approve what its run asks"
+
+
+class NotAnApprover(NotAllowed):
+    code, title = "NOT_AN_APPROVER", "This person is in none of the groups that may decide"
+
+
 class NotFound(PlanVaultError):
     code, status, title = "NOT_FOUND", 404, "There is no such resource in this scope"
 
 
 class Conflict(PlanVaultError):
     code, status, title = "CONFLICT", 409, "The resource is not in a state that allows this"
+
+
+class AlreadyVoted(Conflict):
+    code, title = "ALREADY_VOTED", "This person has approved already"
 
 
 class IdempotencyKeyReused(PlanVaultError):

@@ -57,9 +57,7 @@ class _Painter:
             return entries if len(value) <= MAX_ENTRIES else [*entries, self._cut(f"… {len(value)} in all")]
         if isinstance(value, dict):
             return self._object(value, depth)
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        return self._cut("(stored apart)")  # a large result by reference
+        return value
 
     def _object(self, value: Mapping[str, Value], depth: int) -> JsonObject:
         painted: JsonObject = {}

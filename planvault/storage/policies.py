@@ -2,7 +2,7 @@
 
 import orjson
 
-from models.policies import ProjectSettings, SessionSettings
+from models.policies import OrgSettings, ProjectSettings, SessionSettings
 from models.tenants import SessionScope
 from planvault.errors import NotFound
 from planvault.ports import Keyring, RunPolicy
@@ -30,4 +30,6 @@ class PostgresPolicies:
             project=ProjectSettings.model_validate(row["project"]),
             session=SessionSettings.model_validate(row["session"]),
             context_vars=context["contextVars"],
+            organization=OrgSettings.model_validate(row["organization"]),
+            tags=tuple(row["tags"]),
         )

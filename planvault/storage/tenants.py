@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import asyncpg
 
@@ -11,11 +12,14 @@ from models.policies import OrgSettings, ProjectSettings
 from models.tenants import Organization, OrgScope, Project, ProjectScope
 from planvault.errors import Conflict, FieldError, InvalidInput, NotFound
 from planvault.ports import Ids
-from planvault.storage.pool import Pool, Queryable, transaction
+from planvault.storage.pool import Connection, Pool, Queryable, transaction
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/tenants.sql")
 _LONGEST_NAME = 200
+
+Witness: TypeAlias = "Callable[[Connection], Awaitable[None]]"
+"""Writes down that something changed, in the transaction of the change."""
 
 
 def checked_name(name: str) -> str:
@@ -36,11 +40,13 @@ class Tenants:
         values = (OrgId(self._ids.new()), checked_name(name), (settings or OrgSettings()).model_dump(mode="json"))
         return _organization(await self._pool.fetchrow(_SQL["insert_organization"], *values))
 
-    async def organization(self, scope: OrgScope) -> Organization:
-        """Raises NotFound."""
-        return _organization(await self._pool.fetchrow(_SQL["organization"], scope.org_id))
+    async def organization(self, scope: OrgScope, db: Queryable | None = None) -> Organization:
+        """Raises NotFound. `db` is the caller's open transaction."""
+        return _organization(await (db or self._pool).fetchrow(_SQL["organization"], scope.org_id))
 
-    async def change_organization(self, scope: OrgScope, change: Callable[[OrgSettings], OrgSettings]) -> OrgSettings:
+    async def change_organization(
+        self, scope: OrgScope, change: Callable[[OrgSettings], OrgSettings], witness: Witness | None = None
+    ) -> OrgSettings:
         """Apply `change` to the settings under a lock, so that no other change is lost. Raises NotFound."""
         async with transaction(self._pool) as connection:
             row = await connection.fetchrow(_SQL["lock_organization"], scope.org_id)
@@ -48,6 +54,8 @@ class Tenants:
             await connection.execute(
                 _SQL["store_organization_settings"], scope.org_id, settings.model_dump(mode="json")
             )
+            if witness is not None:
+                await witness(connection)
         return settings
 
     async def create_project(
@@ -80,7 +88,10 @@ class Tenants:
         return [_project(row) for row in await self._pool.fetch(_SQL["projects"], scope.org_id)]
 
     async def change_project(
-        self, scope: ProjectScope, change: Callable[[ProjectSettings], ProjectSettings]
+        self,
+        scope: ProjectScope,
+        change: Callable[[ProjectSettings], ProjectSettings],
+        witness: Witness | None = None,
     ) -> ProjectSettings:
         """Apply `change` to the settings under a lock, so that no other change is lost. Raises NotFound."""
         async with transaction(self._pool) as connection:
@@ -88,6 +99,8 @@ class Tenants:
             settings = change(_project(row).settings)
             stored = settings.model_dump(mode="json")
             await connection.execute(_SQL["store_project_settings"], scope.org_id, scope.project_id, stored)
+            if witness is not None:
+                await witness(connection)
         return settings
 
 

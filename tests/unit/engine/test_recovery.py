@@ -161,7 +161,7 @@ def test_mark_done_goes_on_with_the_result_given() -> None:
 def test_retry_opens_only_after_the_old_lease_and_the_tool_s_timeout() -> None:
     story = lost()
     story.acts(CommandKind.RESOLVE, resolution=Resolution.RETRY)
-    assert "opens at" in story.one(EventType.COMMAND_REFUSED)["why"]
+    assert "opens at" in story.one(EventType.ACTION_REFUSED)["why"]
     story.later(16.1)  # 6 s lease, 10 s timeout
     story.acts(CommandKind.RESOLVE, resolution=Resolution.RETRY)
     assert story.call.attempt == 2

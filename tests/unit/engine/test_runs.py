@@ -168,7 +168,7 @@ def test_an_approval_of_another_plan_is_refused() -> None:
     story = Story()
     story.begin(ONE_CALL, facts("get"), plan_approval_mode=PlanApprovalMode.REQUIRE)
     story.acts(CommandKind.APPROVE, plan_hash="0" * 64)
-    assert "another plan" in story.one(EventType.COMMAND_REFUSED)["why"]
+    assert "another plan" in story.one(EventType.ACTION_REFUSED)["why"]
     assert story.statuses[-1] is RunStatus.AWAITING_CONFIRMATION
 
 
@@ -240,7 +240,7 @@ def test_a_slot_value_of_the_wrong_type_is_refused_and_asked_again() -> None:
     story = Story()
     story.begin(_SLOTTED)
     story.acts(CommandKind.FILL_SLOTS, values={"count": "three"})
-    assert "/values/count" in story.one(EventType.COMMAND_REFUSED)["why"]
+    assert "/values/count" in story.one(EventType.ACTION_REFUSED)["why"]
     story.acts(CommandKind.FILL_SLOTS, values={"count": 3})
     assert story.statuses[-1] is RunStatus.COMPLETED
 
@@ -284,7 +284,7 @@ def test_cancel_while_planning_ends_at_once_and_the_late_plan_is_ignored() -> No
 def test_an_answer_that_nobody_asked_for_is_recorded_and_changes_nothing(kind: CommandKind) -> None:
     story = Story()
     decision = story.acts(kind)
-    assert story.one(EventType.COMMAND_REFUSED)["why"] == "no run is active"
+    assert story.one(EventType.ACTION_REFUSED)["why"] == "no run is active"
     assert len(decision.consumed) == 1
 
 
