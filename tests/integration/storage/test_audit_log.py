@@ -1,0 +1,93 @@
+"""The audit log: whole rows, only more of them, and only the organisation's own."""
+
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from models.audit import AuditAction, AuditRow
+from models.ids import OrgId, ProjectId, RunId, SessionId
+from models.tenants import OrgScope
+from planvault.clock import SystemClock, TimeOrderedIds
+from planvault.crypto.kek import LocalKeyWrapper
+from planvault.storage.audit import AuditFilter, AuditLog
+from planvault.storage.keys import PostgresKeyring
+from planvault.storage.pool import Pool, transaction
+from planvault.storage.tenants import Tenants
+
+IDS = TimeOrderedIds()
+
+
+async def _log(pool: Pool, folder: Path) -> tuple[AuditLog, OrgId]:
+    organization = await Tenants(pool, IDS).create_organization(f"org {IDS.new()}")
+    return AuditLog(pool, PostgresKeyring(pool, LocalKeyWrapper.at(folder / "keyset.json"), IDS)), organization.id
+
+
+def _row(action: AuditAction = AuditAction.PLAN_APPROVED, **fields: object) -> AuditRow:
+    details = {"actor": "alice (key:k)", "planHash": "ab"}
+    return AuditRow.model_validate(
+        {"id": IDS.new(), "at": SystemClock().now(), "action": action, "details": details, **fields}
+    )
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys")
+
+
+async def test_a_row_comes_back_as_it_was_written_and_lies_there_encrypted(pool: Pool, keys: Path) -> None:
+    log, org_id = await _log(pool, keys)
+    row = _row(project_id=ProjectId(IDS.new()), session_id=SessionId(IDS.new()), run_id=RunId(IDS.new()))
+    async with transaction(pool) as connection:
+        await log.insert(connection, org_id, row)
+    assert await log.page(OrgScope(org_id=org_id), AuditFilter(), None, 10) == [row]
+    stored = await pool.fetchval("SELECT details FROM audit_log WHERE id = $1", row.id)
+    assert b"alice" not in stored
+
+
+async def test_a_transaction_that_fails_leaves_no_row(pool: Pool, keys: Path) -> None:
+    log, org_id = await _log(pool, keys)
+    with pytest.raises(RuntimeError):
+        async with transaction(pool) as connection:
+            await log.insert(connection, org_id, _row())
+            raise RuntimeError("what it tells of did not happen")
+    assert await log.page(OrgScope(org_id=org_id), AuditFilter(), None, 10) == []
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE audit_log SET action = 'X'", "DELETE FROM audit_log", "TRUNCATE audit_log"]
+)
+async def test_it_only_grows(pool: Pool, keys: Path, statement: str) -> None:
+    log, org_id = await _log(pool, keys)
+    async with transaction(pool) as connection:
+        await log.insert(connection, org_id, _row())
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="only grows"):
+        await pool.execute(statement)
+
+
+async def test_pages_are_newest_first_filtered_and_the_organisation_s_own(pool: Pool, keys: Path) -> None:
+    log, org_id = await _log(pool, keys)
+    other, other_id = await _log(pool, keys)
+    now, session = SystemClock().now(), SessionId(IDS.new())
+    rows = [
+        _row(at=now - timedelta(hours=2)),
+        _row(AuditAction.TOOL_APPROVED, at=now - timedelta(hours=1), session_id=session),
+        _row(AuditAction.PLAN_REJECTED, at=now),
+    ]
+    async with transaction(pool) as connection:
+        for row in rows:
+            await log.insert(connection, org_id, row)
+        await other.insert(connection, other_id, _row())
+
+    async def page(before: UUID | None = None, limit: int = 10, **chosen: object) -> list[AuditRow]:
+        return await log.page(OrgScope(org_id=org_id), AuditFilter(**chosen), before, limit)  # type: ignore[arg-type]
+
+    assert await page() == rows[::-1]
+    assert await page(limit=2) == [rows[2], rows[1]]
+    assert await page(before=rows[1].id) == [rows[0]]
+    assert await page(actions=(AuditAction.TOOL_APPROVED, AuditAction.PLAN_REJECTED)) == [rows[2], rows[1]]
+    assert await page(session_id=session) == [rows[1]]
+    assert await page(since=now - timedelta(minutes=90), until=now) == [rows[1]]
+    assert await page(project_id=ProjectId(IDS.new())) == []
