@@ -20,6 +20,7 @@ from planvault.storage.catalog_reader import CatalogReader
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool
 from planvault.storage.tenants import Tenants
+from planvault.tools.native import NATIVE_TOOLS
 
 pytestmark = pytest.mark.postgres
 IDS = TimeOrderedIds()
@@ -110,9 +111,9 @@ async def test_auth_headers_are_sealed_to_their_row(pool: Pool, acme: Tenant) ->
 
 
 async def test_a_call_target_joins_base_url_decisions_and_egress(pool: Pool, acme: Tenant) -> None:
-    native = await install_native_tools(pool, acme.org, IDS, embedding_model="m")
+    native = await install_native_tools(pool, acme.org, IDS, embedding_model="m", tools=NATIVE_TOOLS)
     reader = CatalogReader(pool, acme.keyring)
-    [noop, _] = await catalog_tools.list_tools(pool, acme.scope)
+    noop, *_ = await catalog_tools.list_tools(pool, acme.scope)
     state = IntegrationState(auth_headers={"X": "y"})
     await catalog.set_integration_state(pool, acme.scope, native.id, state, acme.cipher)
     target = await reader.binding(acme.scope, noop)
@@ -130,16 +131,30 @@ async def test_native_tools_are_installed_once(pool: Pool, acme: Tenant) -> None
     again = await install_native_tools(pool, acme.org, IDS, embedding_model="m")
     assert first.id == again.id
     tools = await catalog_tools.list_tools(pool, acme.scope)
-    assert [(tool.name, tool.version) for tool in tools] == [("noop", 1), ("short_sleep", 1)]
+    assert [(tool.name, tool.version) for tool in tools] == [
+        ("schedule_execution", 1),
+        ("sleep", 1),
+        ("wait_for_signal", 1),
+    ]
+
+
+async def test_a_native_tool_leaves_its_name_to_whoever_has_it(pool: Pool, acme: Tenant) -> None:
+    other = await install_native_tools(pool, acme.org, IDS, embedding_model="m")
+    await pool.execute("UPDATE integrations SET alias = 'other' WHERE id = $1", other.id)
+    await install_native_tools(pool, acme.org, IDS, embedding_model="m", tools=NATIVE_TOOLS)
+    mine = await catalog_tools.list_tools(pool, acme.scope)
+    assert [tool.name for tool in mine if tool.integration_id != other.id] == ["noop"]
 
 
 async def test_tools_of_a_switched_off_integration_are_not_listed(pool: Pool, acme: Tenant) -> None:
     native = await install_native_tools(pool, acme.org, IDS, embedding_model="m")
     await catalog.set_integration_state(pool, acme.scope, native.id, IntegrationState(enabled=False), acme.cipher)
     assert await catalog_tools.list_tools(pool, acme.scope) == []
-    assert [tool.name for tool in await catalog_tools.list_tools(pool, acme.other_project, limit=1)] == ["noop"]
-    assert [tool.name for tool in await catalog_tools.list_tools(pool, acme.other_project, after="noop")] == [
-        "short_sleep"
+    assert [tool.name for tool in await catalog_tools.list_tools(pool, acme.other_project, limit=1)] == [
+        "schedule_execution"
+    ]
+    assert [tool.name for tool in await catalog_tools.list_tools(pool, acme.other_project, after="sleep")] == [
+        "wait_for_signal"
     ]
 
 

@@ -344,12 +344,23 @@ async def test_secrets_are_bound_into_arguments_and_auth_templates(executor: Htt
         assert request.target == "/t?q=%7B%7Bsecrets.TOKEN%7D%7D"
 
 
-async def test_a_missing_secret_is_rejected_by_name(executor: HttpExecutor) -> None:
+async def test_a_missing_secret_is_a_credential_to_be_mended_and_named(executor: HttpExecutor) -> None:
     async with counting(answering()) as server:
         outcome = await executor.execute(call(server.url, tool(), auth_headers={"X": "{{secrets.GONE}}"}))
-        assert failed(outcome) == (ToolCallFailure.REJECTED, "SECRET_MISSING")
+        assert failed(outcome) == (ToolCallFailure.CREDENTIAL, "SECRET_MISSING")
         assert "GONE" in str(outcome)
         assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("auth", "failure"), [({}, ToolCallFailure.ANSWERED), ({"X": "{{secrets.TOKEN}}"}, ToolCallFailure.CREDENTIAL)]
+)
+async def test_a_401_blames_the_credential_only_where_one_of_ours_was_sent(
+    executor: HttpExecutor, auth: dict[str, str], failure: ToolCallFailure
+) -> None:
+    async with counting(answering(status=401)) as server:
+        outcome = await executor.execute(call(server.url, tool(), auth_headers=auth))
+    assert failed(outcome) == (failure, "HTTP_401")
 
 
 @pytest.mark.parametrize("status", [200, 400])

@@ -2,17 +2,18 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from models.ids import IntegrationId, OrgId, ProjectId, SessionId, ToolId
+from models.ids import IntegrationId, MessageId, OrgId, ProjectId, RunId, SessionId, ToolId
 from models.policies import EgressPolicy, RunLimits
 from models.tenants import SessionScope
 from models.tools import IntegrationState, NativeBinding, Tool, ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine.effects import CallTool
-from planvault.engine.state import SessionState, ToolPin
+from planvault.engine.state import RunState, SessionState, ToolPin
 from planvault.errors import NotFound, Unavailable
 from planvault.ports import CallTarget, ToolCall
 from planvault.runtime import effects
@@ -27,6 +28,8 @@ TOOL = Tool(
     group="g",
     binding=NativeBinding(function="get"),
 )
+RUN = RunState(RunId(UUID(int=6)), MessageId(UUID(int=7)), "do it", datetime(2026, 1, 1, tzinfo=UTC))
+STATE = SessionState(SCOPE, run=RUN)
 CALL = CallTool("e", ToolPin(id=TOOL.id, version=1, name="get"), {}, "key", 1, RunLimits())
 
 
@@ -95,8 +98,8 @@ async def test_a_call_that_waited_for_its_turn_looks_at_the_lease_again(monkeypa
     outside = Outside()
     outside.is_open.set()
     runner = outside.runner()
-    first = asyncio.create_task(runner.run(SessionState(SCOPE), CALL, outside))
-    second = asyncio.create_task(runner.run(SessionState(SCOPE), CALL, outside))
+    first = asyncio.create_task(runner.run(STATE, CALL, outside))
+    second = asyncio.create_task(runner.run(STATE, CALL, outside))
     await settled()
     assert outside.sent == 1
     outside.is_open.clear()
@@ -121,7 +124,7 @@ async def test_the_lease_is_looked_at_after_secrets_were_read() -> None:
         return await real(scope, name)
 
     outside.value = slow  # type: ignore[method-assign]
-    task = asyncio.create_task(runner.run(SessionState(SCOPE), CALL, outside))
+    task = asyncio.create_task(runner.run(STATE, CALL, outside))
     await settled()
     assert outside.sent == 0
     outside.is_open.set()
@@ -143,7 +146,7 @@ async def test_a_call_that_cannot_be_prepared_has_a_result_and_was_not_sent(
 ) -> None:
     outside = Outside(catalog_fault=fault)
     outside.is_open.set()
-    result = await outside.runner().run(SessionState(SCOPE), CALL, outside)
+    result = await outside.runner().run(STATE, CALL, outside)
     assert isinstance(result, ToolFailed)
     assert result.failure is failure
     assert outside.sent == 0
@@ -152,6 +155,6 @@ async def test_a_call_that_cannot_be_prepared_has_a_result_and_was_not_sent(
 async def test_a_secret_that_cannot_be_read_now_leaves_the_call_unsent() -> None:
     outside = Outside(needs_secret=True, secret_fault=ConnectionResetError("db"))
     outside.is_open.set()
-    result = await outside.runner().run(SessionState(SCOPE), CALL, outside)
+    result = await outside.runner().run(STATE, CALL, outside)
     assert isinstance(result, ToolFailed)
     assert result.failure is ToolCallFailure.NOT_SENT
