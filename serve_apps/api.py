@@ -28,6 +28,7 @@ from serve_apps.routes import (
     admin_scheduled_jobs,
     admin_secrets,
     admin_tools,
+    blobs,
     callbacks,
     chat,
     health,
@@ -78,7 +79,9 @@ def assemble(settings: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     problems.install(app)
     app.include_router(health.router)
-    app.include_router(_under(RUNTIME_PREFIX, sessions, messages, actions, history, chat, runs, tools, scheduled_jobs))
+    app.include_router(
+        _under(RUNTIME_PREFIX, sessions, messages, actions, history, blobs, chat, runs, tools, scheduled_jobs)
+    )
     app.include_router(_under(RUNTIME_PREFIX, signals, callbacks))
     app.include_router(
         _under(ADMIN_PREFIX, admin_tools, admin_projects, admin_secrets, admin_scheduled_jobs, admin_audit)

@@ -23,6 +23,7 @@ from planvault.settings import Settings
 from planvault.storage.answer_cache import RedisAnswers
 from planvault.storage.api_keys import ApiKeys
 from planvault.storage.audit import AuditLog
+from planvault.storage.blobs import Blobs
 from planvault.storage.commands import Commands
 from planvault.storage.health import live_hosts
 from planvault.storage.hints import Hints
@@ -59,6 +60,7 @@ class ApiDeps:
     commands: Commands
     history: HistoryReader
     runs: Runs
+    blobs: Blobs
     idempotency: Idempotency
     audit: AuditLog
     secrets: PostgresSecrets
@@ -106,6 +108,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             commands=commands,
             history=history,
             runs=Runs(pool, keyring),
+            blobs=Blobs(pool, keyring, ids),
             idempotency=Idempotency(pool, keyring, None if link is None else RedisAnswers(link, keyring)),
             audit=AuditLog(pool, keyring),
             secrets=PostgresSecrets(pool, keyring, ids),

@@ -37,6 +37,7 @@ class BlobHead:
     sha256: str
     media_type: str
     kept: bool
+    purpose: Purpose
 
 
 def subkey_of(scope: SessionScope) -> str:
@@ -75,7 +76,7 @@ class Blobs:
             raise NotFound("There is no such stored result in this session.")
         cipher = await self._keyring.cipher(scope.org_id)
         detail = orjson.loads(cipher.open(row["detail"], _detail_seal(scope, blob_id)))
-        return BlobHead(row["size"], row["chunks"], detail["sha256"], detail["mediaType"], row["kept"])
+        return BlobHead(row["size"], row["chunks"], detail["sha256"], detail["mediaType"], row["kept"], row["purpose"])
 
     async def parts(self, scope: SessionScope, blob_id: BlobId, chunks: int) -> AsyncIterator[bytes]:
         """The content in order. Raises DecryptionFailed where a chunk is missing, moved or changed."""

@@ -19,7 +19,7 @@ DELETE FROM blobs WHERE org_id = $1 AND id = $2 AND NOT kept
 
 -- name: find
 -- A complete blob of the session.
-SELECT size, chunks, detail, kept FROM blobs
+SELECT size, chunks, detail, kept, purpose FROM blobs
 WHERE org_id = $1 AND session_id = $2 AND id = $3 AND size IS NOT NULL
 
 -- name: chunks
