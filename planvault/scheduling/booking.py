@@ -56,7 +56,7 @@ class Bookings:
     async def _check_session(self, connection: Connection, scope: ProjectScope, order: JobOrder) -> None:
         if order.target is not JobTarget.RESUME_SESSION or order.session_id is None:
             return
-        session = SessionScope(**scope.model_dump(), session_id=order.session_id)
+        session = SessionScope(org_id=scope.org_id, project_id=scope.project_id, session_id=order.session_id)
         try:
             await self._commands.hold_open(connection, session)
         except (NotFound, Conflict) as fault:

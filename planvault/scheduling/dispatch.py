@@ -107,7 +107,7 @@ class Dispatcher:
         """Where the prompt goes: a session of its own, or the one to resume, which must be open. And its shard."""
         new = job.target is JobTarget.NEW_SESSION_PROMPT
         session_id = job.session_id or SessionId(self._ids.new())
-        session = SessionScope(**job.scope.model_dump(), session_id=session_id)
+        session = SessionScope(org_id=job.scope.org_id, project_id=job.scope.project_id, session_id=session_id)
         if new:
             draft = SessionDraft(
                 payload.context_vars, payload.metadata, job.tags, None, job.settings, job.external_user_hmac
