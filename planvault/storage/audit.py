@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -42,20 +42,19 @@ class AuditLog:
         self._pool = pool
         self._keyring = keyring
 
-    async def insert(self, connection: Connection, org_id: OrgId, row: AuditRow) -> None:
-        """One row, inside the caller's transaction: it is there if and only if what it tells of is."""
+    async def witness(self, org_id: OrgId, row: AuditRow) -> Callable[[Connection], Awaitable[None]]:
+        """Writes the row inside its caller's transaction: it is there if and only if what it tells of is.
+
+        Sealed before the transaction begins: an organisation's first key refers to its row, which that may hold.
+        """
         cipher = await self._keyring.cipher(org_id)
-        await connection.execute(
-            _SQL["insert"],
-            org_id,
-            row.id,
-            row.project_id,
-            row.session_id,
-            row.run_id,
-            row.at,
-            row.action.value,
-            cipher.seal(orjson.dumps(row.details), audit_seal(row.id)),
-        )
+        sealed = cipher.seal(orjson.dumps(row.details), audit_seal(row.id))
+        place = (org_id, row.id, row.project_id, row.session_id, row.run_id)
+
+        async def insert(connection: Connection) -> None:
+            await connection.execute(_SQL["insert"], *place, row.at, row.action.value, sealed)
+
+        return insert
 
     async def page(self, scope: OrgScope, chosen: AuditFilter, before: UUID | None, limit: int) -> list[AuditRow]:
         """At most `limit` rows, newest first, older than `before`."""

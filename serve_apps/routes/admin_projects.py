@@ -36,7 +36,7 @@ async def get_settings(scope: Organisation, deps: Deps) -> OrgSettings:
 @router.put("/settings", responses=problems())
 async def put_settings(body: OrgSettingsIn, scope: Organisation, deps: Deps, actor: Actor) -> OrgSettings:
     settings = body.settings()
-    audit = _changed(deps, scope, actor, settings)
+    audit = await _changed(deps, scope, actor, settings)
     return await deps.tenants.change_organization(scope, lambda _: settings, audit)
 
 
@@ -72,24 +72,20 @@ async def put_project_settings(
 ) -> ProjectSettings:
     """Holds for runs that start from now on."""
     settings = body.settings((await deps.tenants.organization(scope)).settings)
-    audit = _changed(deps, scope, actor, settings)
+    audit = await _changed(deps, scope, actor, settings)
     return await deps.tenants.change_project(scope, lambda _: settings, audit)
 
 
-def _changed(deps: ApiDeps, scope: OrgScope, actor: str, settings: OrgSettings | ProjectSettings) -> Witness:
+async def _changed(deps: ApiDeps, scope: OrgScope, actor: str, settings: OrgSettings | ProjectSettings) -> Witness:
     """Writes into the audit log, in the transaction of the change, who set what."""
-
-    async def audit(connection: Connection) -> None:
-        row = AuditRow(
-            id=deps.ids.new(),
-            at=deps.clock.now(),
-            action=AuditAction.SETTINGS_CHANGED,
-            details={"actor": actor, "settings": settings.model_dump(mode="json", by_alias=True)},
-            project_id=scope.project_id if isinstance(scope, ProjectScope) else None,
-        )
-        await deps.audit.insert(connection, scope.org_id, row)
-
-    return audit
+    row = AuditRow(
+        id=deps.ids.new(),
+        at=deps.clock.now(),
+        action=AuditAction.SETTINGS_CHANGED,
+        details={"actor": actor, "settings": settings.model_dump(mode="json", by_alias=True)},
+        project_id=scope.project_id if isinstance(scope, ProjectScope) else None,
+    )
+    return await deps.audit.witness(scope.org_id, row)
 
 
 @router.get("/projects/{projectId}/keys", responses=problems())

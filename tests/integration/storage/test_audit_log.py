@@ -1,5 +1,6 @@
 """The audit log: whole rows, only more of them, and only the organisation's own."""
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -32,6 +33,13 @@ def _row(action: AuditAction = AuditAction.PLAN_APPROVED, **fields: object) -> A
     )
 
 
+async def _write(pool: Pool, log: AuditLog, org_id: OrgId, *rows: AuditRow) -> None:
+    for row in rows:
+        witness = await log.witness(org_id, row)
+        async with transaction(pool) as connection:
+            await witness(connection)
+
+
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("keys")
@@ -40,8 +48,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_a_row_comes_back_as_it_was_written_and_lies_there_encrypted(pool: Pool, keys: Path) -> None:
     log, org_id = await _log(pool, keys)
     row = _row(project_id=ProjectId(IDS.new()), session_id=SessionId(IDS.new()), run_id=RunId(IDS.new()))
-    async with transaction(pool) as connection:
-        await log.insert(connection, org_id, row)
+    await _write(pool, log, org_id, row)
     assert await log.page(OrgScope(org_id=org_id), AuditFilter(), None, 10) == [row]
     stored = await pool.fetchval("SELECT details FROM audit_log WHERE id = $1", row.id)
     assert b"alice" not in stored
@@ -49,9 +56,10 @@ async def test_a_row_comes_back_as_it_was_written_and_lies_there_encrypted(pool:
 
 async def test_a_transaction_that_fails_leaves_no_row(pool: Pool, keys: Path) -> None:
     log, org_id = await _log(pool, keys)
-    with pytest.raises(RuntimeError):
+    witness = await log.witness(org_id, _row())
+    with suppress(RuntimeError):
         async with transaction(pool) as connection:
-            await log.insert(connection, org_id, _row())
+            await witness(connection)
             raise RuntimeError("what it tells of did not happen")
     assert await log.page(OrgScope(org_id=org_id), AuditFilter(), None, 10) == []
 
@@ -61,8 +69,7 @@ async def test_a_transaction_that_fails_leaves_no_row(pool: Pool, keys: Path) ->
 )
 async def test_it_only_grows(pool: Pool, keys: Path, statement: str) -> None:
     log, org_id = await _log(pool, keys)
-    async with transaction(pool) as connection:
-        await log.insert(connection, org_id, _row())
+    await _write(pool, log, org_id, _row())
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="only grows"):
         await pool.execute(statement)
 
@@ -76,10 +83,8 @@ async def test_pages_are_newest_first_filtered_and_the_organisation_s_own(pool: 
         _row(AuditAction.TOOL_APPROVED, at=now - timedelta(hours=1), session_id=session),
         _row(AuditAction.PLAN_REJECTED, at=now),
     ]
-    async with transaction(pool) as connection:
-        for row in rows:
-            await log.insert(connection, org_id, row)
-        await other.insert(connection, other_id, _row())
+    await _write(pool, log, org_id, *rows)
+    await _write(pool, other, other_id, _row())
 
     async def page(before: UUID | None = None, limit: int = 10, **chosen: object) -> list[AuditRow]:
         return await log.page(OrgScope(org_id=org_id), AuditFilter(**chosen), before, limit)  # type: ignore[arg-type]
