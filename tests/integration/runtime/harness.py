@@ -20,7 +20,7 @@ from models.tenants import ProjectScope, SessionScope
 from models.tools import Idempotency, IntegrationState, NativeBinding, Tool, ToolFailed, ToolOutcome, ToolSucceeded
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
-from planvault.ports import CallTarget, ToolCall
+from planvault.ports import CallTarget, ToolCall, ToolWorkers
 from planvault.runtime.effects import EffectRunner
 from planvault.runtime.host import SessionRuntime
 from planvault.storage.bootstrap import ensure_default_tenant
@@ -118,6 +118,7 @@ class Platform:
     world: World
     ids: TimeOrderedIds = field(default_factory=TimeOrderedIds)
     session_store: SessionStore = field(default_factory=lambda: SessionStore(None))
+    workers: ToolWorkers | None = None
 
     async def session(self, **settings: Any) -> SessionScope:
         sessions = Sessions(self.pool, self.keyring, self.keyring.pseudonym, SHARDS)
@@ -188,6 +189,7 @@ class Platform:
             signals=PostgresSignals(self.pool, self.keyring, self.keyring, "http://api"),
             policies=PostgresPolicies(self.pool, self.keyring),
             monotonic=clock.monotonic,
+            workers=self.workers,
         )
         return SessionRuntime(
             host,
