@@ -26,13 +26,13 @@ from serve_apps.schemas.actions import ActionKind, PostAction
 
 _ASKS = MappingProxyType(
     {
-        ActionKind.APPROVE: RunStatus.AWAITING_CONFIRMATION,
-        ActionKind.REJECT: RunStatus.AWAITING_CONFIRMATION,
-        ActionKind.APPROVE_TOOL: RunStatus.AWAITING_CONFIRMATION,
-        ActionKind.REJECT_TOOL: RunStatus.AWAITING_CONFIRMATION,
-        ActionKind.FILL_SLOTS: RunStatus.AWAITING_SLOTS,
-        ActionKind.CANCEL_SLOTS: RunStatus.AWAITING_SLOTS,
-        ActionKind.RESOLVE: RunStatus.NEEDS_MANUAL_RECOVERY,
+        ActionKind.APPROVE: (RunStatus.AWAITING_CONFIRMATION,),
+        ActionKind.REJECT: (RunStatus.AWAITING_CONFIRMATION,),
+        ActionKind.APPROVE_TOOL: (RunStatus.AWAITING_CONFIRMATION,),
+        ActionKind.REJECT_TOOL: (RunStatus.AWAITING_CONFIRMATION,),
+        ActionKind.FILL_SLOTS: (RunStatus.AWAITING_SLOTS,),
+        ActionKind.CANCEL_SLOTS: (RunStatus.AWAITING_SLOTS,),
+        ActionKind.RESOLVE: (RunStatus.NEEDS_MANUAL_RECOVERY, RunStatus.AWAITING_REAUTH),
     }
 )
 _REFUSALS: Mapping[RefusalCode, type[PlanVaultError]] = MappingProxyType(
@@ -66,8 +66,9 @@ def target(
             return None
         raise Conflict(_nothing(action, waiting))
     wanted = _ASKS.get(action.action)
-    if wanted is not None and run.status is not wanted:
-        raise Conflict(f"Run {run.id} is {run.status.value}; {action.action.value} answers one that is {wanted.value}.")
+    if wanted is not None and run.status not in wanted:
+        asks = " or ".join(status.value for status in wanted)
+        raise Conflict(f"Run {run.id} is {run.status.value}; {action.action.value} answers one that is {asks}.")
     question = run.pending or {}
     if wanted is not None and "expiresAt" in question and datetime.fromisoformat(str(question["expiresAt"])) <= now:
         raise Conflict(f"The question expired at {question['expiresAt']}; the run ends.")
@@ -117,6 +118,10 @@ def _check_answer(action: PostAction, run: RunRecord, question: JsonObject, now:
             filled = fill([_typed(slot) for slot in _SLOTS.validate_python(question["slots"])], action.values)
             if filled.errors:
                 raise InvalidInput("The values do not fit the slots.", errors=filled.errors)
+        case ActionKind.RESOLVE if action.resolution is Resolution.MARK_DONE and question.get("kind") == "reauth":
+            raise Conflict("The call was not let in, so there is nothing to mark as done: retry or fail.")
+        case ActionKind.RESOLVE if action.resolution is Resolution.RETRY and question.get("mayRetry") is False:
+            raise Conflict("The run is cancelled or out of time and sends nothing more: mark_done or fail.")
         case ActionKind.RESOLVE if action.resolution is Resolution.RETRY and "retryNotBefore" in question:
             opens = datetime.fromisoformat(str(question["retryNotBefore"]))
             if now < opens:

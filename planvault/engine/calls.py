@@ -283,6 +283,7 @@ def _stands(rec: Recorder) -> bool:
                 "nodeId": run.recovery.node_id,
                 "message": run.recovery.message,
                 "retryNotBefore": run.recovery.not_before.isoformat(),
+                "mayRetry": not run.is_ending,
             },
             reason="recovery_required",
         )

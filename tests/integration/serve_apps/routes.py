@@ -10,7 +10,8 @@ from planvault.settings import Settings
 from serve_apps.api import assemble
 from serve_apps.documents import document_of
 
-PUBLIC = frozenset({("GET", "/health")})
+# Open to strangers: a probe, and the callbacks, whose own credential is a signal's (test_callbacks.py).
+PUBLIC = frozenset({("GET", "/health"), ("POST", "/api/v1/projects/{projectId}/callbacks/{tokenId}")})
 SOME_ID = str(UUID(int=7))
 
 _BODIES: dict[tuple[str, str], Any] = {
