@@ -58,7 +58,7 @@ def reject(rec: Recorder, command: Command, action: Action, kind: QuestionKind) 
     cancel(rec, "plan rejected" if kind is QuestionKind.PLAN else "tool call rejected")
 
 
-def expire(rec: Recorder) -> None:
+def approval_expired(rec: Recorder) -> None:
     """Nobody, or not enough people, answered in time."""
     question = rec.run.question
     if question is not None:

@@ -13,6 +13,7 @@ from models.events import EventType
 from models.runs import RunStatus
 from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine import signals
+from planvault.engine.approvals import approval_expired
 from planvault.engine.calls import called, end_overdue, follow, record, resume, standing
 from planvault.engine.lifecycle import interrupt
 from planvault.engine.recorder import Recorder
@@ -20,7 +21,6 @@ from planvault.engine.scout import is_read
 from planvault.engine.timers import next_timer, wall_clock_end
 
 _EXPIRED: Mapping[RunStatus, str] = {
-    RunStatus.AWAITING_CONFIRMATION: "confirmation_expired",
     RunStatus.AWAITING_SLOTS: "slots_expired",
     RunStatus.AWAITING_REAUTH: "reauth_expired",
 }
@@ -33,7 +33,7 @@ def timer_fired(rec: Recorder) -> None:
     if run is None or due is None or due > rec.now:
         return
     if _has_passed(run.expires_at, rec.now):
-        interrupt(rec, _EXPIRED.get(run.status, "question_expired"))
+        _expire(rec, run.status)
     elif _has_passed(run.sleeps_until, rec.now):
         _wake(rec)
     elif _has_passed(wall_clock_end(run), rec.now):
@@ -42,6 +42,13 @@ def timer_fired(rec: Recorder) -> None:
         resume(rec)
     else:
         signals.close(rec)
+
+
+def _expire(rec: Recorder, status: RunStatus) -> None:
+    if status is RunStatus.AWAITING_CONFIRMATION:
+        approval_expired(rec)
+    else:
+        interrupt(rec, _EXPIRED.get(status, "question_expired"))
 
 
 def _wake(rec: Recorder) -> None:
@@ -55,7 +62,7 @@ def _stop(rec: Recorder) -> None:
     rec.emit(EventType.DEADLINE_PASSED, {"runId": str(run.run_id)})
     if run.intent is None or run.intent.kind != "call":
         end_overdue(rec)
-    elif is_read(run, standing(run).node):
+    elif is_read(run.facts, standing(run).node):
         message = "The run's time was over before the service answered."
         outcome = ToolFailed(failure=ToolCallFailure.UNKNOWN, code="ABANDONED", message=message)
         record(rec, outcome, {"next": "fail", "code": "LIMIT_WALL_CLOCK", "message": message})

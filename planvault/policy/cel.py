@@ -42,6 +42,7 @@ _NAMES: Mapping[str, cel.Type] = MappingProxyType(
 _ENVIRONMENT = cel.NewEnv(variables=dict(_NAMES))
 
 _LOOPS = re.compile(r"\b(?:all|exists|exists_one|filter)\b")
+_FILTERS = re.compile(r"\bfilter\b")
 _MAP = re.compile(r"\bmap\s*(?://[^\n]*\n\s*)*\(")
 _ROOTS = re.compile(r"\b(?:args|session)\b")
 _LOOPS_OVER_ROOTS = re.compile(r"\b(?:args|session)[\w.]*\.(?:all|exists|exists_one|filter)\(")
@@ -52,6 +53,7 @@ _TIME_ZONE = re.compile(r"\.get[A-Z]\w*\s*\(\s*[^)\s]")
 _MOST_REPEATS = 100
 _LONGEST_PATTERN = 200
 _PATTERN_WORK, _REPEATING_PATTERN_WORK = 16 * 1024, 64 * 1024
+_ENTRY_BYTES = 8
 _POSITION = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _STATUS = re.compile(r" \[[A-Z_]+\]$")
@@ -74,18 +76,20 @@ class Condition:
     program: cel.Expression
     loops: int  # macros, wherever they stand: at most that deep they nest
     touches_all: bool  # whether a macro's body can reach more than the element it looks at
+    filters: int  # of those: each copies what it has found with every entry that it adds
     operations: int
     growth: int  # how much longer than the data a value can become
     pattern_work: int
 
     def work(self, data: Measure) -> int:
         """Bytes that an evaluation touches at the very most."""
-        turns, touched = 1, data.size
+        turns, touched, copied = 1, data.size, 0
         if self.loops:
             longest = max(data.longest, len(self.source) // 2, 1)
             turns = min(MAX_TURNS, longest**self.loops)
             touched = data.size if self.touches_all else data.largest_item
-        return turns * (self.operations * self.growth * max(touched, 64) + self.pattern_work)
+            copied = self.filters * longest * _ENTRY_BYTES
+        return turns * (self.operations * self.growth * max(touched, 64) + self.pattern_work + copied)
 
 
 @lru_cache(maxsize=2_048)
@@ -111,6 +115,7 @@ def compiled(source: str) -> Condition:
         program=program,
         loops=loops,
         touches_all=not only_elements or "[" in source or "{" in source,
+        filters=len(_FILTERS.findall(source)),
         operations=1 + len(source) // 12,
         growth=1 + min(31, source.count("+")),
         pattern_work=sum(_REPEATING_PATTERN_WORK if "{" in each else _PATTERN_WORK for each in patterns),
@@ -194,7 +199,9 @@ def _explained(text: str) -> str:
         return _short(place + message)
     name = unknown[1]
     fields = [known for known in _NAMES if known.startswith(f"{name}.")]
+    roots = sorted({known.split(".")[0] for known in _NAMES})
     close = fields or difflib.get_close_matches(name, _NAMES, n=1)
+    close = close or difflib.get_close_matches(name.split(".")[0], roots, n=1)
     hint = f"did you mean {close[0]}?" if len(close) == 1 else f"there are {', '.join(close or _NAMES)}"
     return _short(f"{place}{name} is not known; {hint}")
 

@@ -15,56 +15,65 @@ class Unmeasurable(ValueError):
 
 
 class Measure(NamedTuple):
-    """Of one value: bytes, entries of its longest list or object, and bytes of the largest entry of any."""
+    """Of one value: bytes, entries of its longest list or object, and bytes of the largest entry of any list.
+
+    An object is looped over by its names: they count as entries too.
+    """
 
     size: int
     longest: int
     largest_item: int
 
 
+class _Node(NamedTuple):
+    parent: int  # position in the order of visits; -1: none
+    own: int
+    is_entry: bool  # of a list
+    longest_name: int
+
+
 def measured(value: object, max_bytes: int = MAX_BYTES) -> Measure:
     """Raises Unmeasurable."""
     size, longest = 0, 0
-    order: list[tuple[object, int, int]] = []  # value, its parent's position, own bytes
-    waiting: list[tuple[object, int, int]] = [(value, -1, 1)]
+    nodes: list[_Node] = []
+    waiting: list[tuple[object, int, bool, int]] = [(value, -1, False, 1)]
     while waiting:
-        item, parent, depth = waiting.pop()
+        item, parent, is_entry, depth = waiting.pop()
         if depth > MAX_DEPTH:
             raise Unmeasurable(f"the parameters nest deeper than {MAX_DEPTH} levels")
-        own = _own_bytes(item)
+        own, longest_name = _own_bytes(item)
         size += own
         if size > max_bytes:
             raise Unmeasurable(f"the parameters are larger than {max_bytes} bytes")
-        position = len(order)
-        order.append((item, parent, own))
+        position = len(nodes)
+        nodes.append(_Node(parent, own, is_entry, longest_name))
         if isinstance(item, Mapping):
             longest = max(longest, len(item))
-            waiting.extend((inner, position, depth + 1) for inner in item.values())
+            waiting.extend((inner, position, False, depth + 1) for inner in item.values())
         elif isinstance(item, list):
             longest = max(longest, len(item))
-            waiting.extend((inner, position, depth + 1) for inner in item)
-    return Measure(size, longest, _largest_item(order))
+            waiting.extend((inner, position, True, depth + 1) for inner in item)
+    return Measure(size, longest, _largest_item(nodes))
 
 
-def _largest_item(order: list[tuple[object, int, int]]) -> int:
-    """Children come after their parents, so one pass from behind sums every subtree up.
-
-    The two outermost levels are the context and its names: what a rule can loop over lies below them.
-    """
-    totals = [own for _, _, own in order]
-    for position in range(len(order) - 1, 0, -1):
-        totals[order[position][1]] += totals[position]
-    outer = {position for position, (_, parent, _) in enumerate(order) if parent <= 0}
-    return max((totals[position] for position, (_, parent, _) in enumerate(order) if parent not in outer), default=0)
+def _largest_item(nodes: list[_Node]) -> int:
+    """Children come after their parents, so one pass from behind sums every subtree up."""
+    totals = [node.own for node in nodes]
+    for position in range(len(nodes) - 1, 0, -1):
+        totals[nodes[position].parent] += totals[position]
+    entries = (total for total, node in zip(totals, nodes, strict=True) if node.is_entry)
+    return max(max(entries, default=0), max(node.longest_name for node in nodes))
 
 
-def _own_bytes(item: object) -> int:
+def _own_bytes(item: object) -> tuple[int, int]:
+    """Bytes without those of its entries, and of its longest name."""
     if isinstance(item, str):
-        return _SCALAR_BYTES + _text_bytes(item)
+        return _SCALAR_BYTES + _text_bytes(item), 0
     if isinstance(item, Mapping):
-        return _SCALAR_BYTES + sum(_SCALAR_BYTES + _text_bytes(key) for key in item)
+        names = [_text_bytes(name) for name in item]
+        return _SCALAR_BYTES * (1 + len(names)) + sum(names), max(names, default=0)
     if item is None or isinstance(item, bool | int | float | list):
-        return _SCALAR_BYTES
+        return _SCALAR_BYTES, 0
     raise Unmeasurable("the parameters hold a value that is not here as JSON")
 
 
