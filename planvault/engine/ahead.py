@@ -16,10 +16,11 @@ from planvault.engine.machine import CallReady
 from planvault.engine.outcomes import dump
 from planvault.engine.recorder import Recorder, keep_result
 from planvault.engine.rules import has_rules, verdict
-from planvault.engine.scout import find_reads, is_read
+from planvault.engine.scout import find_reads
 from planvault.engine.state import AheadCall, RunState
 from planvault.policy.runtime_rules import Allow
 
+_REFILL = 4  # the share of what may be in flight that is begun at once
 _KEPT = 2  # calls begun and not used yet, in multiples of those in flight: a slow one does not stop the others at once
 
 
@@ -40,22 +41,25 @@ def look_ahead(rec: Recorder) -> None:
 
 def _may_look(run: RunState) -> bool:
     return (
-        run.settings is not None
-        and run.settings.limits.max_parallel_calls > 1
-        and run.intent is not None
+        run.intent is not None
         and isinstance(run.stop, CallReady)
+        and run.stop.node.id in run.overlapping
         and not run.is_ending
-        and is_read(run, run.stop.node)
     )
 
 
 def _room(run: RunState) -> int:
-    """How many reads may be begun: within the bounds of the run, every one of them counted as if its turn had come."""
+    """How many reads may be begun: within the bounds of the run, every one of them counted as if its turn had come.
+
+    None before a quarter of what may be in flight is free: a walk for each result would look at the others every time.
+    """
     if run.settings is None:
         raise AssertionError("a run executes under recorded settings")
     limits = run.settings.limits
     most, begun = limits.max_parallel_calls, len(run.ahead)
     in_flight = 1 + sum(step.outcome is None for step in run.ahead.values())
+    if most - in_flight < most // _REFILL:
+        return 0
     return min(most - in_flight, _KEPT * most - 1 - begun, limits.max_tool_calls - run.tool_calls - begun)
 
 

@@ -21,6 +21,7 @@ from planvault.engine.copies import replace
 from planvault.engine.fragments import answer_of
 from planvault.engine.machine import CallReady, Failed, FragmentReady, Machine, advance, complete_call, start
 from planvault.engine.outcomes import load, value_of
+from planvault.engine.overlap import overlapping
 from planvault.engine.pauses_fold import (
     credentials_changed,
     deadline_passed,
@@ -30,6 +31,7 @@ from planvault.engine.pauses_fold import (
     wait_begun,
 )
 from planvault.engine.question_fold import plan_decided, question_asked, tool_decided, voted
+from planvault.engine.scout import is_read
 from planvault.engine.state import Intent, Recovery, RunSettings, RunState, SessionState, ToolFacts, ToolPin
 from planvault.plan.evaluate import Budget
 
@@ -178,12 +180,15 @@ def _fragment_recorded(run: RunState, payload: Payload) -> RunState:
 
 
 def _planned(run: RunState, payload: Payload) -> RunState:
-    facts = [ToolFacts.model_validate(item) for item in payload["facts"]]
+    facts = {item.pin.name: item for item in map(ToolFacts.model_validate, payload["facts"])}
+    plan = None if payload["plan"] is None else Plan.model_validate(payload["plan"])
+    concurrent = plan is not None and run.settings is not None and run.settings.limits.max_parallel_calls > 1
     return replace(
         run,
-        plan=None if payload["plan"] is None else Plan.model_validate(payload["plan"]),
+        plan=plan,
         plan_hash=payload["planHash"],
-        facts={item.pin.name: item for item in facts},
+        facts=facts,
+        overlapping=overlapping(plan, lambda call: is_read(facts, call)) if plan and concurrent else frozenset(),
         problems=tuple(PlanProblem.model_validate(item) for item in payload["problems"]),
     )
 

@@ -17,7 +17,7 @@ from models.values import Value
 from planvault.engine.machine import CallReady, Frame, Machine, step_of
 from planvault.engine.outcomes import value_of
 from planvault.engine.pauses import ENGINE_TOOLS
-from planvault.engine.state import AheadCall, RunState
+from planvault.engine.state import AheadCall, RunState, ToolFacts
 from planvault.plan.evaluate import Budget, EvaluationFailed, evaluate, evaluate_condition, evaluate_items
 
 _MOST_NODES = 256  # looked at in one walk
@@ -26,9 +26,9 @@ _BYTES = 1024 * 1024
 _DEFINITE = frozenset({ToolCallFailure.ANSWERED, ToolCallFailure.REJECTED})
 
 
-def is_read(run: RunState, call: Call) -> bool:
+def is_read(known: Mapping[str, ToolFacts], call: Call) -> bool:
     """Repeats are harmless and nothing changes: only such calls are made before their turn."""
-    facts = run.facts[call.tool]
+    facts = known[call.tool]
     return facts.idempotency is Idempotency.SAFE and facts.risk is RiskClass.READ and facts.native not in ENGINE_TOOLS
 
 
@@ -53,7 +53,7 @@ def find_reads(
                 if not scout.pass_begun(call, step):
                     break
                 continue
-            if not is_read(run, call):
+            if not is_read(run.facts, call):
                 break
             ready = scout.ready(call)
             if ready is not None and wanted(ready, between):

@@ -101,6 +101,7 @@ class RunState:
     plan: Plan | None = None
     plan_hash: str | None = None
     facts: Mapping[str, ToolFacts] = field(default_factory=dict)
+    overlapping: frozenset[str] = frozenset()  # reads behind which others can be begun
     problems: tuple[PlanProblem, ...] = ()
     slot_values: Mapping[str, JsonValue] | None = None
     machine: Machine | None = None

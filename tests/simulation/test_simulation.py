@@ -69,7 +69,7 @@ def _nothing(*_: Any, **__: Any) -> None:
     ("where", "name", "broken", "found"),
     [
         (calls, "_REPEATABLE", frozenset(Idempotency), "may have been executed"),
-        (scout, "is_read", lambda run, call: True, "is no read, and not alone"),
+        (scout, "is_read", lambda facts, call: True, "is no read, and not alone"),
         (ahead, "_room", lambda run: 20, "more calls than the limit allows"),
         (decide, "reissue", _nothing, "goes out twice"),
         (lifecycle, "abandon", _nothing, "nobody knows what became of"),
