@@ -77,3 +77,4 @@ class JobPayload(Frozen):
     metadata: JsonObject = Field(default_factory=dict)
     secrets: dict[str, str] = Field(default_factory=dict)
     created_by: str = ""
+    operator: str = ""  # the person behind it, as in models.commands.Message

@@ -310,6 +310,7 @@ class ScheduleOrder:
     context_vars: JsonObject = field(default_factory=dict)
     name: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)  # name → value, for the new session
+    asked_by: str = ""  # who sent the prompt of the plan that asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +345,7 @@ class ToolCall:
     secret: SecretLookup
     place: ResultPlace | None = None  # where a result goes that is too large for the record; None: it stays in memory
     scope: SessionScope | None = None  # whose call it is; None: no session's
+    asked_by: str = ""  # who sent the prompt
 
 
 class ToolExecutor(Protocol):

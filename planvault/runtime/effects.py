@@ -23,7 +23,7 @@ from models.tools import ApprovalPolicy, NativeBinding, Tool, ToolCallFailure, T
 from planvault.engine.effects import CallTool, Effect, Fragment, MakePlan, Prepare
 from planvault.engine.inputs import Broke, EffectResult, Planned, Prepared
 from planvault.engine.pauses import CloseSignal, OpenSignal, SignalClosed, SignalOpened
-from planvault.engine.state import RunSettings, SessionState, ToolFacts, ToolPin
+from planvault.engine.state import RunSettings, RunState, SessionState, ToolFacts, ToolPin
 from planvault.engine.tokens import token_of
 from planvault.errors import PlanVaultError, Unavailable
 from planvault.plan.validate import tools_used
@@ -83,7 +83,7 @@ class EffectRunner:
         if isinstance(effect, CallTool):
             if state.run is None:
                 raise AssertionError("a call belongs to a run")
-            return await self._call(scope, state.run.run_id, effect, gate)
+            return await self._call(scope, state.run, effect, gate)
         try:
             if isinstance(effect, Prepare):
                 return await self._patiently(lambda: self._prepare(scope, effect))
@@ -180,7 +180,7 @@ class EffectRunner:
         return await self._workers.extract(Extract.model_construct(place=place, query=effect.query))
 
     async def _call(
-        self, scope: SessionScope, run_id: RunId, effect: CallTool, gate: LeaseGate
+        self, scope: SessionScope, run: RunState, effect: CallTool, gate: LeaseGate
     ) -> ToolSucceeded | ToolFailed:
         try:
             [tool] = await self._tools.many(scope, (effect.pin,))
@@ -191,16 +191,16 @@ class EffectRunner:
         if not target.state.enabled:
             return _rejected("INTEGRATION_DISABLED", f"The integration of {tool.name} is disabled in this project.")
         async with self._calls:
-            return await self._send(scope, run_id, effect, tool, target, gate)
+            return await self._send(scope, run, effect, tool, target, gate)
 
     async def _send(
-        self, scope: SessionScope, run_id: RunId, effect: CallTool, tool: Tool, target: CallTarget, gate: LeaseGate
+        self, scope: SessionScope, run: RunState, effect: CallTool, tool: Tool, target: CallTarget, gate: LeaseGate
     ) -> ToolSucceeded | ToolFailed:
         """The lease is looked at last, behind everything that can take time before the request goes out."""
 
         async def secret(name: str) -> str:
             try:
-                value = await self._value(scope, run_id, name)
+                value = await self._value(scope, run.run_id, name)
             except Exception as fault:
                 if not is_away(fault):
                     raise
@@ -217,7 +217,8 @@ class EffectRunner:
             limits=effect.limits,
             secret=secret,
             scope=scope,
-            place=ResultPlace(scope=scope, run_id=run_id),
+            asked_by=run.requested_by,
+            place=ResultPlace(scope=scope, run_id=run.run_id),
         )
         await gate.open()
         try:

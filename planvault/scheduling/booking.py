@@ -72,6 +72,7 @@ def _job(job_id: JobId, order: JobOrder, run_at: datetime) -> NewJob:
         metadata=order.metadata,
         secrets=order.secrets,
         created_by=order.created_by,
+        operator=order.operator,
     )
     return NewJob(
         id=job_id,

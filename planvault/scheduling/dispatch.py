@@ -92,7 +92,12 @@ class Dispatcher:
         rule = job.rule
         due = job.run_at if rule is None else latest(rule, job.run_at, job.now)
         session, shard = await self._session(connection, job, payload)
-        message = Message(message_id=MessageId(self._ids.new()), text=payload.prompt)
+        message = Message(
+            message_id=MessageId(self._ids.new()),
+            text=payload.prompt,
+            actor=payload.created_by,
+            operator=payload.operator,
+        )
         await self._commands.enqueue(connection, session, CommandKind.MESSAGE, message)
         await self._jobs.sent(connection, job, due, session, message.message_id)
         following = None if rule is None else next_after(rule, due)

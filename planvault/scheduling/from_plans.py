@@ -1,8 +1,8 @@
 """Jobs that plans make: the Scheduling port on Postgres.
 
 A new session inherits what decides about it from the session that scheduled it: its tags (rules may go by them), its
-external user, its planner. It does not inherit `autoApprovePlan`: the prompt may hold what a tool answered, and tool
-output must not lead to steps that nobody approved.
+external user, its planner, and who asked. It does not inherit `autoApprovePlan`: the prompt may hold what a tool
+answered, and tool output must not lead to steps that nobody approved.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class PostgresScheduling:
             name=order.name,
             context_vars=order.context_vars,
             created_by=f"session:{scope.session_id}",
+            operator=order.asked_by,
             idempotency_key=f"call:{order.key}",
         )
         if order.target is JobTarget.RESUME_SESSION:

@@ -42,6 +42,7 @@ class JobOrder:
     settings: SessionSettings = _DEFAULTS
     external_user_hmac: bytes | None = None
     created_by: str = ""
+    operator: str = ""
     idempotency_key: str | None = None
 
 

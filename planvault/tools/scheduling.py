@@ -70,6 +70,7 @@ class ScheduleExecution:
             context_vars=_object(args, "contextVars"),
             name=_text(args, "name", 200),
             secrets=await _secrets(call, args),
+            asked_by=call.asked_by,
         )
         try:
             made = await self._scheduling.schedule(call.scope, order)

@@ -19,6 +19,7 @@ from serve_apps.dependencies import (
     ApiDeps,
     Deps,
     OnceKey,
+    Operator,
     ReadsSchedules,
     WritesSchedules,
     answers_of,
@@ -36,9 +37,11 @@ Recurring = Annotated[bool | None, Query()]
 
 
 @router.post("", status_code=201, response_model=JobOut, responses=problems(409))
-async def create_job(body: CreateJob, scope: WritesSchedules, deps: Deps, key: OnceKey, actor: Actor) -> Response:
+async def create_job(
+    body: CreateJob, scope: WritesSchedules, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
+) -> Response:
     """Schedule a prompt: for a new session, or for one that is open. Once, or by an hourly, daily or weekly rule."""
-    return await book_job(body, scope, deps, key, actor)
+    return await book_job(body, scope, deps, key, actor, operator)
 
 
 @router.get("", responses=problems())
@@ -89,12 +92,12 @@ async def cancel_job(
 
 
 async def book_job(
-    body: CreateJob, scope: ProjectScope, deps: ApiDeps, key: IdempotencyKey | None, actor: str
+    body: CreateJob, scope: ProjectScope, deps: ApiDeps, key: IdempotencyKey | None, actor: str, operator: str
 ) -> Response:
     user = await deps.sessions.hashed(scope.org_id, body.external_user_id)
 
     async def book(connection: Connection) -> Answer:
-        booked = await deps.bookings.book(connection, scope, body.order(actor, user))
+        booked = await deps.bookings.book(connection, scope, body.order(actor, operator, user))
         return Answer(201, wire(JobOut.of(await deps.scheduled_jobs.get(scope, booked.job_id, connection))))
 
     return respond(await deps.idempotency.once(answers_of(scope), key, book))

@@ -68,7 +68,7 @@ class CreateJob(Body):
     metadata: JsonDocument = Field(default_factory=dict)
     settings: SessionSettingsIn = SessionSettingsIn()
 
-    def order(self, actor: str, external_user_hmac: bytes | None) -> JobOrder:
+    def order(self, actor: str, operator: str, external_user_hmac: bytes | None) -> JobOrder:
         rule = None if self.recurrence is None else self.recurrence.rule()
         return JobOrder(
             target=self.target,
@@ -83,6 +83,7 @@ class CreateJob(Body):
             settings=SessionSettings(**self.settings.model_dump()),
             external_user_hmac=external_user_hmac,
             created_by=actor,
+            operator=operator,
         )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from models.commands import Message
-from models.ids import JobId, SessionId
+from models.commands import CommandKind, Message
+from models.ids import JobId, MessageId, SessionId
 from models.policies import SessionSettings
 from models.schedules import JobTarget, Recurrence
 from models.tenants import ProjectScope, SessionScope
@@ -97,14 +97,24 @@ class Desk:
         past = await self.jobs.occurrences(self.scope, job_id, None, 1_000)
         return [await self.sessions.get(self.at(one.session_id)) for one in reversed(past) if one.session_id]
 
+    async def say(self, session: SessionScope, text: str, operator: str = "") -> None:
+        """A person's prompt, as the API records it."""
+        message = Message(message_id=MessageId(self.ids.new()), text=text, actor="key:test", operator=operator)
+        async with transaction(self.pool) as connection:
+            await self.commands.enqueue(connection, session, CommandKind.MESSAGE, message)
+
     async def prompts(self, session: SessionScope) -> list[str]:
         """What was sent to the session, in order of arrival."""
+        return [message.text for message in await self.sent(session)]
+
+    async def sent(self, session: SessionScope) -> list[Message]:
+        """The session's prompts with who sent them."""
         rows = await self.pool.fetch(
             "SELECT id, kind, payload FROM commands WHERE session_id = $1 ORDER BY seq", session.session_id
         )
         cipher = await self.keyring.cipher(self.scope.org_id)
         sealed = [(row["payload"], command_seal(session, row["id"])) for row in rows if row["kind"] == "message"]
-        return [Message.model_validate_json(cipher.open(payload, place)).text for payload, place in sealed]
+        return [Message.model_validate_json(cipher.open(payload, place)) for payload, place in sealed]
 
     async def messages(self) -> int:
         """All prompts that were ever sent in the project."""

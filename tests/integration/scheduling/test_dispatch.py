@@ -30,6 +30,8 @@ async def test_a_due_job_opens_a_session_as_it_was_told_and_sends_its_prompt(des
         secrets={"TOKEN": "its-value"},
         settings=SessionSettings(auto_approve_plan=True),
         external_user_hmac=b"h" * 32,
+        created_by="key:report",
+        operator="ada",
     )
     assert await desk.send_all() == 1
     [session] = await desk.opened(job_id)
@@ -37,7 +39,8 @@ async def test_a_due_job_opens_a_session_as_it_was_told_and_sends_its_prompt(des
     assert session.settings.auto_approve_plan
     assert session.has_external_user
     scope = desk.at(session.id)
-    assert await desk.prompts(scope) == ["send the report"]
+    [message] = await desk.sent(scope)
+    assert (message.text, message.actor, message.operator) == ("send the report", "key:report", "ada")
     assert await desk.secrets.value(scope, "TOKEN") == "its-value"
     job = await desk.job(job_id)
     assert (job.status, job.payload.secrets, job.secret_names) == ("dispatched", {}, ("TOKEN",))

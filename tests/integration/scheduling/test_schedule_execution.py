@@ -67,7 +67,7 @@ class Stage:
         """One prompt to its end."""
         session = session or await self.platform.session()
         async with self.host("host"):
-            await self.platform.says(session)
+            await self.desk.say(session, "do it", operator="ada")
             await self.platform.saw(session, EventType.DONE)
         return session
 
@@ -109,7 +109,7 @@ async def test_a_plan_schedules_a_prompt_and_is_told_the_job_and_its_time(stage:
     session = await stage.run()
     [job] = await stage.jobs()
     assert (job.payload.prompt, job.status) == ("and then tell me", JobStatus.SCHEDULED)
-    assert job.payload.created_by == f"session:{session.session_id}"
+    assert (job.payload.created_by, job.payload.operator) == (f"session:{session.session_id}", "ada")
     assert timedelta(minutes=59) < job.run_at - before < timedelta(minutes=61)
     reply_ = (await stage.platform.history(session))[-1].payload["reply"]
     assert reply_ == f'{{"jobId":"{job.id}","runAt":"{job.run_at.isoformat()}"}}'
