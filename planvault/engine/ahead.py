@@ -12,7 +12,7 @@ from typing import Any
 
 from models.events import EventType
 from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
-from planvault.engine.machine import CallReady
+from planvault.engine.machine import CallReady, step_of
 from planvault.engine.outcomes import dump
 from planvault.engine.recorder import Recorder, keep_result
 from planvault.engine.rules import has_rules, verdict
@@ -79,7 +79,7 @@ def read_ahead(run: RunState | None, effect_id: str) -> AheadCall | None:
     if run is None:
         return None
     for step in run.ahead.values():
-        if step.outcome is None and step.effect_id(run.run_id) == effect_id:
+        if step.outcome is None and step.effect_id == effect_id:
             return step
     return None
 
@@ -124,7 +124,7 @@ def _intend(rec: Recorder, attempts: Iterable[tuple[CallReady, int]]) -> None:
     run_id = rec.run.run_id
     calls = [
         {
-            "effectId": AheadCall(call, rec.now, attempt).effect_id(run_id),
+            "effectId": f"{run_id}:{step_of(call.node, call.iteration)}:{attempt}",
             "tool": call.node.tool,
             "nodeId": call.node.id,
             "iteration": call.iteration,
@@ -137,7 +137,7 @@ def _intend(rec: Recorder, attempts: Iterable[tuple[CallReady, int]]) -> None:
 
 def _record(rec: Recorder, step: AheadCall, outcome: ToolSucceeded | ToolFailed, *, unusable: bool = False) -> None:
     payload: dict[str, Any] = {
-        "effectId": step.effect_id(rec.run.run_id),
+        "effectId": step.effect_id,
         "nodeId": step.call.node.id,
         "iteration": step.call.iteration,
         "result": dump(outcome),

@@ -16,17 +16,19 @@ from planvault.engine.state import AheadCall, Intent, RunState
 
 def ahead_intended(run: RunState, payload: Mapping[str, Any], at: datetime) -> RunState:
     """Reads are begun, or begun again. Arguments are never recorded: the same walk finds them again."""
-    attempts = {f"{item['nodeId']}:{item['iteration']}": int(item["attempt"]) for item in payload["calls"]}
-    fresh = attempts.keys() - run.ahead.keys()
-    steps = {
-        name: AheadCall(step.call, at, attempts[name]) if name in attempts else step for name, step in run.ahead.items()
-    }
+    named = {f"{item['nodeId']}:{item['iteration']}": item for item in payload["calls"]}
+    fresh = named.keys() - run.ahead.keys()
+    calls = {name: step.call for name, step in run.ahead.items() if name in named}
     if fresh:
         found = find_reads(run, lambda call, _: step_of(call.node, call.iteration) in fresh, len(fresh))
-        steps |= {step_of(call.node, call.iteration): AheadCall(call, at) for call in found}
-    if not attempts.keys() <= steps.keys():
+        calls |= {step_of(call.node, call.iteration): call for call in found}
+    if calls.keys() != named.keys():
         raise AssertionError("the record begins reads that the plan does not come to")
-    return replace(run, ahead=steps)
+    begun = {
+        name: AheadCall(call, str(named[name]["effectId"]), at, int(named[name]["attempt"]))
+        for name, call in calls.items()
+    }
+    return replace(run, ahead={**run.ahead, **begun})
 
 
 def ahead_recorded(run: RunState, payload: Mapping[str, Any], at: datetime) -> RunState:

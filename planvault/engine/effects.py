@@ -116,7 +116,7 @@ def _ahead(run: RunState) -> tuple[CallTool, ...]:
     if not run.ahead:
         return ()
     waiting = [step for step in run.ahead.values() if step.outcome is None]
-    return tuple(_call(run, step.call, step.effect_id(run.run_id), step.attempt) for step in waiting)
+    return tuple(_call(run, step.call, step.effect_id, step.attempt) for step in waiting)
 
 
 def _call(run: RunState, stop: CallReady, effect_id: str, attempt: int) -> CallTool:

@@ -16,7 +16,7 @@ from models.runs import RunStatus
 from models.runtime_policy import RuntimePolicy
 from models.tenants import SessionScope
 from models.tools import ApprovalPolicy, Idempotency, RiskClass, ToolFailed, ToolSucceeded
-from planvault.engine.machine import CallReady, Machine, Stop, step_of
+from planvault.engine.machine import CallReady, Machine, Stop
 from planvault.engine.pauses import Reauth, SignalWait
 from planvault.engine.questions import Question
 
@@ -67,15 +67,12 @@ class AheadCall:
     """A read that was begun before the machine came to stand before it."""
 
     call: CallReady
+    effect_id: str  # the same as if the call were made in its turn: then its effect goes on
     at: datetime  # when it was begun
     attempt: int = 1
     outcome: ToolSucceeded | ToolFailed | None = None  # None: in flight
     unusable: bool = False  # the outcome stands for one that the record cannot hold
     withdrawn: bool = False  # too old to be used: it is made again in its turn
-
-    def effect_id(self, run_id: RunId) -> str:
-        """The same as if the call were made in its turn: then its effect goes on."""
-        return f"{run_id}:{step_of(self.call.node, self.call.iteration)}:{self.attempt}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class LiveSession:
             return self._loop is None
         if run.intent is not None and run.intent.kind == "call":
             return False
-        early = [step.effect_id(run.run_id) for step in run.ahead.values() if step.outcome is None]
+        early = [step.effect_id for step in run.ahead.values() if step.outcome is None]
         return self._running.keys().isdisjoint(early)
 
     def give(self, build: Callable[[], Input]) -> None:
