@@ -1,1 +1,1 @@
-"""What a durable step costs: the platform's overhead a tool step, through the real actor, beside its floor."""
+"""What durable execution costs, beside the libraries that people would otherwise pick, in one run on one machine."""

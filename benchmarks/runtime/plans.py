@@ -1,39 +1,51 @@
-"""The workload: one plan that calls one tool `steps` times, each result bound, then replies."""
+"""The workloads as plans, named by their prompts: planning is not what is measured here."""
 
-from models.ids import IntegrationId, OrgId, ToolId
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
 from models.planning import PlanOutcome, PlanRequest
-from models.plans import Arg, Call, For, Func, Lit, Plan, PlannerMode, Reply, Var
-from models.tools import HttpBinding, Idempotency, ParamLocation, Tool, ToolParam
-from planvault.ports import Ids
-
-NATIVE, HTTP = "noop", "ping"  # the platform's own no-op; one GET to a loopback server
+from models.plans import Arg, Assignment, Call, Expr, For, Func, Lit, Plan, PlannerMode, PlanNode, Reply, Var
 
 
-def ping(ids: Ids, org_id: OrgId, integration_id: IntegrationId) -> Tool:
-    """One GET to a loopback server."""
-    return Tool(
-        id=ToolId(ids.new()),
-        org_id=org_id,
-        integration_id=integration_id,
-        name=HTTP,
-        group="benchmark",
-        params=(ToolParam(name="value", location=ParamLocation.QUERY, wire_name="value"),),
-        binding=HttpBinding(method="GET", path="/ping"),
-        idempotency=Idempotency.SAFE,
-    )
+def chain(tool: str, steps: int) -> Plan:
+    """Steps that each need the one before: `last = tool(value=last)`."""
+    return _looped(tool, steps, Arg(name="value", expr=Var(name="last")))
 
 
-def steps_of(tool_name: str, steps: int) -> Plan:
-    call = Call(id="n2", target="last", tool=tool_name, args=(Arg(name="value", expr=Var(name="i")),))
+def repeat(tool: str, steps: int) -> Plan:
+    """Steps that need nothing of each other, one after the other."""
+    return _looped(tool, steps, Arg(name="value", expr=Var(name="i")))
+
+
+def _looped(tool: str, steps: int, argument: Arg) -> Plan:
+    call = Call(id="n2", target="last", tool=tool, args=(argument,))
     count = Func(name="range", args=(Lit(value=steps),))
     loop = For(id="n1", variable="i", iterable=count, body=(call,))
-    return Plan(body=(loop, Reply(id="n3", expr=Lit(value="done"))))
+    return Plan(body=(Assignment(id="n0", target="last", expr=Lit(value=0)), loop, _reply(Lit(value="done"))))
+
+
+def apart(tool: str, calls: int) -> Plan:
+    """So many calls that need nothing of each other, then a reply that needs them all."""
+    nodes: list[PlanNode] = [
+        Call(id=f"n{number}", target=f"v{number}", tool=tool, args=(Arg(name="value", expr=Lit(value=number)),))
+        for number in range(calls)
+    ]
+    together = Func(name="len", args=(Var(name=f"v{calls - 1}"),))
+    return Plan(body=(*nodes, _reply(together)))
+
+
+def _reply(expr: Expr) -> Reply:
+    return Reply(id="end", expr=expr)
+
+
+SHAPES: Mapping[str, Callable[[str, int], Plan]] = {"chain": chain, "repeat": repeat, "apart": apart}
 
 
 class FixedPlanner:
-    """Reads `TOOL STEPS` from the prompt: planning is not what is measured."""
+    """Reads `SHAPE TOOL COUNT` from the prompt."""
 
     async def plan(self, request: PlanRequest) -> PlanOutcome:
-        name, steps = request.prompt.split()
-        plan = steps_of(name, int(steps))
+        shape, tool, count = request.prompt.split()
+        plan = SHAPES[shape](tool, int(count))
         return PlanOutcome(plan=plan, planner="benchmark", mode=PlannerMode.STRUCTURED_JSON)

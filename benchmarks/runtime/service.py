@@ -1,13 +1,23 @@
-"""A loopback HTTP service that answers at once, in a process of its own: what an HTTP step is measured against."""
+"""A loopback HTTP service in a process of its own: answers at once, or late."""
+
+from __future__ import annotations
 
 import json
 import multiprocessing
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 
-_BODY = json.dumps({"ok": True}).encode()
+SLOW_S = 0.1
+
+_SMALL = json.dumps({"ok": True}).encode()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -15,18 +25,23 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
+        if self.path.startswith("/slow"):
+            time.sleep(SLOW_S)
+        self._answer(_SMALL)
+
+    def _answer(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(_BODY)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(_BODY)
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Says nothing: a line a request would be most of what is measured."""
 
 
 def _serve(ready: Connection) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     ready.send(server.server_port)
     server.serve_forever()
 

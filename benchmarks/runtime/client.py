@@ -1,0 +1,86 @@
+"""What the API does for a caller, without HTTP: sessions and commands as rows, results read off the record."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from models.commands import Action, CommandKind, Message
+from models.ids import MessageId, SessionId, shard_of
+from models.policies import SessionSettings
+from models.tenants import ProjectScope, SessionScope
+from planvault.clock import TimeOrderedIds
+from planvault.storage.commands import Commands
+from planvault.storage.keys import PostgresKeyring
+from planvault.storage.pool import Pool, transaction
+from planvault.storage.sessions import SessionDraft, Sessions
+
+_PATIENCE_S = 300.0
+_LOOKS_S = 0.02
+
+
+class Client:
+    def __init__(self, pool: Pool, keyring: PostgresKeyring, scope: ProjectScope, shards: int) -> None:
+        self.pool = pool
+        self._scope = scope
+        self._shards = shards
+        self._ids = TimeOrderedIds()
+        self._sessions = Sessions(pool, keyring, keyring.pseudonym, shards)
+        self._commands = Commands(pool, keyring, self._ids)
+
+    async def session(self) -> SessionScope:
+        session_id = SessionId(self._ids.new())
+        async with transaction(self.pool) as connection:
+            draft = SessionDraft({}, {}, (), None, SessionSettings())
+            await self._sessions.insert(connection, self._scope, session_id, draft)
+        return SessionScope(**self._scope.model_dump(), session_id=session_id)
+
+    async def sessions(self, count: int) -> list[SessionScope]:
+        return [await self.session() for _ in range(count)]
+
+    async def say(self, scope: SessionScope, prompt: str) -> None:
+        """A prompt as the API writes it: a command in a transaction of its own, then the hint."""
+        await self._send(scope, CommandKind.MESSAGE, Message(message_id=MessageId(self._ids.new()), text=prompt))
+
+    async def act(self, scope: SessionScope, kind: CommandKind, **fields: object) -> None:
+        await self._send(scope, kind, Action.model_validate(fields))
+
+    async def _send(self, scope: SessionScope, kind: CommandKind, payload: Message | Action) -> None:
+        async with transaction(self.pool) as connection:
+            await self._commands.enqueue(connection, scope, kind, payload)
+        await self._commands.wake(shard_of(scope.session_id, self._shards))
+
+    async def all_are(self, scopes: Sequence[SessionScope], status: str, runs: int) -> None:
+        """Returns once so many runs of these sessions have the status. Raises where one ended as something else."""
+        sessions = [scope.session_id for scope in scopes]
+        deadline = time.perf_counter() + _PATIENCE_S
+        query = "SELECT status, count(*) AS runs FROM runs WHERE session_id = ANY($1) GROUP BY status"
+        while time.perf_counter() < deadline:
+            counts = {row["status"]: row["runs"] for row in await self.pool.fetch(query, sessions)}
+            if ended := counts.keys() & ({"failed", "cancelled", "interrupted", "completed"} - {status}):
+                raise RuntimeError(f"benchmark runs ended as {sorted(ended)}")
+            if counts.get(status, 0) >= runs:
+                return
+            await asyncio.sleep(_LOOKS_S)
+        raise TimeoutError(f"not all runs came to be {status} within {_PATIENCE_S:.0f} s: {counts}")
+
+    async def gaps_ms(self, scopes: Sequence[SessionScope], event: str = "tool_start") -> list[float]:
+        """Milliseconds from one step's start to the next one's in its run, by the host's clock, all runs together."""
+        rows = await self.pool.fetch(
+            """SELECT extract(epoch FROM at - lag(at) OVER (PARTITION BY run_id ORDER BY seq)) * 1000 AS ms
+               FROM events WHERE session_id = ANY($1) AND type = $2""",
+            [scope.session_id for scope in scopes],
+            event,
+        )
+        return [float(row["ms"]) for row in rows if row["ms"] is not None]
+
+    async def last_at(self, scopes: Sequence[SessionScope], event: str) -> datetime:
+        """When the newest event of the type was decided."""
+        sessions = [scope.session_id for scope in scopes]
+        at = await self.pool.fetchval(
+            "SELECT max(at) FROM events WHERE session_id = ANY($1) AND type = $2", sessions, event
+        )
+        assert isinstance(at, datetime)
+        return at

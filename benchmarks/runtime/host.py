@@ -1,0 +1,44 @@
+"""The real SessionHost in a Ray actor, with the embedder and the planner, which are not measured, replaced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import psutil
+import ray
+
+from actors.session_host import SessionHost
+from benchmarks.runtime.plans import FixedPlanner
+from planvault.ports import Vector
+from planvault.redact import Redactor
+from planvault.settings import Settings
+
+
+class ConstantEmbedder:
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        return [[1.0] + [0.0] * 383 for _ in texts]
+
+
+@ray.remote
+class BenchmarkHost:
+    """Restarted by Ray when it is killed, like the platform's own."""
+
+    def __init__(self, name: str, database_url: str) -> None:
+        settings = Settings().model_copy(update={"database_url": database_url})
+        self._host = SessionHost(name, settings, Redactor(), ConstantEmbedder(), FixedPlanner())
+        self._host.start()
+
+    async def shards(self) -> int:
+        return self._host.stats.get("shards", 0)
+
+    async def stats(self) -> dict[str, int]:
+        return self._host.stats
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def memory(self) -> int:
+        """Resident bytes, the worker processes that it started included."""
+        process = psutil.Process()
+        return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))

@@ -1,0 +1,37 @@
+"""This platform as a contestant."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from statistics import quantiles
+
+from benchmarks.runtime.client import Client
+from benchmarks.runtime.contest import Lap
+
+STEPS = 10
+
+
+class Ours:
+    """Each run is a prompt in a session; sessions run their prompts one after the other, all sessions at once.
+
+    All that a run costs is inside: prompts are written one by one, tools selected, plans recorded, replies given.
+    """
+
+    def __init__(self, client: Client, shape: str, tool: str) -> None:
+        self._client = client
+        self._prompt = f"{shape} {tool} {STEPS}"
+
+    async def lap(self, runs: int, each: int) -> Lap:
+        scopes = await self._client.sessions(runs)
+        started = datetime.now(UTC)
+
+        async def prompts(number: int) -> None:
+            for _ in range(each):
+                await self._client.say(scopes[number], self._prompt)
+
+        await asyncio.gather(*map(prompts, range(runs)))
+        await self._client.all_are(scopes, "completed", runs * each)
+        seconds = (await self._client.last_at(scopes, "done") - started).total_seconds()
+        percentiles = quantiles(await self._client.gaps_ms(scopes), n=100)
+        return Lap(runs * each * STEPS / seconds, percentiles[49], percentiles[98])
