@@ -219,6 +219,24 @@ class ApiClient:
     def test_selection(self, query: str) -> JsonObject:
         return self._post(f"{self._runtime}/tools/test-selection", {"query": query})
 
+    def create_job(self, body: JsonObject) -> JsonObject:
+        """Schedule a prompt: `prompt` and one of `runAt`, `delaySeconds` and `recurrence`, in wire names."""
+        return self._post(f"{self._runtime}/scheduled-jobs", body)
+
+    def scheduled_jobs(self, **filters: str | int) -> list[JsonObject]:
+        """Newest first; filters are wire names: `limit`, `cursor`, `status`, `target`, `sessionId`, `recurring`."""
+        return _objects(self._get(f"{self._runtime}/scheduled-jobs", query=filters), "items")
+
+    def scheduled_job(self, job_id: str) -> JsonObject:
+        return self._get(f"{self._runtime}/scheduled-jobs/{job_id}")
+
+    def job_occurrences(self, job_id: str) -> list[JsonObject]:
+        """The newest 50 times that the job was due, latest first."""
+        return _objects(self._get(f"{self._runtime}/scheduled-jobs/{job_id}/occurrences"), "items")
+
+    def cancel_job(self, job_id: str) -> JsonObject:
+        return self._post(f"{self._runtime}/scheduled-jobs/{job_id}/cancel", {})
+
     # ── Admin API ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def import_spec(

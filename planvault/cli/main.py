@@ -7,6 +7,7 @@ from planvault.cli.catalog import import_spec
 from planvault.cli.chat import chat
 from planvault.cli.database import migrate
 from planvault.cli.doctor import doctor
+from planvault.cli.jobs import jobs
 from planvault.cli.keys import keys
 from planvault.cli.logs import logs
 from planvault.cli.platform import down, status, up
@@ -33,5 +34,6 @@ app.command("import")(import_spec)
 app.command()(chat)
 app.command()(runs)
 app.command()(resolve)
+app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.command()(logs)
