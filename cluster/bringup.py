@@ -79,8 +79,9 @@ class _Bringup:
         self._database_url = options.database_url if server is None else server.url()
         self._known = files.read(data.credentials)
         self._admin_token = self._known.admin_token if self._known else new_admin_token().text
+        inherited = os.environ if options.environment is None else options.environment
         self._environment = process_environment(
-            os.environ if options.environment is None else options.environment,
+            {"PLANVAULT_PUBLIC_URL": self._base_url, **inherited},  # where services call back, unless somebody says so
             data,
             database_url=self._database_url,
             admin_token_sha256=files.sha256(self._admin_token),
