@@ -181,6 +181,28 @@ def test_the_same_when_almost_nothing_is_small_enough(
         assert stored == at_hand
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(SCALARS, max_size=TURNS), st.sampled_from(["a", "slice(a, 1, 9)", "a"]), st.integers(50, 90))
+def test_a_loop_takes_every_item_in_its_turn_however_few_fit_at_once(
+    items: list[JsonValue], iterable: str, inline: int
+) -> None:
+    turn = Call(id="c", tool="t", args=(Arg(name="v", expr=expr("[item, e]")),))
+    body = (For(id="f", variable="item", iterable=expr(iterable), body=(turn,)),)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "INLINE_BYTES", inline)
+        at_hand, stored, shelf = both(body, {"a": items, "b": 1, "e": 2}, frozenset("a"))
+    assert stored[:-1] == at_hand[:-1]  # the reply shows all of it, and may be too large
+    assert shelf.asked
+
+
+def test_a_condition_is_decided_where_the_value_is_however_large() -> None:
+    body = (If(id="i", condition=expr("a"), then=(Assignment(id="n", target="a", expr=expr("1")),), orelse=()),)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "INLINE_BYTES", 20)
+        at_hand, stored, _ = both(body, {"a": [1] * 50, "b": 1, "e": 2}, frozenset("a"))
+    assert at_hand == stored == ["[1, 1, 2]"]
+
+
 def test_only_what_an_expression_makes_of_a_value_is_fetched() -> None:
     body = (Assignment(id="n", target="a", expr=expr("len(a)")),)
     at_hand, stored, shelf = both(body, {"a": [1, 2, 3], "b": 1, "e": 2}, frozenset("a"))
