@@ -279,3 +279,6 @@ _RUN: Mapping[EventType, Callable[[RunState, Payload, datetime], RunState]] = {
     EventType.SLOTS_FILLED: _slots_filled,
     EventType.CANCEL_REQUESTED: _cancel_requested,
 }
+
+FOLDED = frozenset(_SESSION) | frozenset(_RUN)
+"""The events that the state is made of; all others only people read."""

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from models.commands import CommandKind
 from models.events import SCHEMA_VERSION, Event, EventType, Visibility
 from models.ids import RunId
-from models.plans import Slot, SlotType
-from models.policies import PlanApprovalMode
-from models.tools import Idempotency, ToolCallFailure, ToolFailed
+from models.results import Bound, Stored
 from planvault.engine.effects import CallTool, Wait, effects
 from planvault.engine.evolve import fold
 from planvault.engine.state import SessionState
 from planvault.engine.upcast import upcast
-from tests.unit.engine.plans import LOOP, TWO_CALLS, plan, reply, var
-from tests.unit.engine.story import SCOPE, Story, facts
+from tests.unit.engine.story import SCOPE
 
 TESTDATA = Path(__file__).parent / "testdata"
 
@@ -65,7 +60,7 @@ def read(rows: list[dict[str, Any]], version: int) -> list[Event]:
 
 
 def outline(state: SessionState) -> dict[str, Any]:
-    """What decides how the session goes on, as JSON."""
+    """What decides how the session goes on, as JSON. Journals of older versions hold less of it."""
     run = state.run
     return {
         "seq": state.seq,
@@ -74,10 +69,20 @@ def outline(state: SessionState) -> dict[str, Any]:
         "status": run.status.value if run else None,
         "planHash": run.plan_hash if run else None,
         "toolCalls": run.tool_calls if run else 0,
-        "variables": dict(run.machine.scope) if run and run.machine else {},
+        "variables": {name: _value(held) for name, held in run.machine.scope.items()} if run and run.machine else {},
         "recovery": run.recovery.tool if run and run.recovery else None,
+        "ahead": {step: [call.attempt, call.outcome is not None] for step, call in run.ahead.items()} if run else {},
+        "reauth": run.reauth.tool if run and run.reauth else None,
+        "signal": run.signal.name if run and run.signal else None,
+        "keptSignals": len(run.kept_signals) if run else 0,
+        "votes": [vote.actor for vote in run.question.ballot.votes] if run and run.question else [],
+        "ending": run.is_ending if run else False,
         "effects": [_effect(effect) for effect in effects(state) if not isinstance(effect, Wait)],
     }
+
+
+def _value(held: Bound) -> Any:
+    return held.model_dump(mode="json") if isinstance(held, Stored) else held
 
 
 def _effect(effect: object) -> dict[str, Any]:
@@ -99,53 +104,3 @@ class Golden:
     @classmethod
     def load(cls, name: str, version: int) -> Golden:
         return cls(**json.loads((folder(version) / f"{name}.json").read_text(encoding="utf-8")))
-
-
-# ── the runs that were recorded ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _before_second_call() -> Story:
-    story = Story()
-    story.begin(TWO_CALLS, facts("get"), facts("send", Idempotency.NONE))
-    story.answers({"email": "ada@example.com"})
-    return story
-
-
-def _inside_a_loop() -> Story:
-    story = Story()
-    story.begin(LOOP, facts("get"), facts("send"))
-    story.answers([{"id": 1, "total": 5}, {"id": 2, "total": 50}, {"id": 3, "total": 60}])
-    story.answers(None)
-    return story
-
-
-def _waiting_for_approval_with_slots() -> Story:
-    story = Story()
-    slots = (Slot(variable="count", prompt="How many?", type=SlotType.INTEGER),)
-    asks = plan(*TWO_CALLS.body[:1], reply(var("count")), slots=slots)
-    story.begin(asks, facts("get"), plan_approval_mode=PlanApprovalMode.REQUIRE)
-    story.acts(CommandKind.FILL_SLOTS, values={"count": "3"})
-    story.says("and another")
-    return story
-
-
-def _lost_call() -> Story:
-    story = _before_second_call()
-    story.fails(ToolFailed(failure=ToolCallFailure.UNKNOWN, code="CONNECTION_LOST", message="dropped"))
-    return story
-
-
-def _finished() -> Story:
-    story = _before_second_call()
-    story.answers(None)
-    story.acts(CommandKind.CLOSE)
-    return story
-
-
-RECORDED: Mapping[str, Callable[[], Story]] = {
-    "before_second_call": _before_second_call,
-    "inside_a_loop": _inside_a_loop,
-    "waiting_for_approval_with_slots": _waiting_for_approval_with_slots,
-    "lost_call": _lost_call,
-    "finished": _finished,
-}

@@ -6,7 +6,8 @@ What a released version wrote is history: its journals stay as they are (`test_j
 import json
 
 from models.events import SCHEMA_VERSION
-from tests.replay.journals import RECORDED, dump, folder, outline
+from tests.replay.journals import dump, folder, outline
+from tests.replay.stories import RECORDED
 
 
 def main() -> None:
