@@ -9,9 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -41,7 +41,7 @@ from tests.faults.boundaries import Action, Boundary
 from tests.faults.host import EmbedderTwin, counting
 
 SHARDS = 8
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0  # for what takes a second: the machine may be running other tests beside these
 _LOOK_S = 0.005  # between two looks at another process's work
 _CASES = itertools.count(1)  # of all tests: they share the counting service
 
@@ -164,7 +164,7 @@ class Played:
     trace: list[dict[str, Any]]  # what the armed host told: appends and effects, in order
     verdict: dict[str, Any]  # the counting service's
     questions: list[str]  # what people were asked, in order
-    kills: int
+    kills: int = 0
 
 
 class Bench:
@@ -242,13 +242,21 @@ class Bench:
     async def a_host(self) -> Host:
         """The host that lives, or a fresh one once those that died are out of the way."""
         for host in [host for host in self._hosts if host.dead]:
-            await self.silence(host)
-            self._hosts.remove(host)
+            await self.forget(host)
         return self._hosts[0] if self._hosts else await self.spawn()
 
-    def retire(self, host: Host) -> None:
-        """A host that the coming cases are not to use; whoever asks for that ends it."""
+    async def forget(self, host: Host) -> None:
+        """A dead host."""
+        await self.silence(host)
         self._hosts.remove(host)
+
+    async def dismiss(self) -> None:
+        """End the hosts that live; the coming cases have others."""
+        for host in self._hosts:
+            os.kill(host.pid, signal.SIGKILL)
+            await host.death()
+            await self.silence(host)
+        self._hosts.clear()
 
     async def close(self) -> None:
         for host in self._born:
@@ -293,8 +301,8 @@ class Bench:
             assert delivery is Delivery.ACCEPTED
             assert shard is not None
             await commands.wake(shard)
-        elif (said := scenarios.answer(pending)) is not None:
-            await self.asks(scope, *said)
+        else:
+            await self.asks(scope, *scenarios.answer(pending))
 
     async def run_of(self, scope: SessionScope) -> RunRecord | None:
         runs = await Runs(self.pool, self.keyring).page(scope, None, 1)
@@ -305,33 +313,19 @@ class Bench:
 
     async def play(self, scenario: str, boundary: Boundary | None = None) -> Played:
         """One session of the scenario to its end; its first host dies at the boundary, and another goes on."""
-        host = await self.a_host()
-        case, scope = self.case(), await self.session()
-        await host.arm(scope, case, boundary, Action.KILL)
-        await self.says(scope, scenarios.prompt(scenario, case))
-        first, seats = host, Seat(self, scope)
-        deadline = asyncio.get_running_loop().time() + PATIENCE_S
-        while (run := await seats.look()) is None:
-            if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(await self.stuck(scope, boundary))
-            if host.dead:
-                host = await self.a_host()
-            await asyncio.sleep(_LOOK_S)
-        await self.service.ask("release", case)
+        act = await self.begin(scenario, boundary, Action.KILL)
+        played = await act.end()
         if boundary is not None:  # at the last append nobody waits for it
-            await first.death()
-        return Played(
-            scenario,
-            case,
-            scope,
-            boundary,
-            run,
-            await self.history(scope),
-            [news for news in first.news if "append" in news],  # appends, and the effects behind them
-            await self.service.ask("verdict", case),
-            seats.questions,
-            int(first.dead),
-        )
+            await act.host.death()
+        return replace(played, kills=int(act.host.dead))
+
+    async def begin(self, scenario: str, boundary: Boundary | None, action: Action, host: Host | None = None) -> Act:
+        """A session whose appends `host` counts."""
+        host = host or await self.a_host()
+        case, scope = self.case(), await self.session()
+        await host.arm(scope, case, boundary, action)
+        await self.says(scope, scenarios.prompt(scenario, case))
+        return Act(self, scenario, case, scope, boundary, host, Seat(self, scope))
 
     async def stuck(self, scope: SessionScope, boundary: Boundary | None) -> str:
         """What is known of a session that does not come to its end."""
@@ -340,13 +334,68 @@ class Bench:
         return f"{boundary}: the session stands still at {await self.run_of(scope)}\n{last}\n{log}"
 
 
+@dataclass
+class Act:
+    """A case under way."""
+
+    bench: Bench
+    scenario: str
+    case: str
+    scope: SessionScope
+    boundary: Boundary | None
+    host: Host  # that counts its appends
+    seat: Seat
+
+    async def reaches(self) -> None:
+        """Answer what is asked until the host stands at the boundary."""
+        await self._until(lambda _: any("reached" in news for news in self.host.news))
+        await self.host.told("reached")
+
+    async def dies(self) -> None:
+        """Answer what is asked until the host is dead; who follows it is the test's to say."""
+        await self._until(lambda _: self.host.dead, others=False)
+        await self.bench.forget(self.host)
+
+    async def asks(self, kind: str) -> None:
+        """Answer what is asked until this is."""
+        await self._until(lambda _: kind in self.seat.questions)
+
+    async def end(self) -> Played:
+        """To the run's end. Where no host lives, another begins."""
+        await self._until(lambda run: run is not None)
+        await self.bench.service.ask("release", self.case)
+        run = await self.bench.run_of(self.scope)
+        assert run is not None
+        return Played(
+            self.scenario,
+            self.case,
+            self.scope,
+            self.boundary,
+            run,
+            await self.bench.history(self.scope),
+            [news for news in self.host.news if "append" in news],  # appends, and the effects behind them
+            await self.bench.service.ask("verdict", self.case),
+            self.seat.questions,
+        )
+
+    async def _until(self, held: Callable[[RunRecord | None], bool], *, others: bool = True) -> None:
+        deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        while not held(await self.seat.look()):
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(await self.bench.stuck(self.scope, self.boundary))
+            if others:
+                await self.bench.a_host()
+            await asyncio.sleep(_LOOK_S)
+
+
 class Seat:
     """The person in front of one session: answers each open question once."""
 
     def __init__(self, bench: Bench, scope: SessionScope) -> None:
         self._bench = bench
         self._scope = scope
-        self._answered: set[str] = set()
+        self._answered: dict[str, int] = {}  # question → commands of the session before its answer
+        self._done: set[str] = set()
         self.questions: list[str] = []
 
     async def look(self) -> RunRecord | None:
@@ -354,13 +403,20 @@ class Seat:
         run = await self._bench.run_of(self._scope)
         if run is None or run.status.is_terminal:
             return run
-        if run.pending is not None:
+        if run.pending is not None and run.pending["kind"] != "timer":  # that ends by itself
             question = json.dumps(run.pending, sort_keys=True)
-            if question not in self._answered:
-                self._answered.add(question)
+            if question not in self._done:
+                await self._answer(question, run.pending)
+                self._done.add(question)
                 self.questions.append(str(run.pending["kind"]))
-                await self._bench.answer(self._scope, run.pending)
         return None
+
+    async def _answer(self, question: str, pending: Mapping[str, Any]) -> None:
+        """Once, though the database may go away while it is given: then the next look knows whether it landed."""
+        count = "SELECT count(*) FROM commands WHERE session_id = $1"
+        given = await self._bench.pool.fetchval(count, self._scope.session_id)
+        if self._answered.setdefault(question, given) == given:
+            await self._bench.answer(self._scope, pending)
 
 
 @asynccontextmanager

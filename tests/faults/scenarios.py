@@ -83,7 +83,7 @@ def program(text: str) -> str:
     return f"<script>{PROGRAMS[scenario].format(case=case)}</script>"
 
 
-def answer(pending: Mapping[str, Any]) -> tuple[CommandKind, Action] | None:
+def answer(pending: Mapping[str, Any]) -> tuple[CommandKind, Action]:
     """What a person says to a run's open question; the operator knows what the service answered."""
     match pending["kind"]:
         case "slots":
@@ -95,8 +95,6 @@ def answer(pending: Mapping[str, Any]) -> tuple[CommandKind, Action] | None:
         case "recovery":
             result = result_of(KINDS[pending["tool"]])
             return CommandKind.RESOLVE, Action(actor="tester", resolution=Resolution.MARK_DONE, result=result)
-        case "timer":
-            return None  # it ends by itself
         case unknown:
             raise AssertionError(f"nobody answers {unknown}")
 
