@@ -103,10 +103,14 @@ class SchedulerActor:
 
 @ray.remote
 class SupervisorActor:
-    """`rank`: an id in order of time, made where the actor was started. Ray restarts it under the same."""
+    """`rank`: an id in order of time, made where the actor was started; `build_id`: whose actors it keeps running.
 
-    def __init__(self, rank: str) -> None:
+    Ray restarts it with the same. The environment is the node's, which an upgrade inside a cluster does not change.
+    """
+
+    def __init__(self, rank: str, build_id: str) -> None:
         settings, _ = open_process()
+        settings = settings.model_copy(update={"build_id": build_id})
         fleet = RayFleet(supervisor_name(settings), settings.drain_seconds)
         self._caretaker = Caretaker(settings, fleet, desired(settings), cluster=this_cluster(), rank=rank)
         self._task = asyncio.create_task(self._caretaker.run())
@@ -114,11 +118,6 @@ class SupervisorActor:
     async def rounds(self) -> int:
         supervisor = self._caretaker.supervisor
         return supervisor.rounds if supervisor is not None else 0
-
-    async def drain(self) -> None:
-        """Stop, and let go of the leases."""
-        self._task.cancel()
-        await asyncio.wait({self._task})
 
 
 def open_process() -> tuple[Settings, Redactor]:
@@ -143,14 +142,14 @@ def desired(settings: Settings) -> Desired:
 
 
 class RayFleet:
-    """Implements Fleet over the cluster's named actors, but for the supervisor's own, `supervisor`."""
+    """Implements Fleet over the cluster's named actors. `supervisor` is the one that it works for."""
 
     def __init__(self, supervisor: str, drain_s: float) -> None:
         self._supervisor = supervisor
         self._drain_s = drain_s
 
     async def running(self) -> frozenset[str]:
-        return await asyncio.to_thread(_named_actors) - {self._supervisor}
+        return await asyncio.to_thread(_named_actors)
 
     async def start(self, name: str, kind: str) -> None:
         options: dict[str, Any] = {**_DETACHED, "name": name, "get_if_exists": True, "max_concurrency": 1_000}
@@ -181,6 +180,11 @@ class RayFleet:
         finally:
             ray.kill(actor, no_restart=True)
 
+    async def leave(self) -> None:
+        own = await asyncio.to_thread(_found, self._supervisor)
+        if own is not None:
+            ray.kill(own, no_restart=True)
+
 
 def _found(name: str) -> Any:
     try:
@@ -202,12 +206,12 @@ def _named_actors() -> frozenset[str]:
     """Asked of the cluster that this process is in; Ray's state API would look for one, and finds too many."""
     named = ray.util.list_named_actors(all_namespaces=True)
     ours = [actor["name"] for actor in named if actor["namespace"] == NAMESPACE]
-    return frozenset(ours)
+    return frozenset(name for name in ours if not name.startswith(_SUPERVISOR))
 
 
 def start_platform_actors(settings: Settings, timeout_s: float = 30.0) -> None:
     """Start the supervisor and wait until it has started the rest. Needs a Ray that this process is connected to."""
     options: dict[str, Any] = {**_DETACHED, "name": supervisor_name(settings), "get_if_exists": True}
     actor: Any = SupervisorActor
-    supervisor = actor.options(**options).remote(str(TimeOrderedIds().new()))
+    supervisor = actor.options(**options).remote(str(TimeOrderedIds().new()), settings.build_id)
     ray.get(supervisor.rounds.remote(), timeout=timeout_s)

@@ -38,6 +38,10 @@ class Fleet(Protocol):
         """Drain the actor in bounded time, then end it. No error where it has gone by itself."""
         ...
 
+    async def leave(self) -> None:
+        """End the supervisor's own actor, for good."""
+        ...
+
 
 class Duty(Protocol):
     """A lease on being the one who does this."""
@@ -46,8 +50,9 @@ class Duty(Protocol):
         """Take or keep it; false where another has it."""
         ...
 
-    @property
-    def holds(self) -> bool: ...
+    async def is_outranked(self) -> bool:
+        """Whether a later deployment has it."""
+        ...
 
 
 class Supervisor:
@@ -81,13 +86,19 @@ class Supervisor:
             await asyncio.gather(*self._retiring.values(), return_exceptions=True)
 
     async def reconcile(self) -> None:
-        """Start what is missing; retire what is not wanted, once what follows it serves."""
+        """Start what is missing; retire what is not wanted, once what follows it serves.
+
+        Supervisors do not retire each other: one that has been followed leaves by itself.
+        """
         on_duty = await self._duty.hold()
         if on_duty != self._was_on_duty:
             _log.info("supervisor.on_duty" if on_duty else "supervisor.stands_by")
         self._was_on_duty = on_duty
         if on_duty:
             await self._round()
+        elif await self._duty.is_outranked():
+            _log.info("supervisor.leaves")
+            await self._fleet.leave()
         self.rounds += 1
 
     async def _round(self) -> None:
@@ -107,7 +118,8 @@ class Supervisor:
         """Whether the older ones' work has somebody to go to. Waiting for that has an end."""
         serving = await asyncio.gather(*(self._fleet.serves(name, kind) for name, kind in self._desired.actors.items()))
         if all(serving) or self._waited_s >= _PATIENCE_S:
-            return self._duty.holds  # it may have moved on while we asked
+            # Asked again: what is unwanted was read before, so none of it is what a later deployment has started.
+            return await self._duty.hold()
         self._waited_s += self._period_s
         return False
 

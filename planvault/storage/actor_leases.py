@@ -49,6 +49,10 @@ class ActorLease:
         self._until = started + self._lease_s * (1 - _MARGIN) if won else float("-inf")
         return won
 
+    async def is_outranked(self) -> bool:
+        """Whether a later deployment has it: it will not come back."""
+        return bool(await self._pool.fetchval(_SQL["outranked"], self._name, self._claimant.rank))
+
     async def give_up(self) -> None:
         self._until = float("-inf")
         await self._pool.execute(_SQL["give_up"], self._name, self._claimant.holder)

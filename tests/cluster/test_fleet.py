@@ -73,7 +73,7 @@ async def test_a_killed_actor_is_started_again_by_ray_itself(fleet: RayFleet) ->
     await eventually(back, patience_s=30, what="the restart")
 
 
-async def test_actors_of_other_namespaces_and_its_own_supervisor_are_none_of_the_fleet_s_business(
+async def test_actors_of_other_namespaces_and_supervisors_are_none_of_the_fleet_s_business(
     fleet: RayFleet,
 ) -> None:
     idler: Any = Idler
@@ -81,3 +81,27 @@ async def test_actors_of_other_namespaces_and_its_own_supervisor_are_none_of_the
     idler.options(name="supervisor-v2", namespace=NAMESPACE, lifetime="detached", num_cpus=0).remote("y")
     await fleet.start("idler-0-v2", "Idler")
     assert await fleet.running() == {"idler-0-v2"}
+
+
+async def test_a_supervisor_that_leaves_is_not_started_again(fleet: RayFleet) -> None:
+    idler: Any = Idler
+    options = {"namespace": NAMESPACE, "lifetime": "detached", "num_cpus": 0, "max_restarts": -1}
+    own = idler.options(name="supervisor-v2", **options).remote("y")
+    assert await own.name.remote() == "y"
+    await fleet.leave()
+
+    def gone() -> bool:
+        return "supervisor-v2" not in ray.util.list_named_actors()
+
+    await eventually(gone, what="its end")
+    await fleet.leave()  # no error where it has gone
+
+
+async def test_what_does_not_answer_does_not_serve(fleet: RayFleet) -> None:
+    assert not await fleet.serves("idler-0-v2", "Idler")
+    await fleet.start("idler-0-v2", "Idler")
+
+    async def serves() -> bool:
+        return await fleet.serves("idler-0-v2", "Idler")
+
+    await eventually(serves, patience_s=30, what="its service")

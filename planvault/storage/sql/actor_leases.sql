@@ -12,6 +12,10 @@ WHERE actor_leases.holder = excluded.holder
    OR actor_leases.expires_at < clock_timestamp()
 RETURNING epoch;
 
+-- name: outranked
+-- Whether the duty is a later deployment's than mine ($2).
+SELECT rank > $2 FROM actor_leases WHERE name = $1;
+
 -- name: give_up
 -- Let the next one take it at once.
 UPDATE actor_leases SET expires_at = '-infinity' WHERE name = $1 AND holder = $2;

@@ -51,6 +51,8 @@ async def test_a_later_deployment_takes_over_at_once_and_an_earlier_one_never(po
     assert await new.hold()
     assert not await old.hold()
     assert not old.holds
+    assert await old.is_outranked()
+    assert not await new.is_outranked()
 
 
 async def test_a_holder_believes_in_its_lease_for_less_than_the_database_does(pool: Pool) -> None:

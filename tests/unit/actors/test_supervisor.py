@@ -16,6 +16,7 @@ class FakeFleet:
     started: list[tuple[str, str]] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
     serving: bool = True
+    left: bool = False
     drained: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -31,6 +32,9 @@ class FakeFleet:
     async def serves(self, name: str, kind: str) -> bool:
         return self.serving
 
+    async def leave(self) -> None:
+        self.left = True
+
     async def retire(self, name: str) -> None:
         await self.drained.wait()
         self.alive.discard(name)
@@ -41,8 +45,13 @@ class FakeFleet:
 class FakeDuty:
     holds: bool = True
 
+    outranked: bool = False
+
     async def hold(self) -> bool:
         return self.holds
+
+    async def is_outranked(self) -> bool:
+        return self.outranked
 
 
 WANTED = Desired({"host-0-v2": "SessionHost", "worker-v2": "CatalogWorker"})
@@ -132,7 +141,7 @@ async def test_a_supervisor_whose_duty_is_another_s_touches_nothing() -> None:
     duty = FakeDuty(holds=False)
     supervisor = Supervisor(fleet, WANTED, duty)
     await supervisor.reconcile()
-    assert (fleet.started, fleet.retired) == ([], [])
+    assert (fleet.started, fleet.retired, fleet.left) == ([], [], False)
     duty.holds = True
     await supervisor.reconcile()
     assert len(fleet.started) == 2
@@ -155,3 +164,24 @@ async def test_an_actor_that_could_not_be_retired_is_taken_up_again() -> None:
     await eventually(lambda: all(task.done() for task in supervisor._retiring.values()), what="their end")
     await supervisor.reconcile()
     await eventually(lambda: fleet.alive == NEW, what="the older ones' end")
+
+
+async def test_a_supervisor_of_an_earlier_deployment_leaves_for_good() -> None:
+    fleet = FakeFleet()
+    await Supervisor(fleet, WANTED, FakeDuty(holds=False, outranked=True)).reconcile()
+    assert fleet.left
+    assert fleet.started == []
+
+
+async def test_a_duty_that_moved_on_during_a_round_spares_what_the_next_one_has_started() -> None:
+    fleet = FakeFleet(alive={*OLDER, *NEW})
+    duty = FakeDuty()
+
+    async def serves(name: str, kind: str) -> bool:
+        duty.holds = False
+        return True
+
+    fleet.serves = serves  # type: ignore[method-assign]
+    supervisor = Supervisor(fleet, WANTED, duty)
+    await supervisor.reconcile()
+    assert supervisor._retiring == {}
