@@ -31,7 +31,7 @@ def resolve(
     data: DataDirOption = None,
     credentials: CredentialsOption = None,
 ) -> None:
-    """Decide on a run that stands in needs_manual_recovery, and follow it to its end."""
+    """Decide on a run that stands in needs_manual_recovery (or awaiting_reauth), and follow it to its end."""
     from planvault.cli.answers import RefuseAll
     from planvault.cli.live import EventPrinter
     from planvault.cli.questions import NEEDS_OPERATOR, how_to_resolve

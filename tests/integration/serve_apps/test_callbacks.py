@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.plans import Lit, SecretRef
+from models.plans import Lit, OnError, SecretRef
 from models.tools import Idempotency
 from planvault.ports import ToolCall
 from planvault.settings import Settings
@@ -43,7 +43,7 @@ async def talk(deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, world: 
 
 def waits(timeout_s: float = 600, **args: Any) -> Any:
     given = {"name": "paid", "timeoutSeconds": timeout_s, **args}
-    wait = call("n1", "wait_for_signal", "x", **{name: Lit(value=value) for name, value in given.items()})
+    wait = call("n1", "wait_for_signal", "x", OnError.FAIL, **{name: Lit(value=value) for name, value in given.items()})
     return plan(wait, reply(var("x")))
 
 
@@ -79,8 +79,8 @@ async def test_a_delivery_goes_on_with_its_payload_and_repeats_are_told_apart(
     assert (await talk.client.get(f"{talk.path}/signals")).json()["items"] == []
 
 
-def _sent(authorization: str | None) -> dict[str, bytes]:
-    return {} if authorization is None else {"Authorization": authorization.encode()}
+def _sent(authorization: str | None) -> dict[bytes, bytes]:
+    return {} if authorization is None else {b"Authorization": authorization.encode()}
 
 
 async def test_an_unknown_token_and_a_wrong_secret_answer_alike(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from models.commands import Action, Command, CommandKind, Message
+from models.commands import Action, Command, CommandKind, CommandPayload, Message
 from models.events import Event, EventType
 from models.ids import CommandId, MessageId, OrgId, ProjectId, RunId, SessionId, ToolId
 from models.planning import Candidate, PlanOutcome, Selection, SelectionTier
@@ -62,7 +62,7 @@ class Story:
 
     # ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def command(self, kind: CommandKind, payload: Message | Action) -> Decision:
+    def command(self, kind: CommandKind, payload: CommandPayload) -> Decision:
         command = Command(
             id=CommandId(self.fresh()),
             org_id=SCOPE.org_id,

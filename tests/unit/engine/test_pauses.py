@@ -395,7 +395,7 @@ def test_a_cancelled_run_in_recovery_refuses_to_send_again_and_says_so() -> None
     story.begin(plan(call("n1", "send", "x"), reply(FieldAccess(base=var("x"), key="a"))), SEND)
     story.acts(CommandKind.CANCEL)
     story.recovers()
-    assert story.statuses[-1] is RunStatus.NEEDS_MANUAL_RECOVERY
+    assert story.statuses[-1] == RunStatus.NEEDS_MANUAL_RECOVERY
     story.later(1_000)
     story.acts(CommandKind.RESOLVE, resolution=Resolution.RETRY, actor="Ada")
     assert "cancelled" in story.one(EventType.ACTION_REFUSED)["why"]
