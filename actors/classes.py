@@ -40,7 +40,8 @@ class SessionHostActor:
     def __init__(self, name: str) -> None:
         settings, redactor = open_process()
         parts = (name, settings, redactor, ServeEmbedder(), ServePlanner())
-        workers = RayToolWorkers(NAMESPACE, tool_worker_names(settings))
+        build_id = name.split("-", 3)[-1]  # session-host-SLOT-BUILD: the environment may be an older build's
+        workers = RayToolWorkers(NAMESPACE, tool_worker_names(settings.tool_workers, build_id))
         self._host = SessionHost(*parts, cluster=this_cluster(), workers=workers)
         self._host.start()
 
@@ -137,7 +138,7 @@ _KINDS: dict[str, Any] = {
 def desired(settings: Settings) -> Desired:
     hosts = {f"session-host-{slot}-{settings.build_id}": "SessionHost" for slot in range(settings.session_hosts)}
     workers = {f"catalog-worker-{settings.build_id}": "CatalogWorker", f"scheduler-{settings.build_id}": "Scheduler"}
-    tool_workers = dict.fromkeys(tool_worker_names(settings), "ToolWorker")
+    tool_workers = dict.fromkeys(tool_worker_names(settings.tool_workers, settings.build_id), "ToolWorker")
     return Desired({**hosts, **workers, **tool_workers})
 
 

@@ -16,7 +16,6 @@ from models.planning import PlanOutcome, PlanRequest
 from models.results import Extract, FragmentAnswer, FragmentRefused, Inspect, Inspected
 from planvault.errors import PlanVaultError, Unavailable
 from planvault.ports import Vector
-from planvault.settings import Settings
 from planvault.tools.worker import ANSWER
 
 _T = TypeVar("_T")
@@ -70,8 +69,8 @@ class ServePlanner:
         return PlanOutcome.model_validate_json(answer)
 
 
-def tool_worker_names(settings: Settings) -> tuple[str, ...]:
-    return tuple(f"tool-worker-{slot}-{settings.build_id}" for slot in range(settings.tool_workers))
+def tool_worker_names(count: int, build_id: str) -> tuple[str, ...]:
+    return tuple(f"tool-worker-{slot}-{build_id}" for slot in range(count))
 
 
 class RayToolWorkers:
