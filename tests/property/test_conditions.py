@@ -13,8 +13,29 @@ from planvault.policy.display import shown
 from planvault.policy.runtime_rules import Allow, Ask, Deny, judge
 
 _ATOMS = st.sampled_from(
-    "args  args.l  args.s  args.m  args.n  x  y  1  1.5  'a'  true  null  [1, 2, args.l]  {'a': args.m}  tool.name  "
-    "session.tags  run.toolCalls  args.l[0]  r'a{3}'  b'x'  1u".split("  ")
+    [
+        "args",
+        "args.l",
+        "args.s",
+        "args.m",
+        "args.n",
+        "x",
+        "y",
+        "1",
+        "1.5",
+        "'a'",
+        "true",
+        "null",
+        "[1, 2, args.l]",
+        "{'a': args.m}",
+        "tool.name",
+        "session.tags",
+        "run.toolCalls",
+        "args.l[0]",
+        "r'a{3}'",
+        "b'x'",
+        "1u",
+    ]
 )
 
 
