@@ -71,7 +71,7 @@ def effects(state: SessionState) -> tuple[Effect, ...]:
     if run is None:
         return ()
     due = next_timer(state)
-    wait = () if due is None else (Wait(f"{run.run_id}:wait:{due.isoformat()}", due),)
+    wait = () if due is None else (Wait(f"{run.run_id}:wait", due),)
     return (*_in_flight(run), *wait)
 
 

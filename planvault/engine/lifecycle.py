@@ -32,7 +32,10 @@ def cancel_queued(rec: Recorder, message: Message, reason: str) -> None:
     if run_id is None:
         raise AssertionError("a message queued without a run cannot be named")
     rec.status_of_queued(message, run_id, RunStatus.CANCELLED, reason)
-    rec.emit(EventType.DONE, {"runId": str(run_id), "status": RunStatus.CANCELLED.value, "reply": None})
+    rec.emit(EventType.DONE, {"runId": str(run_id), "status": RunStatus.CANCELLED.value, "reply": None}, of=run_id)
+
+
+MAX_REPLY = 256 * 1024
 
 
 def open_next_run(rec: Recorder, run_id: RunId) -> None:
@@ -76,6 +79,10 @@ def intend(rec: Recorder, effect_id: str, kind: str, attempt: int, *, ahead: boo
 
 def complete(rec: Recorder, value: Value) -> None:
     reply = reply_text(value)
+    if len(reply) > MAX_REPLY:
+        what = f"The reply has {len(reply):,} characters, at most {MAX_REPLY:,} can be shown: reply with a part of it."
+        fail(rec, "RESULT_TOO_LARGE", what)
+        return
     rec.emit(EventType.LLM_REPLY, {"content": reply, "runId": str(rec.run.run_id)})
     rec.status(RunStatus.COMPLETED)
     _end(rec, RunStatus.COMPLETED, reply)

@@ -81,9 +81,9 @@ class Recorder:
             raise AssertionError("there is no run here")
         return self.state.run
 
-    def emit(self, type_: EventType, payload: dict[str, Any]) -> None:
-        """Append one event. Payloads are JSON made by this package, so they are not validated again."""
-        run_id = self.state.run.run_id if self.state.run is not None else None
+    def emit(self, type_: EventType, payload: dict[str, Any], *, of: RunId | None = None) -> None:
+        """Append one event, by default of the active run. Payloads are JSON made here, and not validated again."""
+        run_id = self.state.run.run_id if of is None and self.state.run is not None else of
         event = Event(
             session_id=self.state.scope.session_id,
             seq=self.state.seq + 1,
@@ -124,7 +124,7 @@ class Recorder:
         if reason is not None:
             payload["reason"] = reason
         self._rows[run_id] = RunRow(run_id, status, None, None, reason, message_id=message.message_id)
-        self.emit(EventType.RUN_STATUS, payload)
+        self.emit(EventType.RUN_STATUS, payload, of=run_id)
 
     def show(self, pending: JsonObject | None) -> None:
         """What the run stands before, in the read model: its status stays as it is."""

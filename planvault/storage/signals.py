@@ -109,10 +109,12 @@ class Callbacks:
     ) -> tuple[Delivery, int | None]:
         """What became of it, and the shard to wake where a command was written.
 
-        An unknown token takes the same way as a wrong secret: one is looked up, derived and compared for both.
+        An unknown token takes the same way as a wrong secret: one is looked up, derived from the key of the project's
+        organisation, and compared for both.
         """
+        org_id = await connection.fetchval(_SQL["organization"], project_id)
+        expected = await self._secrets.signal_secret(org_id, token_id)
         row = await connection.fetchrow(_SQL["hold"], project_id, token_id)
-        expected = await self._secrets.signal_secret(None if row is None else row["org_id"], token_id)
         if not hmac.compare_digest(expected.encode(), secret.encode("utf-8", "replace")) or row is None:
             return Delivery.UNKNOWN, None
         mac = hmac.digest(expected.encode(), canonical_hash(payload).encode(), "sha256")

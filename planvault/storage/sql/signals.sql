@@ -14,6 +14,10 @@ SET status = CASE status WHEN 'open' THEN 'expired' ELSE status END,
 WHERE org_id = $1 AND project_id = $2 AND session_id = $3 AND token_id = $4
 RETURNING status = 'delivered'
 
+-- name: organization
+-- Whose project this is.
+SELECT org_id FROM projects WHERE id = $1
+
 -- name: hold
 -- A token for a delivery: its row and its run's held until the transaction ends, so that neither changes meanwhile.
 -- `is_over`: nobody waits for it any more, by the clock of the database or because its run has ended.
