@@ -71,7 +71,7 @@ def test_rays_dashboard_wants_the_token_and_shows_readable_names(platform: Platf
         jobs = dashboard.get("/api/jobs/").json()
     assert set(applications) == {"api", "embedder", "planner"}
     names = {actor["name"].partition("-dev")[0] for actor in actors}
-    assert {"supervisor", "session-host-0", "session-host-1", "catalog-worker"} <= names
+    assert {"supervisor", "session-host-0", "session-host-1", "catalog-worker", "scheduler"} <= names
     assert any("cluster.start_actors" in job["entrypoint"] for job in jobs)
 
 

@@ -1,6 +1,7 @@
 """`python -m tests.integration.scheduling.dying_scheduler POINT`: the production composition, killed with -9 at POINT.
 
-Settings come from the environment. POINT: `before_commit`, `after_commit` (and before the wake-up) or `never`.
+Settings come from the environment. POINT: `before_commit`, `after_commit` (and before the wake-up) or `never`;
+`frozen` stops the process (SIGSTOP) before its commit, and whoever wakes it meets its end.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ class Dying(Commands):
         done = await self._inner.enqueue(*args, **kwargs)
         if self._point == "before_commit":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._point == "frozen":
+            os.kill(os.getpid(), signal.SIGSTOP)
         return done
 
     async def wake(self, shard: int) -> None:

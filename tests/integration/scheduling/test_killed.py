@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.runtime.harness import eventually
 from tests.integration.scheduling.conftest import Desk
 
 
-async def scheduler(point: str, database_url: str, keys: Path) -> int:
-    """Exit status of one scheduler that sends what is due, dying at `point`."""
+async def start(point: str, database_url: str, keys: Path) -> asyncio.subprocess.Process:
+    """One scheduler that sends what is due, and dies at `point`."""
     environment = os.environ | {
         "DATABASE_URL": database_url,
         "PLANVAULT_KEYSET_PATH": str(keys / "keyset.json"),
@@ -20,8 +21,14 @@ async def scheduler(point: str, database_url: str, keys: Path) -> int:
         "PLANVAULT_SHARDS": "8",
     }
     module = "tests.integration.scheduling.dying_scheduler"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, point, env=environment)
-    return await asyncio.wait_for(process.wait(), 60)
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, point, env=environment, stderr=asyncio.subprocess.DEVNULL
+    )
+
+
+async def scheduler(point: str, database_url: str, keys: Path) -> int:
+    """Its exit status."""
+    return await asyncio.wait_for((await start(point, database_url, keys)).wait(), 60)
 
 
 @pytest.mark.parametrize(("point", "sent"), [("before_commit", 0), ("after_commit", 3)])
@@ -37,3 +44,31 @@ async def test_whoever_dies_around_the_commit_leaves_all_or_nothing_and_nothing_
     assert await desk.messages() == 3
     assert await desk.pool.fetchval("SELECT count(*) FROM sessions") == 3
     assert [(await desk.job(one)).status for one in made] == ["dispatched"] * 3
+
+
+async def test_a_scheduler_that_freezes_before_its_commit_is_ended_by_the_database_and_cannot_commit_later(
+    desk: Desk, database_url: str, keys: Path
+) -> None:
+    await desk.book()
+    frozen = await start("frozen", database_url, keys)
+    try:
+        await eventually(lambda: _held(desk, 1), what="a dispatch that stands still")
+        assert await desk.send_all() == 0  # it holds the job
+        await eventually(lambda: _held(desk, 0), what="the end of its transaction")
+        assert await desk.send_all() == 1
+        frozen.send_signal(signal.SIGCONT)
+        assert await asyncio.wait_for(frozen.wait(), 30) == 1
+    finally:
+        if frozen.returncode is None:
+            frozen.kill()
+    assert await desk.messages() == 1
+    assert await desk.pool.fetchval("SELECT count(*) FROM sessions") == 1
+
+
+async def _held(desk: Desk, transactions: int) -> bool:
+    """How many transactions of schedulers are open and idle."""
+    sql = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'planvault/scheduler'"
+        " AND datname = current_database() AND state = 'idle in transaction' AND query LIKE '%INSERT INTO commands%'"
+    )
+    return bool(await desk.pool.fetchval(sql) == transactions)
