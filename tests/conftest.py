@@ -68,3 +68,16 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
     opened = await open_pool(database_url, name="test")
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """One small Ray of this test run's own."""
+    import ray
+
+    from actors.classes import NAMESPACE
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init("local", include_dashboard=False, num_cpus=2, namespace=NAMESPACE, log_to_driver=False)
+    yield
+    ray.shutdown()
