@@ -15,7 +15,7 @@ LIMIT $2
 SELECT org_id, project_id, session_id
 FROM runs
 WHERE is_open AND shard = ANY($1::integer[])
-  AND (wake_at <= $2 OR wake_at IS NULL AND status IN ('queued', 'planning', 'executing'))
+  AND (wake_at <= $2 OR wake_at IS NULL AND status IN ('planning', 'executing'))
 
 -- name: due_runs
 -- Sessions of my shards whose run waits for a time that is not after $2, the earliest first; $4: sessions to leave.

@@ -4,16 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from models.ids import SessionId, TokenId
 from models.plans import Lit, OnError, SecretRef
+from models.tenants import SessionScope
 from models.tools import Idempotency
 from planvault.ports import ToolCall
 from planvault.settings import Settings
+from planvault.storage.pool import transaction
+from planvault.storage.signals import Delivery
 from serve_apps.dependencies import ApiDeps
-from tests.integration.runtime.harness import SHARDS, World
+from tests.integration.runtime.harness import SHARDS, World, eventually
 from tests.integration.serve_apps.conftest import ADMIN, Tenant
 from tests.integration.serve_apps.pausing import Talk, talking
 from tests.unit.engine.plans import call, plan, reply, var
@@ -204,3 +209,35 @@ async def test_only_who_may_write_to_the_session_learns_of_its_signals(
     await waiting(talk)
     assert (await anonymous.get(f"{talk.path}/signals")).status_code == 401
     assert (await anonymous.get(f"{talk.path}/signals", headers=stranger.auth)).status_code == 404
+
+
+async def test_a_wait_that_closes_during_a_delivery_learns_of_it(talk: Talk, deps: ApiDeps, tenant: Tenant) -> None:
+    """The token's row decides: the close waits for the delivery's commit, and counts it."""
+    signal = await waiting(talk)
+    token, secret = TokenId(UUID(signal["tokenId"])), signal["bearerToken"].split(":")[1]
+    session = SessionScope(**tenant.scope.model_dump(), session_id=SessionId(UUID(talk.id)))
+    async with transaction(deps.pool) as connection:
+        delivered = await deps.callbacks.deliver(connection, tenant.scope.project_id, token, secret, {"n": 1})
+        closing = asyncio.create_task(deps.signals.close(session, token))
+        await eventually(lambda: _waits_for_a_lock(deps), what="the close behind the delivery")
+        assert not closing.done()
+    assert delivered[0] is Delivery.ACCEPTED
+    assert await closing is True
+    done = await talk.saw("done")
+    assert done["reply"] == '{"n":1}'
+
+
+async def test_a_delivery_behind_the_close_is_too_late(talk: Talk, deps: ApiDeps, tenant: Tenant) -> None:
+    signal = await waiting(talk)
+    session = SessionScope(**tenant.scope.model_dump(), session_id=SessionId(UUID(talk.id)))
+    assert await deps.signals.close(session, TokenId(UUID(signal["tokenId"]))) is False
+    assert (await post(talk.client, signal, {})).status_code == 410
+
+
+async def _waits_for_a_lock(deps: ApiDeps) -> bool:
+    return bool(
+        await deps.pool.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database())"
+        )
+    )
