@@ -15,6 +15,8 @@ from models.values import SecretText, Value
 from planvault.engine.ahead import abandon
 from planvault.engine.recorder import Recorder
 
+MAX_REPLY = 256 * 1024  # characters: it stands in two events
+
 
 def take_message(rec: Recorder, message: Message, run_id: RunId) -> None:
     """A prompt joins the queue under the id of the run that it will be. It is `queued` where another goes before it."""
@@ -34,8 +36,6 @@ def cancel_queued(rec: Recorder, message: Message, reason: str) -> None:
     rec.status_of_queued(message, run_id, RunStatus.CANCELLED, reason)
     rec.emit(EventType.DONE, {"runId": str(run_id), "status": RunStatus.CANCELLED.value, "reply": None}, of=run_id)
 
-
-MAX_REPLY = 256 * 1024
 
 
 def open_next_run(rec: Recorder, run_id: RunId) -> None:

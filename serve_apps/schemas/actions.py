@@ -4,10 +4,13 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
+import orjson
 from pydantic import Field, StringConstraints
 
+from models.base import JsonValue
 from models.commands import Action, CommandKind, Resolution
 from models.ids import RunId
+from models.results import INLINE_BYTES
 from planvault.errors import FieldError, InvalidInput
 from serve_apps.schemas.base import Body, Json, JsonDocument, Name, Reply, Text
 
@@ -47,6 +50,8 @@ class PostAction(Body):
             raise _missing("/resolution", "resolve needs `resolution`: mark_done, retry or fail")
         if self.action in (ActionKind.APPROVE_TOOL, ActionKind.REJECT_TOOL) and self.correlation_id is None:
             raise _missing("/correlationId", f"{self.action.value} needs `correlationId` from tool_approval_required")
+        _refuse_large("/values", self.values)
+        _refuse_large("/result", self.result)
         return Action(
             run_id=RunId(self.run_id) if self.run_id else None,
             actor=actor,
@@ -58,6 +63,16 @@ class PostAction(Body):
             resolution=self.resolution,
             result=self.result,
         )
+
+
+def _refuse_large(pointer: str, value: JsonValue) -> None:
+    """What people say goes into the record as it is; only what a service answers can be stored apart."""
+    size = len(orjson.dumps(value))
+    if size > INLINE_BYTES:
+        detail = (
+            f"has {size:,} bytes of JSON, at most {INLINE_BYTES:,} can be recorded; give the part that the plan uses"
+        )
+        raise InvalidInput("The action holds too large a value.", errors=(FieldError(pointer, detail),))
 
 
 def _missing(pointer: str, detail: str) -> InvalidInput:

@@ -71,3 +71,18 @@ async def test_a_result_that_does_not_open_is_an_error_and_not_a_body_that_break
     answer = await client.get(f"{path}/blobs/{blob.blob_id}")
     assert answer.status_code == 500
     assert answer.json()["type"] == "urn:planvault:problem:DECRYPTION_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("action", "pointer"),
+    [
+        ({"action": "fill_slots", "values": {"a": "x" * 300_000}}, "/values"),
+        ({"action": "resolve", "resolution": "mark_done", "result": ["x" * 300_000]}, "/result"),
+    ],
+)
+async def test_what_people_say_must_fit_into_the_record(
+    client: httpx.AsyncClient, session: Recorder, path: str, action: dict[str, object], pointer: str
+) -> None:
+    answer = await client.post(f"{path}/actions", json=action)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
