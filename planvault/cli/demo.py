@@ -117,7 +117,8 @@ class _Story:
         if state.get("status") != "completed":
             raise PlanVaultError(f"The import is {state.get('status')}: {state.get('error') or 'it took too long'}")
         self._api.set_integration("shop", enabled=True, auth={"Authorization": f"Bearer {{{{secrets.{SECRET}}}}}"})
-        self._console.print(f"  {len(self._api.tools())} tools")
+        tools = [tool for tool in self._api.tools() if str(tool.get("group")).partition("/")[0] == "shop"]
+        self._console.print(f"  {len(tools)} tools")
 
     def _answers(self) -> Answers:
         if self._asks:
