@@ -1,0 +1,392 @@
+"""Approvals over the public API, with a real host behind it: rules, denial, votes, expiry, the audit log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from models.events import EventType
+from models.ids import SessionId
+from models.plans import FieldAccess, Lit, Plan, SecretRef, Text
+from models.tenants import SessionScope
+from models.tools import ApprovalPolicy, Idempotency
+from planvault.runtime.host import SessionRuntime
+from planvault.settings import Settings
+from serve_apps.dependencies import ApiDeps
+from tests.integration.runtime.harness import SHARDS, Platform, World, eventually
+from tests.integration.serve_apps.conftest import ADMIN, Tenant
+from tests.unit.engine.plans import call, plan, reply, var
+
+PAY = plan(
+    call("n1", "lookup", "who"),
+    call("n2", "pay", "x", amount=Lit(value=500), to=FieldAccess(base=var("who"), key="name")),
+    reply(Text(parts=(Lit(value="paid "), FieldAccess(base=var("who"), key="name")))),
+)
+BIG = {"id": "big", "tools": ["pay"], "when": "args.amount > 100", "message": "Large payment"}
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(database_url=database_url, data_dir=tmp_path, admin_token_sha256=ADMIN.sha256.hex(), shards=SHARDS)
+
+
+class Chat:
+    """One session of the tenant's project, spoken to over the API only."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, wake: Callable[[], None]) -> None:
+        self._client = client
+        self.url = url
+        self._wake = wake
+
+    async def says(self, text: str = "pay ada", operator: str = "") -> None:
+        answer = await self._client.post(f"{self.url}/messages", json={"message": text}, headers=_as(operator))
+        assert answer.status_code == 202
+        self._wake()
+
+    async def acts(self, action: str, operator: str = "", **fields: Any) -> httpx.Response:
+        body = {"action": action, **fields}
+        answer = await self._client.post(f"{self.url}/actions", json=body, headers=_as(operator))
+        self._wake()
+        return answer
+
+    async def history(self) -> list[dict[str, Any]]:
+        answer = await self._client.get(f"{self.url}/history")
+        assert answer.status_code == 200
+        events: list[dict[str, Any]] = answer.json()["events"]
+        return events
+
+    async def saw(self, kind: EventType, times: int = 1) -> dict[str, Any]:
+        """The payload of the last event of this kind, once there are so many."""
+        found: list[dict[str, Any]] = []
+
+        async def there() -> bool:
+            found[:] = [event["payload"] for event in await self.history() if event["eventType"] == kind.value]
+            return len(found) >= times
+
+        await eventually(there, what=f"{kind.value} ×{times}")
+        return found[-1]
+
+    async def run(self) -> dict[str, Any]:
+        run: dict[str, Any] = (await self._client.get(f"{self.url}/runs")).json()["items"][0]
+        return run
+
+
+def _as(operator: str) -> dict[str, str]:
+    return {"X-Operator-Id": operator} if operator else {}
+
+
+class Setup:
+    def __init__(self, deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+        self.world = World(PAY)
+        self.world.tool("lookup", lambda call: {"name": "Ada"})
+        self.world.tool("pay", lambda call: {"ok": True}, Idempotency.NONE)
+        self.platform = Platform(deps.pool, deps.keyring, tenant.scope, self.world)  # type: ignore[arg-type]
+        self.tenant, self.client, self.admin = tenant, client, admin
+        self.hosts: list[SessionRuntime] = []
+
+    def wake(self) -> None:
+        """What LISTEN does in a cluster; without it a host looks once a second."""
+        for host in self.hosts:
+            host.wake()
+
+    async def policy(self, mode: str = "auto", **runtime_policy: Any) -> httpx.Response:
+        url = f"{self.tenant.admin}/projects/{self.tenant.scope.project_id}/settings"
+        return await self.admin.put(url, json={"planApprovalMode": mode, "runtimePolicy": runtime_policy})
+
+    async def rules(self, *rules: dict[str, Any], **runtime_policy: Any) -> None:
+        answer = await self.policy(runtimeApproval={"rules": list(rules)}, **runtime_policy)
+        assert answer.status_code == 200, answer.text
+
+    async def chat(self, **body: Any) -> Chat:
+        answer = await self.client.post(f"{self.tenant.base}/sessions", json=body)
+        return Chat(self.client, f"{self.tenant.base}/sessions/{answer.json()['id']}", self.wake)
+
+    async def audit(self, **query: Any) -> list[dict[str, Any]]:
+        answer = await self.admin.get(f"{self.tenant.admin}/audit", params=query)
+        assert answer.status_code == 200, answer.text
+        rows: list[dict[str, Any]] = answer.json()["items"]
+        return rows
+
+    @property
+    def paid(self) -> int:
+        return sum(call.tool.name == "pay" for call in self.world.calls)
+
+
+@pytest.fixture
+async def setup(
+    deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> AsyncIterator[Setup]:
+    made = Setup(deps, tenant, client, admin)
+    async with made.platform.host("a") as host:
+        made.hosts.append(host)
+        yield made
+
+
+async def test_a_call_that_a_rule_meets_waits_until_it_is_approved(setup: Setup) -> None:
+    await setup.rules(BIG)
+    chat = await setup.chat()
+    await chat.says(operator="alice")
+    asked = await chat.saw(EventType.TOOL_APPROVAL_REQUIRED)
+    assert asked["displayParams"] == {"amount": 500, "to": "Ada"}
+    assert asked["rules"][0]["message"] == "Large payment"
+    run = await chat.run()
+    assert run["status"] == "awaiting_confirmation"
+    assert run["pending"]["correlationId"] == asked["correlationId"]
+    assert run["pending"]["expiresAt"] == asked["expiresAt"]
+    assert "ballot" not in run["pending"]
+    assert setup.paid == 0
+    assert (await chat.acts("approve")).status_code == 409
+    assert (await chat.acts("approve_tool", correlationId="0" * 32)).status_code == 409
+    assert (await chat.acts("approve_tool")).status_code == 422
+    accepted = await chat.acts("approve_tool", "bob", correlationId=asked["correlationId"], reason="invoice 7")
+    assert accepted.status_code == 202
+    done = await chat.saw(EventType.DONE)
+    assert (done["status"], done["reply"]) == ("completed", "paid Ada")
+    assert setup.paid == 1
+    [row] = await setup.audit(action="TOOL_APPROVED")
+    assert row["actor"].startswith("bob (key:")
+    assert (row["details"]["tool"], row["details"]["reason"]) == ("pay", "invoice 7")
+    assert row["details"]["paramsHash"] == asked["paramsHash"]
+
+
+async def test_a_rejected_call_is_not_made(setup: Setup) -> None:
+    await setup.rules(BIG)
+    chat = await setup.chat()
+    await chat.says()
+    asked = await chat.saw(EventType.TOOL_APPROVAL_REQUIRED)
+    assert (await chat.acts("reject_tool", correlationId=asked["correlationId"])).status_code == 202
+    assert (await chat.saw(EventType.DONE))["status"] == "cancelled"
+    assert setup.paid == 0
+
+
+async def test_a_denied_call_ends_its_run_and_nobody_is_asked(setup: Setup) -> None:
+    constraint = {"id": "cap", "tools": ["pay"], "when": "args.amount >= 500", "message": "By hand."}
+    await setup.rules(BIG, runtimeSafety={"constraints": [constraint]})
+    chat = await setup.chat()
+    await chat.says()
+    assert (await chat.saw(EventType.DONE))["status"] == "failed"
+    assert (await chat.saw(EventType.TOOL_POLICY_DENIED))["constraint"] == "cap"
+    assert (await chat.saw(EventType.ERROR))["code"] == "POLICY_DENIED"
+    assert setup.paid == 0
+    assert [event["tool"] for event in await chat.history() if event["eventType"] == "tool_start"] == ["lookup"]
+
+
+async def test_the_organisation_s_rules_hold_in_every_project(setup: Setup) -> None:
+    body = {"runtimePolicy": {"runtimeSafety": {"constraints": [{"id": "org", "when": "tool.name == 'pay'"}]}}}
+    assert (await setup.admin.put(f"{setup.tenant.admin}/settings", json=body)).status_code == 200
+    await setup.rules()
+    chat = await setup.chat()
+    await chat.says()
+    assert (await chat.saw(EventType.TOOL_POLICY_DENIED))["constraint"] == "org"
+
+
+async def test_a_later_change_does_not_reach_into_a_run_and_holds_for_the_next(setup: Setup) -> None:
+    await setup.rules(BIG)
+    chat = await setup.chat()
+    await chat.says()
+    asked = await chat.saw(EventType.TOOL_APPROVAL_REQUIRED)
+    await setup.rules(BIG, runtimeSafety={"constraints": [{"id": "stop"}]})
+    await chat.acts("approve_tool", correlationId=asked["correlationId"])
+    assert (await chat.saw(EventType.DONE))["status"] == "completed"
+    await chat.says("again")
+    assert (await chat.saw(EventType.DONE, 2))["status"] == "failed"
+
+
+async def test_votes_that_do_not_count_are_refused_with_a_reason(setup: Setup) -> None:
+    groups = {"finance": ["alice", "bob", "carol"]}
+    await setup.rules(BIG | {"groups": ["finance"], "quorum": 2}, groups=groups, forbidSelfApproval=True)
+    chat = await setup.chat()
+    await chat.says(operator="alice")
+    correlation = (await chat.saw(EventType.TOOL_APPROVAL_REQUIRED))["correlationId"]
+
+    async def vote(operator: str) -> tuple[int, str]:
+        answer = await chat.acts("approve_tool", operator, correlationId=correlation)
+        return answer.status_code, answer.json().get("type", "").rpartition(":")[2]
+
+    assert await vote("") == (403, "OPERATOR_REQUIRED")
+    assert await vote("ALICE") == (403, "SELF_APPROVAL")
+    assert await vote("mallory") == (403, "NOT_AN_APPROVER")
+    assert (await vote("bob"))[0] == 202
+    await chat.saw(EventType.APPROVAL_VOTE)
+    assert [each["actor"].split()[0] for each in (await chat.run())["pending"]["votes"]] == ["bob"]
+    assert await vote("Bob ") == (409, "ALREADY_VOTED")
+    assert (await vote("carol"))[0] == 202
+    assert (await chat.saw(EventType.DONE))["status"] == "completed"
+    assert len(await setup.audit(action="APPROVAL_VOTE")) == 2
+    assert len(await setup.audit(action="TOOL_APPROVED")) == 1
+
+
+async def test_two_votes_of_one_person_at_once_count_once_and_the_second_shows(setup: Setup) -> None:
+    """The API can know of neither when it takes them: the record says what became of the second."""
+    await setup.rules(BIG | {"quorum": 2})
+    chat = await setup.chat()
+    await chat.says()
+    correlation = (await chat.saw(EventType.TOOL_APPROVAL_REQUIRED))["correlationId"]
+    votes = [chat.acts("approve_tool", "bob", correlationId=correlation) for _ in range(2)]
+    if [answer.status_code for answer in await asyncio.gather(*votes)] == [202, 202]:
+        refused = await chat.saw(EventType.ACTION_REFUSED)
+        assert (refused["action"], refused["code"]) == ("approve_tool", "ALREADY_VOTED")
+    assert (await chat.run())["status"] == "awaiting_confirmation"
+    assert setup.paid == 0
+
+
+async def test_a_plan_can_need_two_people_of_a_group(setup: Setup) -> None:
+    await setup.policy(
+        mode="require",
+        planApproval={"groups": ["ops"], "quorum": 2, "expiresInSeconds": 600},
+        groups={"ops": ["bob", "carol"]},
+    )
+    chat = await setup.chat()
+    await chat.says()
+    asked = await chat.saw(EventType.CONFIRM_PLAN_REQUIRED)
+    assert (asked["quorum"], asked["groups"]) == (2, ["ops"])
+    assert (await chat.acts("approve", "dan")).status_code == 403
+    assert (await chat.acts("approve", "bob", planHash=asked["planHash"])).status_code == 202
+    await chat.saw(EventType.APPROVAL_VOTE)
+    assert (await chat.acts("approve", "carol")).status_code == 202
+    assert (await chat.saw(EventType.DONE))["status"] == "completed"
+    result = await chat.saw(EventType.CONFIRM_PLAN_RESULT)
+    assert [each.split()[0] for each in result["approvers"]] == ["bob", "carol"]
+
+
+async def test_an_unanswered_question_ends_its_run_as_interrupted(setup: Setup) -> None:
+    await setup.rules(BIG | {"expiresInSeconds": 1})
+    chat = await setup.chat()
+    await chat.says()
+    done = await chat.saw(EventType.DONE)
+    assert done["status"] == "interrupted"
+    run = await chat.run()
+    assert (run["status"], run["reason"]) == ("interrupted", "approval_expired")
+    [row] = await setup.audit(action="APPROVAL_EXPIRED")
+    assert row["actor"] == "clock"
+    assert setup.paid == 0
+
+
+async def test_a_waiting_approval_survives_its_host(deps: ApiDeps, setup: Setup) -> None:
+    await setup.rules(BIG | {"quorum": 2})
+    chat = await setup.chat()
+    await chat.says()
+    correlation = (await chat.saw(EventType.TOOL_APPROVAL_REQUIRED))["correlationId"]
+    await chat.acts("approve_tool", "bob", correlationId=correlation)
+    await chat.saw(EventType.APPROVAL_VOTE)
+    scope = SessionScope(**setup.tenant.scope.model_dump(), session_id=SessionId(chat.url.rpartition("/")[2]))  # type: ignore[arg-type]
+    record = [event.type for event in await setup.platform.record(scope)]
+    assert record.count(EventType.QUESTION_ASKED) == 1
+    async with setup.platform.host("b"):
+        await chat.acts("approve_tool", "carol", correlationId=correlation)
+        assert (await chat.saw(EventType.DONE))["status"] == "completed"
+    assert setup.paid == 1
+
+
+async def test_automatic_approval_and_what_blocks_it_are_audited_once(setup: Setup) -> None:
+    await setup.policy(mode="require")
+    chat = await setup.chat(settings={"autoApprovePlan": True})
+    await chat.says()
+    await chat.saw(EventType.DONE)
+    [row] = await setup.audit(action="PLAN_AUTO_APPROVED")
+    assert (row["details"]["approvalSource"], row["actor"]) == ("session", "policy")
+    pay = setup.world.tools["pay"]
+    setup.world.tools["pay"] = pay.model_copy(update={"approval_policy": ApprovalPolicy.ALWAYS, "id": deps_id(setup)})
+    chat = await setup.chat(settings={"autoApprovePlan": True})
+    await chat.says()
+    await chat.saw(EventType.CONFIRM_PLAN_REQUIRED)
+    [row] = await setup.audit(action="PLAN_AUTO_APPROVE_BLOCKED")
+    assert row["details"]["blockedBy"] == ["pay"]
+    await chat.acts("reject", reason="not today")
+    await chat.saw(EventType.DONE)
+    [row] = await setup.audit(action="PLAN_REJECTED")
+    assert row["details"]["reason"] == "not today"
+
+
+def deps_id(setup: Setup) -> Any:
+    """Another tool: hosts remember definitions by id and version."""
+    return setup.platform.ids.new()
+
+
+async def test_the_audit_log_is_paged_filtered_and_the_organisation_s_own(
+    setup: Setup, stranger: Tenant, client: httpx.AsyncClient
+) -> None:
+    await setup.rules(BIG)
+    for _ in range(3):
+        chat = await setup.chat()
+        await chat.says()
+        asked = await chat.saw(EventType.TOOL_APPROVAL_REQUIRED)
+        await chat.acts("approve_tool", correlationId=asked["correlationId"])
+        await chat.saw(EventType.DONE)
+    url = f"{setup.tenant.admin}/audit"
+    first = (await setup.admin.get(url, params={"limit": 2, "action": ["TOOL_APPROVED"]})).json()
+    second = (
+        await setup.admin.get(url, params={"limit": 2, "action": ["TOOL_APPROVED"], "cursor": first["nextCursor"]})
+    ).json()
+    assert (len(first["items"]), len(second["items"]), second["nextCursor"]) == (2, 1, None)
+    assert len({row["id"] for row in first["items"] + second["items"]}) == 3
+    session = chat.url.rpartition("/")[2]
+    of_session = await setup.audit(sessionId=session)
+    assert [row["action"] for row in of_session] == ["TOOL_APPROVED", "PLAN_AUTO_APPROVED"]
+    [changed] = await setup.audit(action="SETTINGS_CHANGED")
+    assert changed["details"]["settings"]["runtimePolicy"]["runtimeApproval"]["rules"][0]["id"] == "big"
+    assert (await setup.admin.get(f"{stranger.admin}/audit")).json()["items"] == []
+    assert (await client.get(url)).status_code == 403
+    assert (await setup.admin.get(url, params={"action": "NOPE"})).status_code == 422
+    assert (await setup.admin.get(url, params={"since": "yesterday"})).status_code == 422
+
+
+RULES = "/runtimePolicy/runtimeApproval/rules/0"
+
+
+@pytest.mark.parametrize(
+    ("policy", "pointer", "says"),
+    [
+        ({"runtimeApproval": {"rules": [BIG | {"when": "arg.x > 1"}]}}, f"{RULES}/when", "did you mean args?"),
+        ({"runtimeApproval": {"rules": [BIG | {"when": "args.x +"}]}}, f"{RULES}/when", "Syntax error"),
+        ({"runtimeApproval": {"rules": [BIG | {"when": "x" * 1_001}]}}, f"{RULES}/when", "1000"),
+        ({"runtimeApproval": {"rules": [BIG | {"groups": ["nobody"]}]}}, f"{RULES}/groups/0", "there are: ops"),
+        ({"runtimeApproval": {"rules": [BIG | {"groups": ["ops"], "quorum": 2}]}}, f"{RULES}/quorum", "name 1"),
+        ({"runtimeApproval": {"rules": [BIG | {"quorum": 0}]}}, f"{RULES}/quorum", "greater"),
+        ({"runtimeApproval": {"rules": [BIG, BIG]}}, RULES.replace("/0", "/1") + "/id", "used twice"),
+        ({"runtimeApproval": {"rules": [BIG | {"expiresInSeconds": 0}]}}, f"{RULES}/expiresInSeconds", "greater"),
+        (
+            {"runtimeSafety": {"constraints": [{"id": "c", "when": "args.l.map(x, x)"}]}},
+            "/runtimePolicy/runtimeSafety/constraints/0/when",
+            "exists()",
+        ),
+        ({"runtimeApprovals": {}}, "/runtimePolicy/runtimeApprovals", "Extra"),
+        ({"planApproval": {"groups": ["ops"], "quorum": 3}}, "/runtimePolicy/planApproval/quorum", "3 people"),
+    ],
+)
+async def test_a_policy_that_cannot_be_used_is_refused_where_it_is_wrong(
+    setup: Setup, policy: dict[str, Any], pointer: str, says: str
+) -> None:
+    answer = await setup.policy(groups={"ops": ["bob", " BOB "]}, **policy)
+    assert answer.status_code == 422
+    [fault] = answer.json()["errors"]
+    assert fault["pointer"] == pointer
+    assert says in fault["detail"]
+
+
+async def test_a_project_may_name_the_organisation_s_groups(setup: Setup) -> None:
+    await setup.admin.put(f"{setup.tenant.admin}/settings", json={"runtimePolicy": {"groups": {"legal": ["dan"]}}})
+    await setup.rules(BIG | {"groups": ["legal"]})
+    created = await setup.admin.post(
+        f"{setup.tenant.admin}/projects",
+        json={"name": "p2", "settings": {"runtimePolicy": {"planApproval": {"groups": ["nope"]}}}},
+    )
+    assert created.status_code == 422
+    assert created.json()["errors"][0]["pointer"] == "/settings/runtimePolicy/planApproval/groups/0"
+
+
+async def test_a_parameter_s_secret_value_is_nowhere_in_the_question(setup: Setup) -> None:
+    setup.world.plan = secret_plan()
+    await setup.rules(BIG | {"when": "args.key.contains('secrets.SHOP')"})
+    chat = await setup.chat(secrets={"SHOP": "canary-value-123"})
+    await chat.says()
+    asked = await chat.saw(EventType.TOOL_APPROVAL_REQUIRED)
+    assert asked["displayParams"]["key"] == "{{secrets.SHOP}}"
+    assert "canary-value-123" not in str(await chat.history()) + str(await chat.run()) + str(await setup.audit())
+
+
+def secret_plan() -> Plan:
+    return plan(call("n1", "pay", "x", key=SecretRef(name="SHOP"), amount=Lit(value=1)), reply(var("x")))
