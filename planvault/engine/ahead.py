@@ -15,7 +15,7 @@ from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine.machine import CallReady, step_of
 from planvault.engine.outcomes import dump
 from planvault.engine.recorder import Recorder, keep_result
-from planvault.engine.rules import has_rules, verdict
+from planvault.engine.rules import counts_calls, has_rules, verdict
 from planvault.engine.scout import find_reads
 from planvault.engine.state import AheadCall, RunState
 from planvault.policy.runtime_rules import Allow
@@ -64,14 +64,15 @@ def _room(run: RunState) -> int:
 
 
 def _find(run: RunState, room: int) -> tuple[CallReady, ...]:
-    """Nothing that a rule denies or asks about is made before its turn, and nothing behind it."""
+    """Nothing that a rule denies or asks about is made before its turn, and nothing behind it.
+
+    How many calls come before a call is known in its turn only: where a rule counts them, each waits for its turn.
+    """
     if not has_rules(run):
-        return find_reads(run, lambda call, between: True, room)
-
-    def allowed(call: CallReady, between: int) -> bool:
-        return isinstance(verdict(run, call, run.tool_calls + between), Allow)
-
-    return find_reads(run, allowed, room, strict=True)
+        return find_reads(run, lambda call: True, room)
+    if counts_calls(run):
+        return ()
+    return find_reads(run, lambda call: isinstance(verdict(run, call), Allow), room, strict=True)
 
 
 def read_ahead(run: RunState | None, effect_id: str) -> AheadCall | None:

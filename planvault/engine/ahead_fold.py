@@ -20,7 +20,7 @@ def ahead_intended(run: RunState, payload: Mapping[str, Any], at: datetime) -> R
     fresh = named.keys() - run.ahead.keys()
     calls = {name: step.call for name, step in run.ahead.items() if name in named}
     if fresh:
-        found = find_reads(run, lambda call, _: step_of(call.node, call.iteration) in fresh, len(fresh))
+        found = find_reads(run, lambda call: step_of(call.node, call.iteration) in fresh, len(fresh))
         calls |= {step_of(call.node, call.iteration): call for call in found}
     if calls.keys() != named.keys():
         raise AssertionError("the record begins reads that the plan does not come to")

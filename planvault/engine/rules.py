@@ -14,13 +14,11 @@ from planvault.plan.hashing import canonical_hash
 from planvault.policy.call_facts import CallFacts
 from planvault.policy.runtime_rules import Allow, Ask, Verdict, judge
 
+_COUNT = "toolCalls"  # in a condition, however it is spelled: `run.toolCalls`, `run["toolCalls"]`
 
-def verdict(run: RunState, call: CallReady, tool_calls: int | None = None) -> Verdict:
-    """Allow, Deny or Ask. `tool_calls`: how many the run has made before; None: as many as are recorded.
 
-    Depends on nothing but the arguments. A rule that mentions `run.toolCalls` may say something else of a read that
-    is made ahead of its turn than of the same call in its turn; whoever looks ahead passes the number of that turn.
-    """
+def verdict(run: RunState, call: CallReady) -> Verdict:
+    """Allow, Deny or Ask. Depends on nothing but the recorded run and the call."""
     settings = _settings(run)
     policy = settings.runtime_policy
     if not has_rules(run):
@@ -35,7 +33,7 @@ def verdict(run: RunState, call: CallReady, tool_calls: int | None = None) -> Ve
             integration=facts.integration,
             risk=facts.risk.value,
             idempotency=facts.idempotency.value,
-            tool_calls=run.tool_calls if tool_calls is None else tool_calls,
+            tool_calls=run.tool_calls,
             node_id=call.node.id,
             requested_by=run.requested_by,
             tags=settings.session_tags,
@@ -47,6 +45,14 @@ def has_rules(run: RunState) -> bool:
     """Whether the run's policy says anything about calls at all."""
     policy = _settings(run).runtime_policy
     return bool(policy.runtime_approval.rules or policy.runtime_safety.constraints)
+
+
+def counts_calls(run: RunState) -> bool:
+    """Whether a rule may speak of how many calls the run has made before."""
+    policy = _settings(run).runtime_policy
+    conditions = [rule.when for rule in policy.runtime_approval.rules]
+    conditions += [constraint.when for constraint in policy.runtime_safety.constraints]
+    return any(_COUNT in condition for condition in conditions)
 
 
 def call_hash(run: RunState, call: CallReady, ask: Ask) -> str:

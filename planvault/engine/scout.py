@@ -33,21 +33,18 @@ def is_read(known: Mapping[str, ToolFacts], call: Call) -> bool:
 
 
 def find_reads(
-    run: RunState, wanted: Callable[[CallReady, int], bool], most: int, *, strict: bool = False
+    run: RunState, wanted: Callable[[CallReady], bool], most: int, *, strict: bool = False
 ) -> tuple[CallReady, ...]:
     """Reads behind the one that the machine stands before, in plan order, that are wanted and not begun yet.
 
-    `wanted` gets a call and how many calls come between it and that one. `strict`: a call that is not wanted, or of
-    which nobody can say yet, ends the walk.
+    `strict`: a call that is not wanted, or of which nobody can say yet, ends the walk.
     """
     if run.machine is None or run.settings is None:
         raise AssertionError("a run looks ahead while its machine runs")
     found: list[CallReady] = []
-    between = -1
     scout = _Scout(run.machine, run.settings.limits.max_loop_iterations)
     try:
         for call in scout.calls():
-            between += 1
             step = run.ahead.get(step_of(call, scout.iteration))
             if step is not None:
                 if not scout.pass_begun(call, step):
@@ -56,7 +53,7 @@ def find_reads(
             if not is_read(run.facts, call):
                 break
             ready = scout.ready(call)
-            if ready is not None and wanted(ready, between):
+            if ready is not None and wanted(ready):
                 found.append(ready)
                 if len(found) == most:
                     break

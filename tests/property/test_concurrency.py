@@ -5,8 +5,10 @@ from random import Random
 import pytest
 
 from models.policies import RunLimits
+from models.runtime_policy import RuntimePolicy
 from tests.simulation.calm import CalmRun, both
-from tests.simulation.plans import READS, random_plan
+from tests.simulation.plans import READS, SHARE, random_plan
+from tests.simulation.platform import COUNTING, RULES
 
 _EACH = 150  # plans a test
 
@@ -21,8 +23,12 @@ def _limits(chance: Random) -> RunLimits:
 
 
 def _told(seed: int) -> tuple[CalmRun, CalmRun]:
+    """Plans of calls alone, and such with signals, sleeps, rules and results that are stored apart."""
     chance = Random(seed)
-    return both(random_plan(chance), seed, _limits(chance), chance)
+    limits, rich = _limits(chance), seed % 2 == 1
+    plan = random_plan(chance, {**SHARE, "pause": 1.5} if rich else SHARE)
+    policy = chance.choice([RULES, COUNTING, RuntimePolicy()]) if rich else RuntimePolicy()
+    return both(plan, seed, limits, policy, chance, chance.choice([0.0, 0.3]) if rich else 0.0)
 
 
 @pytest.mark.parametrize("first", range(0, 4 * _EACH, _EACH))
@@ -43,7 +49,7 @@ def test_what_is_no_read_is_requested_in_the_same_order_with_the_same_arguments(
 def test_the_plans_say_something() -> None:
     """Most have reads that overlap, many have writes, and both ends occur: else the tests above prove little."""
     told = [_told(seed)[1] for seed in range(200)]
-    assert sum(run.most_in_flight > 1 for run in told) > 80
+    assert sum(run.most_in_flight > 1 for run in told) > 60
     assert sum(bool(run.effective) for run in told) > 50
     assert {run.done["status"] for run in told} == {"completed", "failed"}
     assert max(run.most_in_flight for run in told) == 16

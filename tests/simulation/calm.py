@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from models.commands import Action, CommandKind, Resolution
+from models.commands import Action, CommandKind, Resolution, Signal
 from models.events import Event, EventType, Visibility
 from models.ids import RunId
 from models.plans import Plan
 from models.policies import PlanApprovalMode, RunLimits
 from models.runs import RunStatus
+from models.runtime_policy import RuntimePolicy
 from models.tools import ToolFailed, ToolSucceeded
-from planvault.engine.effects import CallTool, Wait, effects
-from planvault.engine.inputs import EffectDone, TimerFired
+from planvault.engine.effects import CallTool, Effect, Fragment, Wait, effects
+from planvault.engine.inputs import EffectDone, EffectResult, TimerFired
+from planvault.engine.pauses import CloseSignal, OpenSignal, SignalClosed, SignalOpened
+from planvault.engine.state import RunState
 from tests.simulation.plans import READS
 from tests.simulation.service import FACTS, Service, draw
 from tests.unit.engine.story import Story
@@ -29,6 +32,7 @@ class CalmRun:
     plan: Plan
     service: Service
     limits: RunLimits
+    policy: RuntimePolicy
     order: Random  # in which results come
     story: Story = field(default_factory=Story)
     answers: dict[str, ToolSucceeded | ToolFailed] = field(default_factory=dict)  # on their way back
@@ -36,51 +40,71 @@ class CalmRun:
 
     def tell(self) -> CalmRun:
         limits = self.limits.model_copy(update={"max_wall_clock_s": _NO_LIMIT_S})
-        self.story.begin(self.plan, *FACTS, limits=limits, plan_approval_mode=PlanApprovalMode.AUTO)
+        settings = {"limits": limits, "plan_approval_mode": PlanApprovalMode.AUTO, "runtime_policy": self.policy}
+        self.story.begin(self.plan, *FACTS, **settings)
         for _ in range(_MOST_INPUTS):
             if self.story.state.run is None:
                 return self
-            self._next()
+            self._next(self.story.state.run)
         raise AssertionError("the run does not end")
 
-    def _next(self) -> None:
+    def _next(self, run: RunState) -> None:
         outstanding = effects(self.story.state)
-        calls = {effect.effect_id: effect for effect in outstanding if isinstance(effect, CallTool)}
-        for effect_id, call in calls.items():
-            if effect_id not in self.answers:
-                self.answers[effect_id] = self.service.answer(call)
-        self.most_in_flight = max(self.most_in_flight, len(calls))
         waits = [effect for effect in outstanding if isinstance(effect, Wait)]
-        if calls:
-            effect_id = self.order.choice(sorted(calls))
-            done = EffectDone(effect_id, self.answers[effect_id], self.story.now, RunId(self.story.fresh()))
-            self.story.tell(done)
-        elif self._status in _ANSWERED:
-            self._answer()
-        elif waits:
+        in_flight = [effect for effect in outstanding if not isinstance(effect, Wait)]
+        calls = [effect for effect in in_flight if isinstance(effect, CallTool)]
+        self.most_in_flight = max(self.most_in_flight, len(calls))
+        for call in calls:
+            if call.effect_id not in self.answers:
+                self.answers[call.effect_id] = self.service.answer(call)
+        if in_flight:
+            self._done(self.order.choice(in_flight))
+        elif run.status in _ANSWERED and not (waits and self._lets_it_expire(run)):
+            self._answer(run)
+        else:
+            assert waits, f"a run that is {run.status} waits for nothing"
             self.story.now = max(self.story.now, waits[0].until)
             self.story.tell(TimerFired(self.story.now, RunId(self.story.fresh())))
-        else:
-            raise AssertionError(f"a run that is {self._status} waits for nothing")
 
-    @property
-    def _status(self) -> RunStatus:
-        run = self.story.state.run
-        assert run is not None
-        return run.status
+    def _lets_it_expire(self, run: RunState) -> bool:
+        return draw(self.service.seed, run.attempt, _node(run)).random() < 0.1
 
-    def _answer(self) -> None:
+    def _done(self, effect: Effect) -> None:
+        result: EffectResult
+        match effect:
+            case CallTool():
+                result = self.answers[effect.effect_id]
+            case Fragment():
+                result = self.service.fragment(effect)
+            case OpenSignal():
+                result = SignalOpened()
+            case CloseSignal():
+                result = SignalClosed(delivered=False)
+            case _:
+                raise AssertionError(f"nobody does {effect}")
+        self.story.tell(EffectDone(effect.effect_id, result, self.story.now, RunId(self.story.fresh())))
+
+    def _answer(self, run: RunState) -> None:
         """What people say depends on the step alone."""
-        run = self.story.state.run
-        assert run is not None
-        if run.status is RunStatus.AWAITING_SLOTS:
-            self.story.acts(CommandKind.FILL_SLOTS, values={"s1": 3})
-            return
-        assert run.recovery is not None
-        self.story.now = max(self.story.now, run.recovery.not_before)
-        resolution = draw(self.service.seed, run.recovery.node_id, run.attempt).choice(list(Resolution))
-        action = Action(resolution=resolution, result={"n": 1, "items": [], "ok": True})
-        self.story.command(CommandKind.RESOLVE, action)
+        chance = draw(self.service.seed, _node(run), run.attempt, "people")
+        match run.status:
+            case RunStatus.AWAITING_SLOTS:
+                self.story.acts(CommandKind.FILL_SLOTS, values={"s1": 3})
+            case RunStatus.AWAITING_CONFIRMATION:
+                assert run.question is not None
+                kind = CommandKind.REJECT_TOOL if chance.random() < 0.1 else CommandKind.APPROVE_TOOL
+                for operator in ("ann", "bob")[: run.question.ballot.quorum]:
+                    self.story.acts(kind, operator=operator, correlation_id=run.question.correlation_id)
+            case RunStatus.AWAITING_EXTERNAL_SIGNAL:
+                assert run.signal is not None
+                payload = {"n": chance.randint(0, 9), "items": []}
+                came = Signal(run_id=run.run_id, token_id=run.signal.token_id, payload=payload)
+                self.story.command(CommandKind.SIGNAL, came)
+            case _:
+                assert run.recovery is not None
+                self.story.now = max(self.story.now, run.recovery.not_before)
+                action = Action(resolution=chance.choice(list(Resolution)), result={"n": 1, "items": [], "ok": True})
+                self.story.command(CommandKind.RESOLVE, action)
 
     # ── what is compared ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -99,17 +123,31 @@ class CalmRun:
         return self.story.one(EventType.DONE)
 
 
-_ANSWERED = frozenset({RunStatus.AWAITING_SLOTS, RunStatus.NEEDS_MANUAL_RECOVERY})
+_ANSWERED = frozenset(
+    {
+        RunStatus.AWAITING_SLOTS,
+        RunStatus.AWAITING_CONFIRMATION,
+        RunStatus.AWAITING_EXTERNAL_SIGNAL,
+        RunStatus.NEEDS_MANUAL_RECOVERY,
+    }
+)
 _TIMES = frozenset({"expiresAt", "retryNotBefore"})
 
 
+def _node(run: RunState) -> str:
+    return getattr(getattr(run.stop, "node", None), "id", "") + getattr(run.stop, "iteration", "")
+
+
 def _without_times(event: Event) -> str:
-    shown = {name: value for name, value in event.payload.items() if name not in _TIMES}
-    return f"{event.type.value} {json.dumps(shown, sort_keys=True, default=str)}"
+    told = {name: value for name, value in event.payload.items() if name not in _TIMES}
+    return f"{event.type.value} {json.dumps(told, sort_keys=True, default=str)}"
 
 
-def both(plan: Plan, seed: int, limits: RunLimits, order: Random) -> tuple[CalmRun, CalmRun]:
+def both(
+    plan: Plan, seed: int, limits: RunLimits, policy: RuntimePolicy, order: Random, stored_share: float
+) -> tuple[CalmRun, CalmRun]:
     """The same run one call after the other, and with reads before their turn."""
-    sequential = CalmRun(plan, Service(seed), limits.model_copy(update={"max_parallel_calls": 1}), order)
-    concurrent = CalmRun(plan, Service(seed), limits, order)
-    return replace(sequential).tell(), replace(concurrent).tell()
+    one_by_one = limits.model_copy(update={"max_parallel_calls": 1})
+    sequential = CalmRun(plan, Service(seed, stored_share=stored_share), one_by_one, policy, order)
+    concurrent = CalmRun(plan, Service(seed, stored_share=stored_share), limits, policy, order)
+    return sequential.tell(), concurrent.tell()

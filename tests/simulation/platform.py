@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from random import Random
-from typing import cast
 from uuid import UUID
 
-from models.base import JsonValue
-from models.ids import BlobId, ToolId
+from models.ids import ToolId
 from models.planning import Candidate, PlanOutcome, Selection, SelectionTier
 from models.plans import PlannerMode
 from models.policies import PlanApprovalMode, RunLimits
-from models.results import FragmentAnswer, FragmentQuery, FragmentRefused, Stored
 from models.runtime_policy import (
     ApprovalRule,
     PlanApprovalRules,
@@ -22,26 +17,27 @@ from models.runtime_policy import (
     RuntimeSafety,
     SafetyConstraint,
 )
-from models.tools import ToolFailed, ToolSucceeded
-from models.values import Value
 from planvault.engine.effects import CallTool, Effect, Fragment, MakePlan, Prepare
 from planvault.engine.inputs import Broke, EffectResult, Planned, Prepared
 from planvault.engine.pauses import CloseSignal, OpenSignal, SignalClosed, SignalOpened
 from planvault.engine.state import RunSettings
-from planvault.tools.fragments import evaluated
 from tests.simulation.people import People
 from tests.simulation.plans import SHARE, random_plan
 from tests.simulation.service import FACTS, Odds, Service
 
-_RULES = RuntimePolicy(
+RULES = RuntimePolicy(
     runtime_approval=RuntimeApproval(
         rules=(
             ApprovalRule(id="writes", tools=("write_*",), when="args.a0 == 1"),
-            ApprovalRule(id="many", tools=("read_b",), when="run.toolCalls > 4", quorum=2),
+            ApprovalRule(id="two", tools=("read_b",), when="args.a0 == 2", quorum=2),
         )
     ),
     runtime_safety=RuntimeSafety(constraints=(SafetyConstraint(id="never", tools=("read_c",), when="args.a1 == 7"),)),
     plan_approval=PlanApprovalRules(quorum=2),
+)
+
+COUNTING = RuntimePolicy(
+    runtime_approval=RuntimeApproval(rules=(ApprovalRule(id="many", tools=("read_*",), when="run.toolCalls > 4"),))
 )
 
 
@@ -51,15 +47,14 @@ class Platform:
         self._people = people
         self._settings = _settings(self._rng)
         self._share = {**SHARE, "pause": 1.0} if self._rng.random() < 0.4 else SHARE
-        self._stores = self._rng.random() < 0.3
-        self._blobs: dict[BlobId, Value] = {}
-        self.service = Service(seed, Odds(credential=self._rng.choice([0.0, 0.05])))
+        odds = Odds(credential=self._rng.choice([0.0, 0.05]))
+        self.service = Service(seed, odds, stored_share=self._rng.choice([0.0, 0.0, 0.3]))
 
     def does(self, effect: Effect) -> EffectResult:
         """The effect happens now; the result is on its way."""
         match effect:
             case CallTool():
-                return self._stored(self.service.answer(effect))
+                return self.service.answer(effect)
             case _ if self._rng.random() < 0.01:
                 return Broke("INTERNAL", "the platform failed")
             case Prepare():
@@ -67,8 +62,8 @@ class Platform:
             case MakePlan():
                 plan = random_plan(self._rng, self._share) if self._rng.random() < 0.98 else None
                 return Planned(PlanOutcome(plan=plan, planner="test", mode=PlannerMode.PYTHON_DSL), FACTS)
-            case Fragment(query=query):
-                return self._answer(query)
+            case Fragment():
+                return self.service.fragment(effect)
             case OpenSignal():
                 if effect.wait.token_id not in self._people.delivered:
                     self._people.opened[effect.wait.token_id] = (effect.run_id, effect.wait)
@@ -78,34 +73,7 @@ class Platform:
             case _:
                 raise AssertionError(f"nobody does {effect}")
 
-    def _stored(self, outcome: ToolSucceeded | ToolFailed) -> ToolSucceeded | ToolFailed:
-        """Now and then a result is too large for the record."""
-        if not self._stores or isinstance(outcome, ToolFailed) or self._rng.random() < 0.7:
-            return outcome
-        blob_id = BlobId(UUID(int=self._rng.getrandbits(120)))
-        self._blobs[blob_id] = cast("Value", outcome.value)
-        stored = Stored(blob_id=blob_id, size=1, sha256="", media_type="application/json")
-        return outcome.model_copy(update={"value": None, "stored": stored})
 
-    def _answer(self, query: FragmentQuery) -> FragmentAnswer:
-        scope: dict[str, Value] = {name: self._blobs[stored.blob_id] for name, stored in query.stored.items()}
-        found = evaluated(query, {**cast("Mapping[str, Value]", query.inline), **scope})
-        if isinstance(found, FragmentRefused):
-            return found
-        if query.items_from is None or len(found.parts) < 2:
-            return found.answer({})
-        few = replace(found, parts=found.parts[:2])  # a loop's items come in portions
-        if query.items_from > 0 or len(found.parts) == 2:
-            return few.answer({})
-        return few.answer({_SOURCE: self._list_of(found.parts)})
-
-    def _list_of(self, items: list[JsonValue]) -> Stored:
-        blob_id = BlobId(UUID(int=self._rng.getrandbits(120)))
-        self._blobs[blob_id] = cast("Value", items)
-        return Stored(blob_id=blob_id, size=1, sha256="", media_type="application/json")
-
-
-_SOURCE = -1
 _SELECTION = Selection(
     tier=SelectionTier.DIRECT,
     catalog_size=1,
@@ -124,5 +92,5 @@ def _settings(rng: Random) -> RunSettings:
             max_attempts=rng.choice([1, 2, 3]),
             max_wall_clock_s=rng.choice([150.0, 3_600.0, 10.0**7]),
         ),
-        runtime_policy=_RULES if rng.random() < 0.25 else RuntimePolicy(),
+        runtime_policy=rng.choice([RULES, COUNTING, *[RuntimePolicy()] * 5]),
     )

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
+from typing import cast
 from uuid import UUID
 
 from models.base import JsonValue
-from models.ids import ToolId
+from models.ids import BlobId, ToolId
+from models.results import FragmentAnswer, FragmentRefused, Stored
 from models.tools import (
     ApprovalPolicy,
     Idempotency,
@@ -21,9 +23,11 @@ from models.tools import (
     ToolFailed,
     ToolSucceeded,
 )
-from planvault.engine.effects import CallTool
+from models.values import Value
+from planvault.engine.effects import CallTool, Fragment
 from planvault.engine.pauses import SLEEP, WAIT_FOR_SIGNAL
 from planvault.engine.state import ToolFacts, ToolPin
+from planvault.tools.fragments import evaluated
 from tests.simulation.plans import PAUSES, READS, WRITES
 
 _KINDS: Mapping[str, tuple[Idempotency, RiskClass]] = {
@@ -53,6 +57,9 @@ FACTS: tuple[ToolFacts, ...] = tuple(_facts(number, name) for number, name in en
 BY_NAME: Mapping[str, ToolFacts] = {facts.pin.name: facts for facts in FACTS}
 
 
+_SOURCE = -1  # in a fragment's answer: the list that a loop goes through
+
+
 def step_of(effect: CallTool) -> str:
     """Node and iteration of a call, without run and attempt."""
     return effect.effect_id.split(":", 1)[1].rsplit(":", 1)[0]
@@ -79,7 +86,9 @@ class Odds:
 class Service:
     seed: int
     odds: Odds = Odds()
+    stored_share: float = 0.0  # of results that are too large for the record
     writes: int = 0
+    blobs: dict[BlobId, Value] = field(default_factory=dict)
     requests: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)  # that arrived
 
     def answer(self, effect: CallTool) -> ToolSucceeded | ToolFailed:
@@ -94,9 +103,32 @@ class Service:
             self.requests.append((effect.effect_id, effect.pin.name, effect.args))
             self.writes += effect.pin.name not in READS
         if failure is None:
-            return ToolSucceeded(value=value, duration_ms=1.0)
+            return self._succeeded(effect, value)
         retry_after = chance.choice([None, 0.0, 5.0]) if failure is ToolCallFailure.REFUSED else None
         return ToolFailed(failure=failure, code="X", message="it went wrong", retry_after_s=retry_after)
+
+    def _succeeded(self, effect: CallTool, value: JsonValue) -> ToolSucceeded:
+        if draw(self.seed, effect.effect_id, "stored").random() >= self.stored_share:
+            return ToolSucceeded(value=value, duration_ms=1.0)
+        return ToolSucceeded(stored=self._store(effect.effect_id, value), duration_ms=1.0)
+
+    def _store(self, name: str, value: JsonValue) -> Stored:
+        blob_id = BlobId(UUID(int=draw(self.seed, name, "blob").getrandbits(120)))
+        self.blobs[blob_id] = cast("Value", value)
+        return Stored(blob_id=blob_id, size=1, sha256="", media_type="application/json")
+
+    def fragment(self, effect: Fragment) -> FragmentAnswer:
+        """What a worker process would find. The items of a loop come in portions of two."""
+        query = effect.query
+        scope = {name: self.blobs[stored.blob_id] for name, stored in query.stored.items()}
+        found = evaluated(query, {**cast("Mapping[str, Value]", query.inline), **scope})
+        if isinstance(found, FragmentRefused):
+            return found
+        items = found.parts
+        if query.items_from is None or len(items) <= 2:
+            return found.answer({})
+        few = replace(found, parts=items[:2])
+        return few.answer({_SOURCE: self._store(effect.effect_id, items)} if query.items_from == 0 else {})
 
     def _failure(self, chance: Random) -> ToolCallFailure | None:
         odds = self.odds
