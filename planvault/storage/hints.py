@@ -40,18 +40,20 @@ class Hints:
 
     async def hear(self, channel: str, heard: Callable[[str], None]) -> None:
         """Call `heard` with each note, and with the empty one after every (re)connect. Runs until cancelled."""
-        pause = _RECONNECT_S[0]
+        pause, told = _RECONNECT_S[0], False
 
         def connected() -> None:
-            nonlocal pause
-            pause = _RECONNECT_S[0]
+            nonlocal pause, told
+            pause, told = _RECONNECT_S[0], False
             heard("")
 
         while True:
             try:
                 await self._hear_once(channel, heard, connected)
             except LOST as fault:
-                _log.warning("hints.lost", channel=channel, cause=type(fault).__name__)
+                if not told:  # once an absence, not once a try
+                    _log.warning("hints.lost", channel=channel, cause=type(fault).__name__)
+                told = True
             await asyncio.sleep(pause)
             pause = min(pause * 2, _RECONNECT_S[1])
 

@@ -22,7 +22,7 @@ from tests.e2e.conftest import Platform
 from tests.e2e.slow_shop import slow_shop
 from tests.e2e.test_recovery import begin, eventually, of_type
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(300)]
 
 LATENCY_S = 2.0
 
