@@ -1,10 +1,10 @@
 """Answers to a run's open question, and orders to stop it."""
 
+import json
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-import orjson
 from pydantic import Field, StringConstraints
 
 from models.base import JsonValue
@@ -67,11 +67,9 @@ class PostAction(Body):
 
 def _refuse_large(pointer: str, value: JsonValue) -> None:
     """What people say goes into the record as it is; only what a service answers can be stored apart."""
-    size = len(orjson.dumps(value))
+    size = len(json.dumps(value, ensure_ascii=False))
     if size > INLINE_BYTES:
-        detail = (
-            f"has {size:,} bytes of JSON, at most {INLINE_BYTES:,} can be recorded; give the part that the plan uses"
-        )
+        detail = f"has {size:,} characters of JSON, at most {INLINE_BYTES:,} can be recorded: give what the plan uses"
         raise InvalidInput("The action holds too large a value.", errors=(FieldError(pointer, detail),))
 
 
