@@ -19,6 +19,7 @@ from planvault.storage.sessions import SessionDraft, Sessions
 
 _PATIENCE_S = 300.0
 _LOOKS_S = 0.02
+_AHEAD = 8  # prompts given to a session and not yet answered
 
 
 class Client:
@@ -51,6 +52,30 @@ class Client:
         async with transaction(self.pool) as connection:
             await self._commands.enqueue(connection, scope, kind, payload)
         await self._commands.wake(shard_of(scope.session_id, self._shards))
+
+    async def run_all(self, scopes: Sequence[SessionScope], prompt: str, each: int) -> None:
+        """So many runs of the prompt in every session, a few of them queued: a run's end need not be waited for."""
+        await asyncio.gather(*(self.say(scope, prompt) for scope in scopes for _ in range(min(each, _AHEAD))))
+        given = dict.fromkeys((scope.session_id for scope in scopes), min(each, _AHEAD))
+        query = """SELECT session_id, count(*) FILTER (WHERE status = 'completed') AS done,
+                          count(*) FILTER (WHERE status IN ('failed', 'interrupted', 'cancelled')) AS broken
+                   FROM runs WHERE session_id = ANY($1) GROUP BY session_id"""
+        async with asyncio.timeout(_PATIENCE_S):
+            while scopes:
+                await asyncio.sleep(_LOOKS_S)
+                rows = await self.pool.fetch(query, [scope.session_id for scope in scopes])
+                if any(row["broken"] for row in rows):
+                    raise RuntimeError("a run of the benchmark did not complete")
+                done = {row["session_id"]: row["done"] for row in rows}
+                scopes = [scope for scope in scopes if done.get(scope.session_id, 0) < each]
+                more = [
+                    scope
+                    for scope in scopes
+                    for _ in range(min(each, done.get(scope.session_id, 0) + _AHEAD) - given[scope.session_id])
+                ]
+                for scope in more:
+                    given[scope.session_id] += 1
+                await asyncio.gather(*(self.say(scope, prompt) for scope in more))
 
     async def all_are(self, scopes: Sequence[SessionScope], status: str, runs: int) -> None:
         """Returns once so many runs of these sessions have the status. Raises where one ended as something else."""

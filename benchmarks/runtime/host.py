@@ -9,10 +9,12 @@ import psutil
 import ray
 
 from actors.session_host import SessionHost
+from benchmarks.runtime.planning_once import PlanningOnce
 from benchmarks.runtime.plans import FixedPlanner
 from planvault.ports import Vector
 from planvault.redact import Redactor
 from planvault.settings import Settings
+from planvault.wiring import Around
 
 
 class ConstantEmbedder:
@@ -26,7 +28,8 @@ class BenchmarkHost:
 
     def __init__(self, name: str, database_url: str) -> None:
         settings = Settings().model_copy(update={"database_url": database_url})
-        self._host = SessionHost(name, settings, Redactor(), ConstantEmbedder(), FixedPlanner())
+        around = Around(runner=PlanningOnce)
+        self._host = SessionHost(name, settings, Redactor(), ConstantEmbedder(), FixedPlanner(), around)
         self._host.start()
 
     async def shards(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from statistics import quantiles
 
@@ -15,7 +14,7 @@ STEPS = 10
 class Ours:
     """Each run is a prompt in a session; sessions run their prompts one after the other, all sessions at once.
 
-    All that a run costs is inside: prompts are written one by one, tools selected, plans recorded, replies given.
+    All that a run writes is inside: prompts one by one, selection and plan recorded, replies given.
     """
 
     def __init__(self, client: Client, shape: str, tool: str) -> None:
@@ -25,13 +24,7 @@ class Ours:
     async def lap(self, runs: int, each: int) -> Lap:
         scopes = await self._client.sessions(runs)
         started = datetime.now(UTC)
-
-        async def prompts(number: int) -> None:
-            for _ in range(each):
-                await self._client.say(scopes[number], self._prompt)
-
-        await asyncio.gather(*map(prompts, range(runs)))
-        await self._client.all_are(scopes, "completed", runs * each)
+        await self._client.run_all(scopes, self._prompt, each)
         seconds = (await self._client.last_at(scopes, "done") - started).total_seconds()
         percentiles = quantiles(await self._client.gaps_ms(scopes), n=100)
         return Lap(runs * each * STEPS / seconds, percentiles[49], percentiles[98])
