@@ -28,10 +28,11 @@ from planvault.ingestion.worker import CatalogImporter, ImporterOptions
 from planvault.net.client import GuardedHttp
 from planvault.storage import catalog, catalog_imports
 from planvault.storage.commands import Commands
-from planvault.storage.history import History, HistoryEvent
+from planvault.storage.history import HistoryEvent
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool, open_pool, transaction
 from planvault.storage.runs import RunRecord, Runs
+from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import SessionDraft, Sessions
 from planvault.storage.signals import Callbacks, Delivery
 from planvault.storage.tenants import Tenants
@@ -43,6 +44,14 @@ from tests.faults.host import EmbedderTwin, counting
 SHARDS = 8
 PATIENCE_S = 30.0  # for what takes a second: the machine may be running other tests beside these
 _LOOK_S = 0.005  # between two looks at another process's work
+_ROWS = """
+    SELECT epoch, min(seq) AS first_seq, max(seq) AS last_seq, count(*) AS events
+    FROM events WHERE session_id = $1 GROUP BY epoch ORDER BY min(seq)
+"""
+_SEGMENTS = """
+    SELECT epoch, first_seq, last_seq, last_seq - first_seq + 1 AS events
+    FROM event_segments WHERE session_id = $1 ORDER BY first_seq
+"""
 _CASES = itertools.count(1)  # of all tests: they share the counting service
 
 
@@ -170,8 +179,18 @@ class Played:
 class Bench:
     """Plays cases one after the other. The host that ends one case begins the next."""
 
-    def __init__(self, pool: Pool, url: str, keyset: Path, service: Service, zygote: Zygote, folder: Path) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        url: str,
+        keyset: Path,
+        service: Service,
+        zygote: Zygote,
+        folder: Path,
+        events_dir: Path | None = None,
+    ) -> None:
         self.pool = pool
+        self.events_dir = events_dir
         self.url = url
         self.service = service
         self.ids = TimeOrderedIds()
@@ -220,6 +239,7 @@ class Bench:
             "counter": self.service.counter,
             "database_url": url or self.url,
             "keyset": str(self._keyset),
+            "events_dir": None if self.events_dir is None else str(self.events_dir),
         }
         pid = await asyncio.to_thread((zygote or self._zygote).fork, order)
         async with asyncio.timeout(PATIENCE_S):
@@ -310,7 +330,14 @@ class Bench:
         return runs[0] if runs else None
 
     async def history(self, scope: SessionScope) -> list[HistoryEvent]:
-        return await History(self.pool, self.keyring).newest(scope, None, 1_000)
+        store = SessionStore(self.events_dir)
+        return await store.history(self.pool, self.keyring).newest(scope, None, 1_000)
+
+    async def stretches(self, scope: SessionScope) -> list[tuple[int, int, int]]:
+        """The record's (epoch, first seq, last seq) in the order of seqs; each stretch is gapless."""
+        rows = await self.pool.fetch(_ROWS if self.events_dir is None else _SEGMENTS, scope.session_id)
+        assert all(row["events"] == row["last_seq"] - row["first_seq"] + 1 for row in rows)
+        return [(row["epoch"], row["first_seq"], row["last_seq"]) for row in rows]
 
     async def play(self, scenario: str, boundary: Boundary | None = None) -> Played:
         """One session of the scenario to its end; its first host dies at the boundary, and another goes on."""
@@ -422,10 +449,12 @@ class Seat:
 
 
 @asynccontextmanager
-async def open_bench(url: str, keyset: Path, service: Service, zygote: Zygote, folder: Path) -> AsyncIterator[Bench]:
-    """Ends its hosts, frozen ones too."""
+async def open_bench(
+    url: str, keyset: Path, service: Service, zygote: Zygote, folder: Path, events_dir: Path | None = None
+) -> AsyncIterator[Bench]:
+    """Ends its hosts, frozen ones too. `events_dir`: where the database's sessions keep their events, if not in it."""
     pool = await open_pool(url, name="faults")
-    bench = Bench(pool, url, keyset, service, zygote, folder)
+    bench = Bench(pool, url, keyset, service, zygote, folder, events_dir)
     bench._socket.unlink(missing_ok=True)
 
     async def arrived(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

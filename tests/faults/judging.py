@@ -71,15 +71,14 @@ def faults_of_keys(played: Played) -> list[str]:
 
 async def faults_of_record(bench: Bench, played: Played) -> list[str]:
     """Gapless, epochs only grow, and no command is left over."""
-    session = played.scope.session_id
-    rows = await bench.pool.fetch("SELECT seq, epoch FROM events WHERE session_id = $1 ORDER BY seq", session)
+    stretches = await bench.stretches(played.scope)
     found = []
-    if [row["seq"] for row in rows] != list(range(1, len(rows) + 1)):
-        found.append("the record has gaps")
-    if [row["epoch"] for row in rows] != sorted(row["epoch"] for row in rows):
-        found.append("an older epoch wrote behind a newer one")
+    if [first for _, first, _ in stretches] != [1, *(last + 1 for _, _, last in stretches[:-1])]:
+        found.append(f"the record has gaps: {stretches}")
+    if [epoch for epoch, _, _ in stretches] != sorted(epoch for epoch, _, _ in stretches):
+        found.append(f"an older epoch wrote behind a newer one: {stretches}")
     left = await bench.pool.fetchval(
-        "SELECT count(*) FROM commands WHERE session_id = $1 AND consumed_at IS NULL", session
+        "SELECT count(*) FROM commands WHERE session_id = $1 AND consumed_at IS NULL", played.scope.session_id
     )
     return found + ([f"{left} commands were not consumed"] if left else [])
 
