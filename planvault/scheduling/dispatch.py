@@ -31,6 +31,8 @@ BATCH = 16  # jobs of one transaction
 MAX_ATTEMPTS = 10  # of one occurrence; with the waits between them, about 40 minutes
 _FIRST_WAIT_S = 5.0  # doubles
 _LONGEST_WAIT_S = 600.0
+_PAUSE_S = 0.05
+_LONGEST_REASON = 2_000
 # Faults of one job's statement on a connection that is well: somebody else holds its session.
 _HELD = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
 
@@ -71,9 +73,12 @@ class Dispatcher:
         return len(jobs)
 
     async def idle_s(self, at_most: float) -> float:
-        """How long nothing is due, up to `at_most`: jobs that are made meanwhile are not known yet."""
+        """How long to wait for the next job, up to `at_most`: jobs that are made meanwhile are not known yet.
+
+        What is overdue now is in another scheduler's hands: asking for it without a pause would be a busy loop.
+        """
         seconds = await self._jobs.next_wake_s(self._pool)
-        return at_most if seconds is None else min(max(seconds, 0.0), at_most)
+        return at_most if seconds is None else min(max(seconds, _PAUSE_S), at_most)
 
     async def _attempt(self, connection: Connection, job: DueJob) -> int | None:
         """The shard to wake. A job that cannot be sent leaves nothing behind but its error, and holds up no other."""
@@ -121,6 +126,8 @@ class Dispatcher:
         else:
             shard = await self._commands.hold_open(connection, session)
         await self._secrets.put(session, payload.secrets, connection)
+        if payload.secrets and not new:
+            await self._commands.credentials_changed(connection, session, payload.created_by)
         return session, shard
 
     async def _failed(self, connection: Connection, job: DueJob, fault: Exception) -> None:
@@ -159,21 +166,23 @@ def wait_before(failed: int) -> float:
 
 
 def _occurrences(job: DueJob) -> tuple[datetime, datetime | None]:
-    """The occurrence that is due and the one after it; none follows where the rule cannot be read."""
+    """The occurrence that is due and the one after it; none follows where the rule cannot be followed."""
     try:
         rule = job.rule
-    except ValueError:
-        rule = None
-    if rule is None:
+        if rule is None:
+            return job.run_at, None
+        due = latest(rule, job.run_at, job.now)
+        return due, next_after(rule, due)
+    # A newer build's rule, a zone that this build's data lacks: such a job ends, and the others must go on.
+    except Exception:  # noqa: BLE001
+        _log.exception("job.rule_unusable", job_id=str(job.id))
         return job.run_at, None
-    due = latest(rule, job.run_at, job.now)
-    return due, next_after(rule, due)
 
 
 def _reason(fault: Exception) -> str:
     """What people may read: our own errors say what to do, of others only the kind is told."""
     if isinstance(fault, PlanVaultError):
-        return f"{fault.code}: {fault.detail}"
+        return f"{fault.code}: {fault.detail}".replace("\x00", "")[:_LONGEST_REASON]
     if isinstance(fault, _HELD):
         return "CONFLICT: the session was held by something else at the time"
     return f"INTERNAL: the platform failed on this job ({type(fault).__name__}); its log has more"

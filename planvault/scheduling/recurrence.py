@@ -25,8 +25,8 @@ _LOOK_BACK = timedelta(days=_DAYS_AHEAD)
 
 def next_after(rule: Recurrence, after: datetime) -> datetime | None:
     """The first occurrence later than `after`; None when there is none any more."""
-    if rule.start_at is not None:
-        after = max(after, rule.start_at - timedelta(microseconds=1))
+    if rule.start_at is not None and rule.start_at > after:
+        after = rule.start_at - timedelta(microseconds=1)
     if after.year >= _LAST_YEAR:
         return None
     place = zone(rule.timezone)

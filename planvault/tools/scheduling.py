@@ -4,6 +4,7 @@ The prompt and the context go to the planner when the job is due, so they take n
 the session that the new one is to have; their values go from the session into the encrypted job and nowhere else.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -18,6 +19,7 @@ NAME = "schedule_execution"
 SUMMARY = "Schedules a prompt for later: in a new session, or resuming this one. Give delaySeconds or runAt"
 MAX_PROMPT = 32_000
 MAX_SECRETS = 50
+MAX_CONTEXT = 256 * 1024
 
 
 def _param(name: str, description: str, schema: JsonObject, *, required: bool = False) -> ToolParam:
@@ -67,7 +69,7 @@ class ScheduleExecution:
             target=_target(args),
             run_at=_instant(args),
             delay_s=_delay(args),
-            context_vars=_object(args, "contextVars"),
+            context_vars=_context(args),
             name=_text(args, "name", 200),
             secrets=await _secrets(call, args),
             asked_by=call.asked_by,
@@ -127,12 +129,12 @@ def _delay(args: Mapping[str, JsonValue]) -> float | None:
     return float(value)
 
 
-def _object(args: Mapping[str, JsonValue], name: str) -> JsonObject:
-    value = args.get(name)
+def _context(args: Mapping[str, JsonValue]) -> JsonObject:
+    value = args.get("contextVars")
     if value is None:
         return {}
-    if not isinstance(value, dict):
-        raise BadArgument(f"{name} is an object")
+    if not isinstance(value, dict) or len(json.dumps(value)) > MAX_CONTEXT:
+        raise BadArgument(f"contextVars is an object of at most {MAX_CONTEXT} characters in JSON")
     return value
 
 

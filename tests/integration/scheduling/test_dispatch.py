@@ -221,6 +221,37 @@ async def test_a_session_that_is_held_is_tried_again_later_and_then_reached(desk
     assert (job.status, job.last_error) == ("dispatched", None)
 
 
+async def test_a_rule_that_nobody_can_follow_any_more_ends_its_job_and_no_other(desk: Desk) -> None:
+    """A zone that newer data had and this build's has not, at the last attempt."""
+    poison, healthy = await desk.book(rule=HOURLY), await desk.book()
+    at = (await desk.job(poison)).run_at
+    rule = {"frequency": "daily", "timezone": "Mars/Olympus", "hour": 1}
+    await desk.pool.execute(
+        "UPDATE scheduled_jobs SET rule = $2, attempts = $3 WHERE id = $1", poison, rule, MAX_ATTEMPTS - 1
+    )
+    assert await desk.send_all(at) == 2
+    job = await desk.job(poison)
+    assert (job.status, (await desk.job(healthy)).status) == ("failed", "dispatched")
+    assert job.last_error is not None
+    assert "KeyError" in job.last_error
+
+
+async def test_secrets_that_come_with_a_resumed_session_tell_the_run_that_waits_for_them(desk: Desk) -> None:
+    session = await desk.session()
+    told: list[SessionScope] = []
+
+    class Listening(Commands):
+        async def credentials_changed(self, connection: Any, scope: Any, actor: str) -> list[int]:
+            told.append(scope)
+            return await super().credentials_changed(connection, scope, actor)
+
+    await desk.book(resume=session, secrets={"TOKEN": "new"})
+    await desk.book(resume=session)
+    assert await desk.dispatcher(commands=Listening(desk.pool, desk.keyring, desk.ids)).dispatch_due() == 2
+    assert told == [session]
+    assert await desk.secrets.value(session, "TOKEN") == "new"
+
+
 class Broken(Commands):
     """A fault of ours, which the next attempt meets again."""
 
@@ -270,7 +301,7 @@ async def test_the_next_wake_is_known_in_advance(desk: Desk) -> None:
     await desk.book(at=now + timedelta(seconds=30))
     assert await desk.dispatcher(now).idle_s(1.0) == 1.0
     assert await desk.dispatcher(now + timedelta(seconds=29.75)).idle_s(1.0) == pytest.approx(0.25)
-    assert await desk.dispatcher(now + timedelta(seconds=99)).idle_s(1.0) == 0.0
+    assert await desk.dispatcher(now + timedelta(seconds=99)).idle_s(1.0) == 0.05
 
 
 # ── several schedulers, and their deaths ─────────────────────────────────────────────────────────────────────────────

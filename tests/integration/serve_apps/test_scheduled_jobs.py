@@ -91,6 +91,8 @@ async def test_a_recurring_job_shows_its_rule_and_its_next_occurrence(client: ht
     assert made["recurrence"]["timezone"] == "Europe/Berlin"
     due = datetime.fromisoformat(made["runAt"])
     assert datetime.now(UTC) < due <= datetime.now(UTC) + timedelta(days=7, hours=1)
+    bounds = {"startAt": "0001-01-01T00:00:00Z", "endAt": "9999-12-31T23:59:59.999999-14:00"}
+    assert (await make(client, jobs, recurrence=WEEKLY | bounds))["runAt"] == made["runAt"]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,11 @@ async def test_a_recurring_job_shows_its_rule_and_its_next_occurrence(client: ht
         ({"recurrence": WEEKLY | {"startAt": ahead(days=40)}}, "/recurrence/startAt", "30 days"),
         ({"recurrence": WEEKLY | {"endAt": ahead(days=-1)}}, "/recurrence/endAt", "before the beginning"),
         ({"recurrence": DISTANT | {"endAt": ahead(hours=6)}}, "/recurrence/endAt", "never occur"),
+        ({"runAt": "0001-01-01T00:00:00+14:00"}, "/runAt", "in the past"),
+        ({"runAt": "9999-12-31T23:59:59-14:00"}, "/runAt", "30 days"),
+        ({"delaySeconds": 1e300}, "/delaySeconds", "30 days"),
+        ({"recurrence": WEEKLY | {"startAt": "9999-12-31T23:59:59Z"}}, "/recurrence/startAt", "30 days"),
+        ({"recurrence": WEEKLY | {"endAt": "0001-01-01T00:00:00Z"}}, "/recurrence/endAt", "before the beginning"),
         ({"recurrence": {"frequency": "monthly", "timezone": "UTC"}}, "/recurrence/frequency", "hourly"),
         ({"delaySeconds": 1, "target": "resume_session"}, "/sessionId", "needs the session"),
         ({"delaySeconds": 1, "sessionId": str(UUID(int=1))}, "/sessionId", "only resume_session"),
