@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.commands import Action, CommandKind, Message, Signal
+from models.commands import Action, Command, CommandKind, Message, Signal
 from models.events import EventType
 from models.results import FragmentFound, FragmentRefused
 from models.tools import ToolFailed, ToolSucceeded
@@ -51,7 +51,7 @@ def decide(state: SessionState, given: Input) -> Decision:
 def _command(rec: Recorder, given: CommandArrived) -> None:
     command = given.command
     rec.consume(command)
-    if rec.state.closed:
+    if rec.state.closed and not _is_for_the_last_run(rec, command):
         rec.refuse(command, "the session is closed")
     elif isinstance(command.payload, Message):
         take_message(rec, command.payload, given.fresh_run_id)
@@ -61,6 +61,11 @@ def _command(rec: Recorder, given: CommandArrived) -> None:
         _close(rec, command.payload)
     else:
         answered(rec, command, command.payload)
+
+
+def _is_for_the_last_run(rec: Recorder, command: Command) -> bool:
+    """A closed session's run can still need an operator: nobody knows what became of the call that was in flight."""
+    return rec.state.run is not None and command.kind not in {CommandKind.MESSAGE, CommandKind.CLOSE}
 
 
 def _close(rec: Recorder, action: Action) -> None:

@@ -1,5 +1,7 @@
 """The inbox's writing end: a command is a row before anything happens (design, durable protocol 1)."""
 
+from typing import NamedTuple
+
 import structlog
 
 from models.commands import Action, CommandKind, CommandPayload
@@ -14,12 +16,20 @@ from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/commands.sql")
 _SESSIONS = load("planvault.storage", "sql/sessions.sql")
+CLOSED = "The session is closed. Open a new one with POST /sessions."
 _log = structlog.get_logger(__name__)
 
 
 def command_seal(scope: SessionScope, command_id: CommandId) -> Seal:
     """Where a command's payload is encrypted; the inbox's reading end opens it with the same."""
     return Seal(f"session:{scope.session_id}", "commands", str(command_id), "payload")
+
+
+class Held(NamedTuple):
+    """A session that does not change its status until the transaction ends."""
+
+    shard: int
+    is_open: bool
 
 
 class Commands:
@@ -34,14 +44,19 @@ class Commands:
 
         Raises NotFound, and Conflict for a closed session.
         """
+        held = await self.hold(connection, scope)
+        if not held.is_open:
+            raise Conflict(CLOSED)
+        return held.shard
+
+    async def hold(self, connection: Connection, scope: SessionScope) -> Held:
+        """The same for what may be said to a closed session too: its last run can still need an answer."""
         row = await connection.fetchrow(
             _SESSIONS["find_open_for_command"], scope.org_id, scope.project_id, scope.session_id
         )
         if row is None:
             raise NotFound("There is no such session in this project.")
-        if row["status"] != SessionStatus.ACTIVE:
-            raise Conflict("The session is closed. Open a new one with POST /sessions.")
-        return int(row["shard"])
+        return Held(int(row["shard"]), is_open=row["status"] == SessionStatus.ACTIVE)
 
     async def enqueue(
         self, connection: Connection, scope: SessionScope, kind: CommandKind, payload: CommandPayload

@@ -4,7 +4,9 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from models.ids import RunId
+from planvault.errors import Conflict
 from planvault.policy.voting import Voter
+from planvault.storage.commands import CLOSED
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
 from serve_apps import pending
@@ -25,17 +27,19 @@ async def post_action(
     shards: list[int] = []
 
     async def enqueue(connection: Connection) -> Answer:
-        shard = await deps.commands.hold_open(connection, scope)
+        held = await deps.commands.hold(connection, scope)
         if body.run_id is not None:
             await deps.runs.get(scope, RunId(body.run_id), connection)
         open_runs = await deps.runs.open_runs(connection, scope)
+        if not (held.is_open or open_runs):  # a closed session's last run can still need an operator
+            raise Conflict(CLOSED)
         waiting = await deps.commands.waiting(connection, scope)
         run = pending.target(body, open_runs, waiting, deps.clock.now(), voter)
         # Bound to the run that was judged: a later run must not be approved by an answer to this one.
         await deps.commands.enqueue(
             connection, scope, body.action.command, action.model_copy(update={"run_id": run.id if run else None})
         )
-        shards.append(shard)
+        shards.append(held.shard)
         return Answer(202, wire(ActionAccepted(action=body.action, run_id=run.id if run else None)))
 
     answer = await deps.idempotency.once(answers_of(scope), key, enqueue)

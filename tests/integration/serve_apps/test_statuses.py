@@ -28,7 +28,7 @@ class Held(World):
     def __init__(self) -> None:
         super().__init__(plan(reply(Lit(value=1))))
         self.planning, self.calling = asyncio.Event(), asyncio.Event()
-        self.let_in = False
+        self.let_in = self.lose_late = False
         self.tool("get", self._get)
         self.tool("guarded", self._guarded, Idempotency.NONE)
         self.tool("lose", self._lose, Idempotency.NONE)
@@ -45,7 +45,9 @@ class Held(World):
         refused = ToolFailed(failure=ToolCallFailure.CREDENTIAL, code="HTTP_401", message="no", status=401)
         return "in" if self.let_in else refused
 
-    def _lose(self, _: ToolCall) -> Any:
+    async def _lose(self, _: ToolCall) -> Any:
+        if self.lose_late:
+            await self.calling.wait()
         return ToolFailed(failure=ToolCallFailure.UNKNOWN, code="TIMEOUT", message="no answer")
 
 
@@ -177,3 +179,16 @@ async def test_two_operators_at_once_are_told_apart(talk: Talk, world: Held) -> 
         assert refused["action"] == "resolve"
     else:  # the host was faster than the second request
         assert sorted(answer.status_code for answer in answers) == [202, 409]
+
+
+async def test_a_call_lost_in_a_session_that_was_closed_meanwhile_is_still_resolved(talk: Talk, world: Held) -> None:
+    world.planning.set()
+    world.lose_late = True
+    await talk.says("recover", _one("lose"))
+    await talk.saw("tool_start")
+    assert (await talk.client.patch(talk.path, json={"status": "closed"})).status_code == 200
+    world.calling.set()
+    await talk.is_at("needs_manual_recovery")
+    assert (await talk.acts(action="resolve", resolution="mark_done", result="known")).status_code == 202
+    await talk.is_at("cancelled")
+    assert (await talk.acts(action="resolve", resolution="fail")).status_code == 409

@@ -169,6 +169,17 @@ def test_retry_opens_only_after_the_old_lease_and_the_tool_s_timeout() -> None:
     assert story.one(EventType.DONE)["reply"] == "Ada"
 
 
+def test_an_operator_decides_in_a_closed_session_too() -> None:
+    story = calling(Idempotency.NONE)
+    story.acts(CommandKind.CLOSE)
+    story.recovers()
+    assert story.statuses[-1] is RunStatus.NEEDS_MANUAL_RECOVERY
+    story.acts(CommandKind.RESOLVE, resolution=Resolution.MARK_DONE, result={"name": "Ada"})
+    assert story.one(EventType.DONE)["status"] == "cancelled"
+    story.says("one more")
+    assert story.one(EventType.COMMAND_REFUSED)["why"] == "the session is closed"
+
+
 def test_fail_ends_the_run() -> None:
     story = lost()
     story.acts(CommandKind.RESOLVE, resolution=Resolution.FAIL, reason="checked by hand")
