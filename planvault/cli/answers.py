@@ -12,18 +12,26 @@ from models.base import JsonObject, JsonValue
 class AskPerson:
     """Asks at the terminal. Ctrl-D rejects, cancels, or leaves the run as it is.
 
-    `approved`: leave for every plan was given beforehand, so plans are not asked about.
+    `approved`: leave for every plan was given beforehand, so plans are not asked about; `calls_approved`: the same for
+    calls that a rule asks about.
     """
 
-    def __init__(self, console: Console, *, approved: bool = False) -> None:
+    def __init__(self, console: Console, *, approved: bool = False, calls_approved: bool = False) -> None:
         self._console = console
         self._approved = approved
+        self._calls_approved = calls_approved
 
     def approve(self, question: JsonObject) -> bool:
         if self._approved:
             return True
+        return self._confirm("  Run this plan?")
+
+    def approve_call(self, question: JsonObject) -> bool:
+        return self._calls_approved or self._confirm("  Make this call?")
+
+    def _confirm(self, question: str) -> bool:
         try:
-            return Confirm.ask("  Run this plan?", console=self._console, default=False)
+            return Confirm.ask(question, console=self._console, default=False)
         except EOFError:
             return False
 
@@ -79,13 +87,22 @@ class AnswerByRule:
     without options cancels the form. What became of a lost call no rule can know: such a run is left as it is.
     """
 
-    def __init__(self, console: Console, values: Mapping[str, JsonValue] | None = None) -> None:
+    def __init__(
+        self, console: Console, values: Mapping[str, JsonValue] | None = None, *, calls_approved: bool = False
+    ) -> None:
         self._console = console
+        self._calls_approved = calls_approved
         self._values = dict(values or {})
 
     def approve(self, question: JsonObject) -> bool:
         self._console.print("  (not a terminal: approved automatically)", style="yellow")
         return True
+
+    def approve_call(self, question: JsonObject) -> bool:
+        """Leave for plans is none for what policy asks about."""
+        said = "approved automatically" if self._calls_approved else "no --approve-calls, so the call is rejected"
+        self._console.print(f"  (not a terminal: {said})", style="yellow")
+        return self._calls_approved
 
     def fill(self, slots: list[JsonObject], problems: list[str]) -> JsonObject | None:
         if problems:
@@ -118,6 +135,10 @@ class RefuseAll:
 
     def approve(self, question: JsonObject) -> bool:
         self._console.print("  (no terminal, no --approve: rejected)", style="yellow")
+        return False
+
+    def approve_call(self, question: JsonObject) -> bool:
+        self._console.print("  (no terminal, no --approve-calls: rejected)", style="yellow")
         return False
 
     def fill(self, slots: list[JsonObject], problems: list[str]) -> JsonObject | None:

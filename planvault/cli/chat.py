@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from planvault.cli.options import CredentialsOption, DataDirOption, client, credentials_path, load_credentials
-from planvault.cli.questions import NEEDS_OPERATOR, how_to_resolve, in_short
+from planvault.cli.options import (
+    CredentialsOption,
+    DataDirOption,
+    OperatorOption,
+    client,
+    credentials_path,
+    load_credentials,
+)
+from planvault.cli.questions import NEEDS_APPROVAL, NEEDS_OPERATOR, how_to_approve, how_to_resolve, in_short
 from planvault.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
@@ -23,6 +30,10 @@ def chat(
     prompt: Annotated[str | None, typer.Argument(help="One prompt; without it, prompts are read line by line.")] = None,
     session: Annotated[str, typer.Option("--session", help="Go on in this session.")] = "",
     approve: Annotated[bool, typer.Option("--approve", help="Approve plans without asking.")] = False,
+    approve_calls: Annotated[
+        bool, typer.Option("--approve-calls", help="Approve calls that a rule asks about, without asking.")
+    ] = False,
+    operator: OperatorOption = "",
     data: DataDirOption = None,
     credentials: CredentialsOption = None,
 ) -> None:
@@ -35,10 +46,10 @@ def chat(
     attended = sys.stdin.isatty()
     answers: Answers
     if attended:
-        answers = AskPerson(console, approved=approve)
+        answers = AskPerson(console, approved=approve, calls_approved=approve_calls)
     else:
-        answers = AnswerByRule(console) if approve else RefuseAll(console)
-    with client(load_credentials(credentials_path(data, credentials))) as api:
+        answers = AnswerByRule(console, calls_approved=approve_calls) if approve else RefuseAll(console)
+    with client(load_credentials(credentials_path(data, credentials)), operator) as api:
         session_id = session or str(api.create_session().get("id"))
         console.print(f"session {session_id}", style="dim")
         position = api.newest_seq(session) if session else 0
@@ -71,6 +82,8 @@ def _ended(seen: RunSeen, session_id: str) -> str:
     """The status of a run that has ended. Raises Conflict for one that has not: what comes after would wait for it."""
     if seen.status == NEEDS_OPERATOR:
         raise Conflict(how_to_resolve(session_id, seen.run_id))
+    if seen.status == NEEDS_APPROVAL:
+        raise Conflict(how_to_approve(session_id, seen.run_id))
     return seen.status
 
 

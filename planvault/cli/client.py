@@ -61,7 +61,8 @@ class SessionEvent:
 class ApiClient:
     """One project of one platform. Raises ApiProblem for a refusal, Unavailable where nobody answers.
 
-    `admin_token` is needed by the Admin API only (imports, keys). POSTs carry an Idempotency-Key, fresh for each call.
+    `admin_token` is needed by the Admin API only (imports, keys); `operator` names the person behind the project's key.
+    POSTs carry an Idempotency-Key, fresh for each call.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ApiClient:
         project_key: str,
         org_id: str = "",
         admin_token: str = "",
+        operator: str = "",
         ids: Ids | None = None,
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
@@ -80,6 +82,8 @@ class ApiClient:
         self._admin = f"/admin/v1/orgs/{org_id}"
         self._project_id = project_id
         self._project_auth = {"Authorization": f"Bearer {project_key}"}
+        if operator:
+            self._project_auth["X-Operator-Id"] = operator
         self._admin_auth = {"Authorization": f"Bearer {admin_token}"}
         self._ids = ids or TimeOrderedIds()
         self._pause = pause

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from models.base import JsonObject, JsonValue
 from planvault.cli.client import SessionEvent
-from planvault.cli.questions import recovery_lines
+from planvault.cli.questions import approval_lines, recovery_lines
 
 SHORTLIST_SHOWN = 5
 REPLY_SHOWN = 600
@@ -78,6 +78,25 @@ def _confirmed(console: Console, data: JsonObject) -> None:
     _line(console, "✓" if verdict == "approved" else "✗", "green", f"{verdict} ({data.get('approvalSource')})")
 
 
+def _confirm_call(console: Console, data: JsonObject) -> None:
+    first, *rest = approval_lines(data)
+    _line(console, "?", "yellow", first)
+    for line in rest:
+        _line(console, " ", "", line)
+
+
+def _vote(console: Console, data: JsonObject) -> None:
+    _line(console, "✓", "green", f"{data.get('actor')} approves ({data.get('votes')} of {data.get('quorum')})")
+
+
+def _denied(console: Console, data: JsonObject) -> None:
+    _line(console, "✗", "red", f"policy denies {data.get('tool')} ({data.get('constraint')}): {data.get('message')}")
+
+
+def _refused(console: Console, data: JsonObject) -> None:
+    _line(console, "!", "yellow", f"{data.get('action')} by {data.get('actor')} did not count: {data.get('why')}")
+
+
 def _tool_start(console: Console, data: JsonObject) -> None:
     attempt = data.get("attempt")
     again = f", attempt {attempt}" if isinstance(attempt, int) and attempt > 1 else ""
@@ -118,6 +137,11 @@ _PRINTERS: dict[str, Callable[[Console, JsonObject], None]] = {
     "slots_required": _slots,
     "confirm_plan_required": _confirm,
     "confirm_plan_result": _confirmed,
+    "tool_approval_required": _confirm_call,
+    "tool_approval_result": _confirmed,
+    "approval_vote": _vote,
+    "tool_policy_denied": _denied,
+    "action_refused": _refused,
     "tool_start": _tool_start,
     "tool_end": _tool_end,
     "recovery": _recovery,  # the watcher's own: a run_status with the question that the run asks

@@ -2,6 +2,7 @@
 
 import typer
 
+from planvault.cli.approve import approve, reject
 from planvault.cli.boundary import FriendlyGroup
 from planvault.cli.catalog import import_spec
 from planvault.cli.chat import chat
@@ -34,6 +35,8 @@ app.command("import")(import_spec)
 app.command()(chat)
 app.command()(runs)
 app.command()(resolve)
+app.command()(approve)
+app.command()(reject)
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.command()(logs)

@@ -34,6 +34,12 @@ CredentialsOption: TypeAlias = Annotated[
 ]
 
 
+OperatorOption: TypeAlias = Annotated[
+    str,
+    typer.Option("--operator", envvar="PLANVAULT_OPERATOR", help="Who you are: for the record, and for approvals."),
+]
+
+
 def data_dir(given: Path | None) -> Path:
     from planvault.settings import default_data_dir
 
@@ -54,7 +60,7 @@ def load_credentials(path: Path) -> Credentials:
     return found
 
 
-def client(credentials: Credentials) -> ApiClient:
+def client(credentials: Credentials, operator: str = "") -> ApiClient:
     from planvault.cli.client import ApiClient
 
     return ApiClient(
@@ -63,4 +69,5 @@ def client(credentials: Credentials) -> ApiClient:
         project_key=credentials.project_key,
         org_id=credentials.org_id,
         admin_token=credentials.admin_token,
+        operator=operator,
     )

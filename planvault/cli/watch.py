@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from models.base import JsonObject, JsonValue
 from planvault.cli.client import ApiClient, ApiProblem, SessionEvent
-from planvault.cli.questions import NEEDS_OPERATOR, Answers
+from planvault.cli.questions import NEEDS_APPROVAL, NEEDS_OPERATOR, Answers
 from planvault.errors import Unavailable
 
 Show = Callable[[SessionEvent], None]
@@ -15,9 +15,17 @@ DEADLINE_S = 300.0
 SLOT_TRIES = 5
 _HISTORY_ONLY = frozenset({"tool_selection", "plan_summary"})
 _PLANNING = frozenset({"run_phase", "started", "error", "done"})  # what a run tells until its plan is there
-_ASKING = frozenset({"confirm_plan_required", "slots_required", "run_status"})
-_ASKED_BY = {"slots": "slots_required", "plan": "confirm_plan_required", "recovery": "run_status"}
+_ASKING = frozenset(
+    {"confirm_plan_required", "tool_approval_required", "approval_vote", "slots_required", "run_status"}
+)
+_ASKED_BY = {
+    "slots": "slots_required",
+    "plan": "confirm_plan_required",
+    "tool": "tool_approval_required",
+    "recovery": "run_status",
+}
 _CONFLICT, _INVALID = 409, 422
+_NO_VOTE = frozenset({"OPERATOR_REQUIRED", "SELF_APPROVAL", "NOT_AN_APPROVER", "ALREADY_VOTED"})
 
 
 @dataclass
@@ -125,14 +133,36 @@ class Watcher:
         if event.type == "confirm_plan_required":
             seen.approval_asked = True
             approved = self._answers.approve(event.data)
-            seen.declined = not approved
-            self._act("approve" if approved else "reject", event, planHash=event.data.get("planHash"))
+            self._vote("approve" if approved else "reject", event, seen, planHash=event.data.get("planHash"))
+        elif event.type == "tool_approval_required":
+            approved = self._answers.approve_call(event.data)
+            correlation = event.data.get("correlationId")
+            self._vote("approve_tool" if approved else "reject_tool", event, seen, correlationId=correlation)
+        elif event.type == "approval_vote":
+            self._leave_to_others(event, seen)
         elif event.type == "slots_required":
             slots = [slot for slot in _list(event.data.get("slots")) if isinstance(slot, dict)]
             seen.slots_asked = [str(slot.get("variable")) for slot in slots]
             seen.declined = not self._fill(event, slots)
         elif event.data.get("status") == NEEDS_OPERATOR:
             self._recover(event, seen)
+
+    def _vote(self, action: str, event: SessionEvent, seen: RunSeen, **fields: JsonValue) -> None:
+        """A vote that does not count leaves the run to somebody whose vote does."""
+        seen.declined = action.startswith("reject")
+        try:
+            self._act(action, event, **fields)
+        except ApiProblem as problem:
+            if problem.code not in _NO_VOTE:
+                raise
+            told: JsonObject = {"action": action, "actor": "you", "why": problem.detail}
+            self._show(SessionEvent(event.id, "action_refused", told))
+            seen.run_id, seen.status = str(event.data.get("runId")), NEEDS_APPROVAL
+
+    def _leave_to_others(self, event: SessionEvent, seen: RunSeen) -> None:
+        votes, quorum = event.data.get("votes"), event.data.get("quorum")
+        if isinstance(votes, int) and isinstance(quorum, int) and votes < quorum:
+            seen.run_id, seen.status = str(event.data.get("runId")), NEEDS_APPROVAL
 
     def _recover(self, event: SessionEvent, seen: RunSeen) -> None:
         """Ask until a resolution is taken or the run is left as it is; somebody else may have resolved it by then."""
@@ -179,7 +209,7 @@ class Watcher:
         try:
             self._api.act(self._session_id, action, runId=event.data.get("runId"), **given)
         except ApiProblem as problem:
-            if problem.status != _CONFLICT:
+            if problem.status != _CONFLICT or problem.code in _NO_VOTE:
                 raise
             # Somebody else has answered already, or a resumed stream told an old question again: the run goes on.
 

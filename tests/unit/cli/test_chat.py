@@ -25,7 +25,7 @@ def talk(
 ) -> Result:
     held = Credentials(base_url="http://pv", org_id="o", project_id="p", project_key="k", admin_token="t")
     credentials.write(tmp_path / "credentials.json", held)
-    monkeypatch.setattr(chat, "client", lambda _: platform.client())
+    monkeypatch.setattr(chat, "client", lambda *_: platform.client())
     return CliRunner().invoke(app, ["chat", *arguments, "--data-dir", str(tmp_path)], input=stdin)
 
 

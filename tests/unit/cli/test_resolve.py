@@ -22,7 +22,7 @@ LOST: JsonObject = {"kind": "recovery", "tool": "bookParcel", "nodeId": "n1"}
 def decide(platform: ScriptedPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
     held = Credentials(base_url="http://pv", org_id="o", project_id="p", project_key="k", admin_token="t")
     credentials.write(tmp_path / "credentials.json", held)
-    monkeypatch.setattr(resolve, "client", lambda _: platform.client())
+    monkeypatch.setattr(resolve, "client", lambda *_: platform.client())
     return CliRunner().invoke(app, ["resolve", *arguments, "--data-dir", str(tmp_path)])
 
 

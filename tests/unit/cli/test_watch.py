@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import count, permutations
 
+import httpx
 import pytest
 
 from models.base import JsonObject
@@ -34,8 +35,13 @@ class Answers:
         self.recoveries = iter(recoveries or [])
         self.problems: list[list[str]] = []
         self.lost: list[JsonObject] = []
+        self.calls: list[JsonObject] = []
 
     def approve(self, question: JsonObject) -> bool:
+        return self.verdict
+
+    def approve_call(self, question: JsonObject) -> bool:
+        self.calls.append(question)
         return self.verdict
 
     def fill(self, slots: list[JsonObject], problems: list[str]) -> JsonObject | None:
@@ -112,6 +118,36 @@ def test_a_question_that_somebody_else_answered_is_no_error() -> None:
     platform = ScriptedPlatform([STARTED, CONFIRM, DONE])
     platform.verdicts = [problem(409, "CONFLICT")]
 
+    assert watcher(platform, Answers()).prompt("x").status == "completed"
+
+
+CALL = ("tool_approval_required", {**RUN, "tool": "pay", "nodeId": "n2", "correlationId": "c1", "quorum": 2})
+
+
+@pytest.mark.parametrize(("verdict", "action"), [(True, "approve_tool"), (False, "reject_tool")])
+def test_a_call_that_a_rule_asks_about_is_answered_by_its_correlation(verdict: bool, action: str) -> None:
+    platform = ScriptedPlatform([STARTED, CALL, DONE])
+    seen = watcher(platform, Answers(approve=verdict)).prompt("x")
+    assert platform.actions == [{"action": action, "runId": "r1", "correlationId": "c1"}]
+    assert seen.declined is not verdict
+    assert seen.status == "completed"
+
+
+@pytest.mark.parametrize(
+    "verdict", [problem(403, "SELF_APPROVAL"), problem(403, "OPERATOR_REQUIRED"), problem(409, "ALREADY_VOTED")]
+)
+def test_a_vote_that_does_not_count_leaves_the_run_to_others_and_says_so(verdict: httpx.Response) -> None:
+    platform = ScriptedPlatform([STARTED, CALL, DONE])
+    platform.verdicts = [verdict]
+    shown: list[SessionEvent] = []
+    assert watcher(platform, Answers(), shown).prompt("x").status == "awaiting_confirmation"
+    assert shown[-1].type == "action_refused"
+
+
+def test_a_vote_that_is_not_enough_leaves_the_run_to_others() -> None:
+    platform = ScriptedPlatform([STARTED, CALL, ("approval_vote", {**RUN, "votes": 1, "quorum": 2}), DONE])
+    assert watcher(platform, Answers()).prompt("x").status == "awaiting_confirmation"
+    platform = ScriptedPlatform([STARTED, CALL, ("approval_vote", {**RUN, "votes": 2, "quorum": 2}), DONE])
     assert watcher(platform, Answers()).prompt("x").status == "completed"
 
 
