@@ -84,6 +84,7 @@ class SessionRuntime:
         self._fresh: list[ShardLease] = []  # acquired, open runs not yet reloaded
         self._resting: dict[SessionId, float] = {}  # sessions that cannot go on, until when (monotonic)
         self._due_at = 0.0  # of the next look at waiting runs (monotonic)
+        self._due_seen: set[SessionId] = set()  # in the pages of this look so far
         self._news: set[int] = set()  # shards with history to announce
         self._woken = asyncio.Event()
         self._announcing = asyncio.Event()
@@ -177,21 +178,23 @@ class SessionRuntime:
     async def _load_due_runs(self) -> bool:
         """Bring back the sessions whose wait is about to end, once a second; true if there may be more.
 
-        A timer in memory is as exact as the loop; this look is what outlives the memory.
+        A timer in memory is as exact as the loop; this look is what outlives the memory. It goes page by page, and
+        commands are taken in between.
         """
         owned, now = list(self.ownership.owned.values()), self._clock.monotonic()
         if not owned or now < self._due_at:
             return False
         until = self._clock.now() + timedelta(seconds=_AHEAD_S)
-        scopes = await self._store.due_runs(owned, until, _MOST_DUE, list(self._resting))
-        there = [self._live[scope.session_id] for scope in scopes if scope.session_id in self._live]
+        scopes = await self._store.due_runs(owned, until, _MOST_DUE, [*self._resting, *self._due_seen])
         await self._load_all(scopes)
-        for session in there:
+        self._due_seen.update(scope.session_id for scope in scopes)
+        if len(scopes) == _MOST_DUE:
+            return True
+        self._due_seen.clear()
+        self._due_at = now + _POLL_S
+        for session in list(self._live.values()):
             session.nudge()
-        more = len(scopes) == _MOST_DUE and len(there) < len(scopes)
-        if not more:
-            self._due_at = now + _POLL_S
-        return more
+        return False
 
     async def _take_commands(self) -> bool:
         """Hand waiting commands to their sessions; true if there may be more."""

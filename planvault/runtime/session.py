@@ -88,7 +88,7 @@ class LiveSession:
         return self._wait is None or (self._wait[0].until - self._clock.now()).total_seconds() >= seconds
 
     def nudge(self) -> None:
-        """Its row says that it is due: the clock may have been set since the timer was."""
+        """Once a second: the clock may have been set forward since the timer was."""
         if self._wait is not None and self._wait[0].until <= self._clock.now():
             self._fire()
 

@@ -224,3 +224,19 @@ async def test_the_wall_clock_ends_a_call_that_reads_for_too_long(platform: Plat
         await platform.saw(session, EventType.DONE)
     [run] = await platform.runs(session)
     assert (run.status, run.reason) == (RunStatus.FAILED, "LIMIT_WALL_CLOCK")
+
+
+async def test_runs_that_are_due_together_go_on_page_by_page(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_module, "_MOST_DUE", 2)
+    platform.world.plan = sleeping(1)
+    sessions = [await platform.session() for _ in range(7)]
+    async with platform.host("a"):
+        for session in sessions:
+            await platform.says(session)
+        for session in sessions:
+            await platform.saw(session, EventType.TOOL_START)
+    async with platform.host("b"):
+        for session in sessions:
+            await platform.saw(session, EventType.DONE)
