@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from actors.memory import settle_memory
 from planvault.ports import Embedder, Planner, ToolWorkers
 from planvault.redact import Redactor
 from planvault.runtime.host import SessionRuntime
@@ -80,6 +81,7 @@ class SessionHost:
         parts = (self._settings, self._name, self._redactor, self._embedder, self._planner, self._around)
         async with open_session_runtime(*parts, hints=hints, cluster=self._cluster, workers=self._workers) as runtime:
             self._runtime = runtime
+            settle_memory()
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(runtime.run())
