@@ -1,1 +1,1 @@
-"""Scheduled jobs and timers. The door; its furniture comes with the runtime issue."""
+"""When jobs recur, what may be scheduled, and how a due job is sent once."""
