@@ -15,7 +15,7 @@ def out(line: str) -> None:
 
 
 def _tell(seed: int) -> None:
-    """Raises whatever the life broke."""
+    """Raises whatever the life breaks."""
     out(Life(seed, out).live())
 
 

@@ -23,6 +23,8 @@ from planvault.engine.inputs import (
     TimerFired,
     Unusable,
 )
+from planvault.engine.merging import merged
+from planvault.engine.recorder import Decision
 from planvault.engine.state import SessionState
 from tests.simulation.invariants import Invariants
 from tests.simulation.people import People
@@ -113,7 +115,7 @@ class Life:
 
     def _answer(self, may_time_out: bool) -> Command | None:
         """People leave some questions alone until their time is over."""
-        if may_time_out and self._rng.random() < 0.1:
+        if may_time_out and self._rng.random() < 0.2:
             return None
         return self._people.answer(self._state, self.holds.rows)
 
@@ -138,9 +140,16 @@ class Life:
     # ── the host ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _apply(self, given: Input) -> None:
-        """Decide and append, then let the effects out. The host may die in between."""
-        decision = decide(self._state, given)
-        self._tell(_line(given, [event.type for event in decision.events]))
+        """Decide and append, then let the effects out. The host may die in between.
+
+        What came at the same time travels in the same append.
+        """
+        decisions = [self._decide(self._state, given)]
+        while self._running and self._rng.random() < 0.1:
+            effect_id = self._rng.choice(sorted(self._running))
+            done = EffectDone(effect_id, self._results[effect_id], self._now, self._run_id())
+            decisions.append(self._decide(decisions[-1].state, done))
+        decision = merged(decisions)
         if self._rng.random() < self._storm / 2:
             self._die()
             return
@@ -152,6 +161,11 @@ class Life:
             self._die()
             return
         self._start_effects()
+
+    def _decide(self, state: SessionState, given: Input) -> Decision:
+        decision = decide(state, given)
+        self._tell(_line(given, [event.type for event in decision.events]))
+        return decision
 
     def _start_effects(self) -> None:
         outstanding = effects(self._state)

@@ -16,6 +16,7 @@ from models.runtime_policy import (
     RuntimePolicy,
     RuntimeSafety,
     SafetyConstraint,
+    SlotRules,
 )
 from planvault.engine.effects import CallTool, Effect, Fragment, MakePlan, Prepare
 from planvault.engine.inputs import Broke, EffectResult, Planned, Prepared
@@ -38,6 +39,14 @@ RULES = RuntimePolicy(
 
 COUNTING = RuntimePolicy(
     runtime_approval=RuntimeApproval(rules=(ApprovalRule(id="many", tools=("read_*",), when="run.toolCalls > 4"),))
+)
+
+EXPIRING = RuntimePolicy(
+    runtime_approval=RuntimeApproval(
+        rules=(ApprovalRule(id="writes", tools=("write_*",), when="args.a0 == 1"),), expires_in_seconds=600
+    ),
+    plan_approval=PlanApprovalRules(expires_in_seconds=600),
+    slots=SlotRules(expires_in_seconds=600),
 )
 
 
@@ -92,5 +101,5 @@ def _settings(rng: Random) -> RunSettings:
             max_attempts=rng.choice([1, 2, 3]),
             max_wall_clock_s=rng.choice([150.0, 3_600.0, 10.0**7]),
         ),
-        runtime_policy=rng.choice([RULES, COUNTING, *[RuntimePolicy()] * 5]),
+        runtime_policy=rng.choice([RULES, COUNTING, EXPIRING, EXPIRING, *[RuntimePolicy()] * 4]),
     )
