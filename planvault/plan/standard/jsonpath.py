@@ -37,23 +37,31 @@ def query(args: list[Value], budget: Budget) -> Value:
         raise EvaluationFailed("BAD_JSONPATH", f"A query has at most {MAX_QUERY:,} characters.")
     if isinstance(args[0], SecretText):
         raise secret_refused("query it")
-    environment = _Environment(budget)
+    compiled = _compiled(text, budget)
     try:
-        compiled = environment.compile(text)
-        if isinstance(compiled, CompoundJSONPath):
-            raise EvaluationFailed("BAD_JSONPATH", f"{shown(text)} joins two queries: make two calls.")
-        found = [cast("Value", match.obj) for match in _paid(compiled).finditer(cast("Any", args[0]))]
-    except JSONPathRecursionError:
-        raise EvaluationFailed("TOO_DEEP", f"{shown(text)} nests too deeply, or what it walks through does.") from None
+        found = [cast("Value", match.obj) for match in compiled.finditer(cast("Any", args[0]))]
     except JSONPathError as fault:
-        raise EvaluationFailed("BAD_JSONPATH", f"{shown(text)} is no JSONPath (RFC 9535): {_reason(fault)}") from None
+        raise EvaluationFailed("BAD_JSONPATH", f"{shown(text)} cannot be applied: {_reason(fault)}") from None
     budget.create_values(found)
     return found
 
 
-def _reason(fault: JSONPathError) -> str:
-    """Without the picture that the library draws below it."""
-    return str(fault).partition("\n")[0]
+def _reason(fault: Exception) -> str:
+    """Without the picture that the library draws below it, which has no frame for a query of no characters."""
+    return str(fault.args[0]) if fault.args else type(fault).__name__
+
+
+def _compiled(text: str, budget: Budget) -> _Paid:
+    try:
+        compiled = _Environment(budget).compile(text)
+    except JSONPathRecursionError:
+        raise EvaluationFailed("TOO_DEEP", f"{shown(text)} nests too deeply.") from None
+    # The library lets numbers such as 1e400 out as what Python says of them.
+    except (JSONPathError, ValueError, OverflowError) as fault:
+        raise EvaluationFailed("BAD_JSONPATH", f"{shown(text)} is no JSONPath (RFC 9535): {_reason(fault)}") from None
+    if isinstance(compiled, CompoundJSONPath):
+        raise EvaluationFailed("BAD_JSONPATH", f"{shown(text)} joins two queries: make two calls.")
+    return _paid(compiled)
 
 
 class _Environment(JSONPathEnvironment):
