@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.audit import AuditAction
 from models.commands import Action, Command, Resolution
 from models.events import EventType
 from models.runs import RunStatus
@@ -35,6 +36,7 @@ def credentials_changed(rec: Recorder, action: Action) -> None:
 def _recovery(rec: Recorder, command: Command, action: Action, asked: Recovery) -> None:
     match action.resolution:
         case Resolution.MARK_DONE:
+            _audit(rec, action, asked.tool)
             mark_done(rec, ToolSucceeded(value=action.result))
         case Resolution.RETRY if rec.run.is_ending:
             why = "was cancelled" if rec.run.cancel_requested else "has used up its time"
@@ -42,8 +44,10 @@ def _recovery(rec: Recorder, command: Command, action: Action, asked: Recovery) 
         case Resolution.RETRY if rec.now < asked.not_before:
             rec.refuse(command, f"a retry opens at {asked.not_before.isoformat()}: the first may still arrive")
         case Resolution.RETRY:
+            _audit(rec, action, asked.tool)
             _call_again(rec)
         case Resolution.FAIL:
+            _audit(rec, action, asked.tool)
             fail(rec, "RECOVERY_FAILED", action.reason or f"An operator ended the run after {asked.tool}.")
         case None:
             rec.refuse(command, "a resolution is needed: mark_done, retry or fail")
@@ -53,11 +57,20 @@ def _reauth(rec: Recorder, command: Command, action: Action, asked: Reauth) -> N
     """Nothing was executed, so there is no result that could be marked as done."""
     match action.resolution:
         case Resolution.RETRY:
+            _audit(rec, action, asked.tool)
             _call_again(rec)
         case Resolution.FAIL:
+            _audit(rec, action, asked.tool)
             fail(rec, "REAUTH_FAILED", action.reason or f"An operator ended the run: {asked.message}")
         case _:
             rec.refuse(command, f"{asked.tool} was not let in, so there is nothing to mark as done: retry or fail")
+
+
+def _audit(rec: Recorder, action: Action, tool: str) -> None:
+    """The word of the operator, before it takes effect. What a call is said to have answered stays in the journal."""
+    resolution = None if action.resolution is None else action.resolution.value
+    told = {"actor": action.actor, "resolution": resolution, "reason": action.reason, "tool": tool}
+    rec.audit(AuditAction.RUN_RESOLVED, {"runId": str(rec.run.run_id), **told})
 
 
 def _call_again(rec: Recorder) -> None:

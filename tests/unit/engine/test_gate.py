@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.audit import AuditAction
-from models.commands import CommandKind, Message
+from models.commands import CommandKind, Message, Resolution
 from models.events import EventType, Visibility
 from models.ids import MessageId
 from models.plans import ListOf, Lit, Plan
@@ -349,6 +349,25 @@ def test_an_automatic_approval_has_one_audit_row_that_names_its_source() -> None
         (AuditAction.PLAN_AUTO_APPROVED, "project")
     ]
     assert rows[0].run_id == story.state.run.run_id if story.state.run else False
+
+
+@pytest.mark.parametrize("resolution", [Resolution.MARK_DONE, Resolution.RETRY, Resolution.FAIL])
+def test_an_operator_s_word_on_a_lost_call_is_audited_once(resolution: Resolution) -> None:
+    story = told(RuntimePolicy(), fact=NONE)
+    story.recovers()
+    story.acts(CommandKind.RESOLVE, resolution=Resolution.RETRY, actor="too early")
+    story.later(60)
+    story.acts(CommandKind.RESOLVE, resolution=resolution, actor="bob", reason="looked it up")
+    rows = [row for decision in story.decisions for row in decision.audits]
+    [row] = [row for row in rows if row.action is AuditAction.RUN_RESOLVED]
+    assert row.run_id is not None
+    assert row.details | {"runId": ""} == {
+        "runId": "",
+        "actor": "bob",
+        "resolution": resolution.value,
+        "reason": "looked it up",
+        "tool": "pay",
+    }
 
 
 def test_audit_ids_are_version_7_in_time_order_and_the_same_for_the_same_decision() -> None:
