@@ -60,8 +60,7 @@ def armed(order: dict[str, Any]) -> Watch:
 
 
 async def run(order: dict[str, Any]) -> None:
-    """Until the test lets go of the control socket. `order`: name, socket, counter, database_url, keyset, events_dir.
-    """
+    """Until the test lets go of the control socket. `order`: name, socket, counter, database_url, keyset, events_dir."""
     reader, writer = await asyncio.open_unix_connection(order["socket"])
 
     def tell(news: dict[str, Any]) -> None:

@@ -51,7 +51,9 @@ def moved_clock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MovedClock
     zygote.close()
 
 
-@pytest.mark.parametrize("seconds", [600, -600], ids=["forwards", "back"])
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(600, id="forwards"), pytest.param(-600, id="back", marks=pytest.mark.faults)]
+)
 async def test_a_step_of_the_clock_repeats_and_loses_nothing(
     bench: Bench, moved_clock: MovedClock, seconds: int
 ) -> None:
@@ -76,6 +78,7 @@ async def test_a_step_of_the_clock_repeats_and_loses_nothing(
         assert append == story.appends or abs(moved - seconds) < 60, "the clock did not step"
 
 
+@pytest.mark.faults
 async def test_a_host_whose_clock_is_wrong_takes_over_from_one_whose_clock_is_right(
     bench: Bench, moved_clock: MovedClock
 ) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from planvault.storage.pool import transaction
 from tests.faults.bench import SHARDS, Bench, Host
 from tests.faults.boundaries import Action, Boundary, Phase
 from tests.faults.expectation import Undisturbed, expected, observed, undisturbed
@@ -27,7 +28,10 @@ def mail_boundaries(story: Undisturbed) -> dict[Phase, Boundary]:
     }
 
 
-@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize(
+    "phase",
+    [Phase.BEFORE_APPEND, *(pytest.param(phase, marks=pytest.mark.faults) for phase in list(Phase)[1:])],
+)
 async def test_a_frozen_host_that_wakes_appends_nothing_and_sends_nothing(bench: Bench, phase: Phase) -> None:
     """Its lease runs out in real time: its own clock is what has to stop it."""
     whole = await bench.play(SCENARIO)
@@ -49,6 +53,35 @@ async def test_a_frozen_host_that_wakes_appends_nothing_and_sends_nothing(bench:
     assert (requests, effects) == (due.requests, due.effects)
     assert ("recovery" in played.questions) == due.asks_operator
     assert faults_of_outcome(whole, played) + faults_of_keys(played) + await faults_of_record(bench, played) == []
+
+
+async def test_a_woken_host_sends_nothing_while_it_cannot_ask_whose_its_shards_are(bench: Bench) -> None:
+    """Its heartbeat waits for a lock: nothing but its own clock says that the intent it holds is another's business."""
+    whole = await bench.play(SCENARIO)
+    story = undisturbed(whole.trace)
+    boundary = mail_boundaries(story)[Phase.AFTER_APPEND]
+    act = await bench.begin(SCENARIO, boundary, Action.PAUSE)
+    await act.reaches()
+    frozen = act.host
+    os.kill(frozen.pid, signal.SIGSTOP)
+    heir = await bench.spawn()
+    await eventually(lambda: owns(bench, heir, SHARDS), what="the takeover")
+    await act.end()
+    async with transaction(bench.pool) as connection:
+        await connection.execute("LOCK TABLE hosts IN ACCESS EXCLUSIVE MODE")
+        os.kill(frozen.pid, signal.SIGCONT)
+        frozen.say(op="go")
+        await eventually(lambda: stands_before_call(frozen, boundary), what="the effect's turn")
+        for _ in range(50):  # turns of its event loop in which the request could go out
+            frozen.say(op="stats")
+            await frozen.told("stats")
+    await eventually(lambda: owns(bench, frozen, SHARDS // 2), what="the woken host's new share")
+    requests, _ = observed(await bench.service.ask("verdict", act.case))
+    assert requests == expected(story, boundary).requests
+
+
+def stands_before_call(host: Host, boundary: Boundary) -> bool:
+    return any("effect" in news and news["append"] == boundary.append for news in host.news)
 
 
 async def owns(bench: Bench, host: Host, shards: int) -> bool:

@@ -14,7 +14,7 @@ from tests.faults.expectation import CALLED_AGAIN, Undisturbed, undisturbed
 from tests.faults.judging import faults_of_kill
 from tests.faults.scenarios import PROGRAMS, TOOLS
 
-QUICK = 12  # boundaries of each scenario in a run of all tests; `make test-faults` takes every one
+QUICK = 8  # boundaries of each scenario in a run of all tests; `make test-faults` takes every one
 ENDS = {
     "everything": (RunStatus.COMPLETED, None),
     "failing": (RunStatus.FAILED, "PLAN_FAILED"),
