@@ -83,8 +83,9 @@ class LiveSession:
 
     def waits_at_least(self, seconds: float) -> bool:
         """Whether it needs no memory for so long: nothing is in flight, and no time that it waits for is near."""
-        if not self.is_idle:
-            return False
+        run = self.state.run
+        if not self.is_idle or (run is not None and run.is_reading_ahead):
+            return False  # reads that were left to another host are still to be made
         return self._wait is None or (self._wait[0].until - self._clock.now()).total_seconds() >= seconds
 
     def nudge(self) -> None:
