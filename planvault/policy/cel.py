@@ -17,12 +17,14 @@ from types import MappingProxyType
 from cel_expr_python import cel
 
 from planvault.policy.call_facts import CallFacts
-from planvault.policy.measure import Measure, Unmeasurable, measured
+from planvault.policy.measure import Measure, measured
 
 MAX_SOURCE = 1_000
 """Characters of one condition."""
 MAX_WORK = 4 * 1024 * 1024
 """Bytes that one evaluation may touch, estimated from above; about 100 ms where the estimate is met."""
+MAX_WORK_OF_A_CALL = 2 * MAX_WORK
+"""The same for all conditions that one call meets."""
 MAX_TURNS = 10_000  # of all macros together: the implementation's own bound
 
 _NAMES: Mapping[str, cel.Type] = MappingProxyType(
@@ -58,6 +60,7 @@ _POSITION = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _STATUS = re.compile(r" \[[A-Z_]+\]$")
 _LONGEST_FAULT = 300
+_UNUSABLE = (RuntimeError, ValueError, TypeError, OverflowError)  # what the binding raises for data that it cannot use
 
 
 class ConditionRejected(ValueError):
@@ -122,31 +125,53 @@ def compiled(source: str) -> Condition:
     )
 
 
-def holds(source: str, facts: CallFacts) -> bool:
-    """Whether the condition is true of the call.
+class Examination:
+    """One call under any number of conditions: its parameters are converted once, and the work has one bound."""
 
-    Raises ConditionFailed where it has no answer: a parameter that is not there, another type than expected, too
-    much work. The caller decides on the safe side.
-    """
-    try:
-        condition = compiled(source)
+    def __init__(self, facts: CallFacts) -> None:
+        self._left = MAX_WORK_OF_A_CALL
+        self._fault: str | None = None
         data = _data(facts)
-        size = measured(data)
-    except (ConditionRejected, Unmeasurable) as fault:
-        raise ConditionFailed(str(fault)) from None
-    if condition.work(size) > MAX_WORK:
-        raise ConditionFailed(
-            f"the parameters are too large for this condition ({size.size} bytes, lists of up to {size.longest})"
-        )
-    try:
-        value = condition.program.eval(data=data)
-    except (RuntimeError, ValueError, TypeError, OverflowError) as fault:
-        raise ConditionFailed(_short(str(fault))) from None
-    if value.type() == cel.Type.BOOL:
-        return bool(value.value())
-    if value.type() == cel.Type.ERROR:
-        raise ConditionFailed(_short(str(value.value())))
-    raise ConditionFailed(f"a condition is true or false, this one is {value.type().name()} here")
+        try:
+            self._size = measured(data)
+            self._activation = _ENVIRONMENT.Activation(data)
+        except _UNUSABLE as fault:
+            self._fault = _short(str(fault))
+
+    def holds(self, source: str) -> bool:
+        """Whether the condition is true of the call.
+
+        Raises ConditionFailed where it has no answer: a parameter that is not there, another type than expected, too
+        much work. The caller decides on the safe side.
+        """
+        if self._fault is not None:
+            raise ConditionFailed(self._fault)
+        try:
+            condition = compiled(source)
+        except ConditionRejected as fault:
+            raise ConditionFailed(str(fault)) from None
+        self._pay(condition)
+        try:
+            value = condition.program.eval(self._activation)
+        except _UNUSABLE as fault:
+            raise ConditionFailed(_short(str(fault))) from None
+        if value.type() == cel.Type.BOOL:
+            return bool(value.value())
+        if value.type() == cel.Type.ERROR:
+            raise ConditionFailed(_short(str(value.value())))
+        raise ConditionFailed(f"a condition is true or false, this one is {value.type().name()} here")
+
+    def _pay(self, condition: Condition) -> None:
+        work = condition.work(self._size)
+        if work > min(MAX_WORK, self._left):
+            size, longest, _ = self._size
+            raise ConditionFailed(f"the parameters are too large to judge ({size} bytes, lists of up to {longest})")
+        self._left -= work
+
+
+def holds(source: str, facts: CallFacts) -> bool:
+    """One condition of one call. Raises ConditionFailed."""
+    return Examination(facts).holds(source)
 
 
 def _data(facts: CallFacts) -> dict[str, object]:

@@ -17,12 +17,15 @@ from models.runtime_policy import (
 
 
 def effective(organization: RuntimePolicy, project: RuntimePolicy) -> RuntimePolicy:
-    """What holds in the project's runs."""
+    """What holds in the project's runs. Of the groups only those that a rule names: every run records its policy."""
     approval, ours = organization.runtime_approval, project.runtime_approval
     plan, our_plan = organization.plan_approval, project.plan_approval
+    groups = {**project.groups, **organization.groups}
+    rules = (*approval.rules, *ours.rules)
+    named = {group for rule in rules for group in rule.groups} | {*plan.groups, *our_plan.groups}
     return RuntimePolicy(
         runtime_approval=RuntimeApproval(
-            rules=(*approval.rules, *ours.rules),
+            rules=rules,
             expires_in_seconds=_shorter(approval.expires_in_seconds, ours.expires_in_seconds),
         ),
         runtime_safety=RuntimeSafety(
@@ -36,7 +39,7 @@ def effective(organization: RuntimePolicy, project: RuntimePolicy) -> RuntimePol
         slots=SlotRules(
             expires_in_seconds=_shorter(organization.slots.expires_in_seconds, project.slots.expires_in_seconds)
         ),
-        groups={**project.groups, **organization.groups},
+        groups={name: members for name, members in groups.items() if name in named},
         forbid_self_approval=organization.forbid_self_approval or project.forbid_self_approval,
     )
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from models.runtime_policy import ApprovalRule, RuntimePolicy, SafetyConstraint
 from planvault.policy.call_facts import CallFacts
-from planvault.policy.cel import ConditionFailed, holds
+from planvault.policy.cel import ConditionFailed, Examination
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +46,23 @@ Verdict: TypeAlias = Allow | Deny | Ask
 
 def judge(policy: RuntimePolicy, call: CallFacts) -> Verdict:
     """The first constraint that holds denies; otherwise all approval rules that hold ask together."""
+    examination = Examination(call)
     for constraint in policy.runtime_safety.constraints:
-        met, fault = _met(constraint, call)
+        met, fault = _met(constraint, call.tool, examination)
         if met:
             return Deny(constraint, fault)
     found: list[Matched] = []
     for rule in policy.runtime_approval.rules:
-        met, fault = _met(rule, call)
+        met, fault = _met(rule, call.tool, examination)
         if met:
             found.append(Matched(rule, fault))
     return Ask(tuple(found)) if found else Allow()
 
 
-def _met(rule: ApprovalRule | SafetyConstraint, call: CallFacts) -> tuple[bool, str | None]:
-    if not any(fnmatchcase(call.tool, glob) for glob in rule.tools):
+def _met(rule: ApprovalRule | SafetyConstraint, tool: str, examination: Examination) -> tuple[bool, str | None]:
+    if not any(fnmatchcase(tool, glob) for glob in rule.tools):
         return False, None
     try:
-        return holds(rule.when, call), None
+        return examination.holds(rule.when), None
     except ConditionFailed as fault:
         return True, str(fault)

@@ -88,7 +88,7 @@ class RuntimePolicyIn(Body):
     runtime_safety: RuntimeSafetyIn = RuntimeSafetyIn()
     plan_approval: PlanApprovalIn = PlanApprovalIn()
     slots: SlotsIn = SlotsIn()
-    groups: dict[GroupName, Annotated[list[OperatorId], Field(max_length=500)]] = Field(
+    groups: dict[GroupName, Annotated[list[OperatorId], Field(max_length=100)]] = Field(
         default_factory=dict, max_length=50, description="Name → operator ids, as X-Operator-Id spells them."
     )
     forbid_self_approval: StrictBool = False

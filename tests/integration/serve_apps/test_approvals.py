@@ -367,6 +367,15 @@ async def test_a_policy_that_cannot_be_used_is_refused_where_it_is_wrong(
     assert says in fault["detail"]
 
 
+async def test_settings_that_were_read_can_be_written_back(setup: Setup) -> None:
+    await setup.rules(BIG | {"groups": ["ops"]}, groups={"ops": ["bob"]}, forbidSelfApproval=True)
+    url = f"{setup.tenant.admin}/projects/{setup.tenant.scope.project_id}/settings"
+    read = (await setup.admin.get(url)).json()
+    written = await setup.admin.put(url, json=read)
+    assert written.status_code == 200, written.text
+    assert written.json() == read
+
+
 async def test_a_project_may_name_the_organisation_s_groups(setup: Setup) -> None:
     await setup.admin.put(f"{setup.tenant.admin}/settings", json={"runtimePolicy": {"groups": {"legal": ["dan"]}}})
     await setup.rules(BIG | {"groups": ["legal"]})

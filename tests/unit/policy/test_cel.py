@@ -8,7 +8,7 @@ import pytest
 
 from models.base import JsonValue
 from planvault.policy.call_facts import CallFacts
-from planvault.policy.cel import MAX_SOURCE, ConditionFailed, ConditionRejected, compiled, holds
+from planvault.policy.cel import MAX_SOURCE, ConditionFailed, ConditionRejected, Examination, compiled, holds
 
 
 def call(**args: JsonValue) -> CallFacts:
@@ -105,7 +105,7 @@ def test_a_condition_that_cannot_be_used_is_refused_with_its_place_and_a_way_out
         (
             "args.l.exists(i, args.s.contains('b'))",
             {"l": [1] * 2_000, "s": "a" * 20_000},
-            "too large for this condition",
+            "too large to judge",
         ),
     ],
 )
@@ -149,3 +149,15 @@ def test_a_hostile_condition_ends_quickly(source: str) -> None:
     with suppress(ConditionFailed, ConditionRejected):
         holds(source, args)
     assert time.perf_counter() - began < 0.5
+
+
+def test_many_conditions_of_one_call_share_one_bound() -> None:
+    """A policy of hostile rules stops a host no longer than one of them."""
+    source = "args.l.all(a, args.m == args.m && args.m == args.m)"
+    examination = Examination(call(l=list(range(20)), m={str(n): n for n in range(100)}))
+    began, answered = time.perf_counter(), 0
+    for _ in range(200):
+        with suppress(ConditionFailed):
+            answered += examination.holds(source)
+    assert 0 < answered < 20
+    assert time.perf_counter() - began < 1.0
