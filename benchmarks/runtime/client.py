@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from models.commands import Action, CommandKind, Message
 from models.ids import MessageId, SessionId, shard_of
@@ -19,6 +20,7 @@ from planvault.storage.sessions import SessionDraft, Sessions
 
 _PATIENCE_S = 300.0
 _LOOKS_S = 0.02
+_AT_ONCE = 16
 _AHEAD = 8  # prompts given to a session and not yet answered
 
 
@@ -39,11 +41,20 @@ class Client:
         return SessionScope(**self._scope.model_dump(), session_id=session_id)
 
     async def sessions(self, count: int) -> list[SessionScope]:
-        return [await self.session() for _ in range(count)]
+        made: list[SessionScope] = []
+
+        async def one() -> None:
+            made.append(await self.session())
+
+        await _some_at_once([one] * count)
+        return made
 
     async def say(self, scope: SessionScope, prompt: str) -> None:
         """A prompt as the API writes it: a command in a transaction of its own, then the hint."""
         await self._send(scope, CommandKind.MESSAGE, Message(message_id=MessageId(self._ids.new()), text=prompt))
+
+    async def say_all(self, scopes: Sequence[SessionScope], prompt: str) -> None:
+        await _some_at_once([partial(self.say, scope, prompt) for scope in scopes])
 
     async def act(self, scope: SessionScope, kind: CommandKind, **fields: object) -> None:
         await self._send(scope, kind, Action.model_validate(fields))
@@ -53,9 +64,9 @@ class Client:
             await self._commands.enqueue(connection, scope, kind, payload)
         await self._commands.wake(shard_of(scope.session_id, self._shards))
 
-    async def run_all(self, scopes: Sequence[SessionScope], prompt: str, each: int) -> None:
+    async def run_all(self, scopes: list[SessionScope], prompt: str, each: int) -> None:
         """So many runs of the prompt in every session, a few of them queued: a run's end need not be waited for."""
-        await asyncio.gather(*(self.say(scope, prompt) for scope in scopes for _ in range(min(each, _AHEAD))))
+        await self.say_all(scopes * min(each, _AHEAD), prompt)
         given = dict.fromkeys((scope.session_id for scope in scopes), min(each, _AHEAD))
         query = """SELECT session_id, count(*) FILTER (WHERE status = 'completed') AS done,
                           count(*) FILTER (WHERE status IN ('failed', 'interrupted', 'cancelled')) AS broken
@@ -75,7 +86,7 @@ class Client:
                 ]
                 for scope in more:
                     given[scope.session_id] += 1
-                await asyncio.gather(*(self.say(scope, prompt) for scope in more))
+                await self.say_all(more, prompt)
 
     async def all_are(self, scopes: Sequence[SessionScope], status: str, runs: int) -> None:
         """Returns once so many runs of these sessions have the status. Raises where one ended as something else."""
@@ -90,6 +101,13 @@ class Client:
                 return
             await asyncio.sleep(_LOOKS_S)
         raise TimeoutError(f"not all runs came to be {status} within {_PATIENCE_S:.0f} s: {counts}")
+
+    async def all_have(self, scopes: Sequence[SessionScope], event: str) -> None:
+        """Returns once each of these sessions has an event of the type."""
+        query = "SELECT count(DISTINCT session_id) FROM events WHERE session_id = ANY($1) AND type = $2"
+        async with asyncio.timeout(_PATIENCE_S):
+            while await self.pool.fetchval(query, [scope.session_id for scope in scopes], event) < len(scopes):  # noqa: ASYNC110
+                await asyncio.sleep(_LOOKS_S)
 
     async def gaps_ms(self, scopes: Sequence[SessionScope], event: str = "tool_start") -> list[float]:
         """Milliseconds from one step's start to the next one's in its run, by the host's clock, all runs together."""
@@ -109,3 +127,14 @@ class Client:
         )
         assert isinstance(at, datetime)
         return at
+
+
+async def _some_at_once(work: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """A few at a time, in order: tens of thousands of tasks would be slower than what they do."""
+    rest = iter(work)
+
+    async def through() -> None:
+        for one in rest:
+            await one()
+
+    await asyncio.gather(*(through() for _ in range(_AT_ONCE)))

@@ -35,11 +35,17 @@ def apart(tool: str, calls: int) -> Plan:
     return Plan(body=(*nodes, _reply(together)))
 
 
+def nap(tool: str, seconds: int) -> Plan:
+    """One pause, which is the engine's own."""
+    call = Call(id="n0", target="slept", tool=tool, args=(Arg(name="seconds", expr=Lit(value=seconds)),))
+    return Plan(body=(call, _reply(Lit(value="woken"))))
+
+
 def _reply(expr: Expr) -> Reply:
     return Reply(id="end", expr=expr)
 
 
-SHAPES: Mapping[str, Callable[[str, int], Plan]] = {"chain": chain, "repeat": repeat, "apart": apart}
+SHAPES: Mapping[str, Callable[[str, int], Plan]] = {"chain": chain, "repeat": repeat, "apart": apart, "nap": nap}
 
 
 class FixedPlanner:

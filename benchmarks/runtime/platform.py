@@ -21,6 +21,7 @@ from models.tenants import ProjectScope
 from models.tools import ToolSource
 from planvault.clock import TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
+from planvault.ingestion.native import install_native_tools
 from planvault.settings import Settings
 from planvault.storage import catalog, catalog_tools
 from planvault.storage.bootstrap import ensure_default_tenant
@@ -30,18 +31,29 @@ from planvault.storage.pool import Pool, open_pool, transaction
 
 _NO_LIMITS = RunLimits(max_tool_calls=1_000_000, max_loop_iterations=1_000_000)
 _STARTS_S = 60.0
+_LOOKS_S = 0.05
 
 
 class Platform:
     """`hosts` are actor handles; Ray's own types know nothing of the methods behind them."""
 
-    def __init__(self, client: Client, hosts: list[Any]) -> None:
+    def __init__(self, client: Client, hosts: list[Any], shards: int) -> None:
         self.client = client
         self.hosts = hosts
+        self._shards = shards
 
     async def owned(self) -> list[int]:
         """Shards a host owns, by host."""
         return [await host.shards.remote() for host in self.hosts]
+
+    async def all_owned(self) -> None:
+        """Hosts find each other by heartbeats; Ray offers no event across processes to wait on."""
+        async with asyncio.timeout(_STARTS_S):
+            while True:
+                owned = await self.owned()
+                if sum(owned) == self._shards and all(owned):
+                    return
+                await asyncio.sleep(_LOOKS_S)
 
 
 @contextmanager
@@ -63,25 +75,15 @@ async def platform(url: str, service: str, *, hosts: int = 1) -> AsyncIterator[P
         keyring = PostgresKeyring(pool, LocalKeyWrapper.at(settings.keyset), ids)
         scope = await _tenant(pool, ids, service)
         actor: Any = BenchmarkHost
-        options = actor.options(max_concurrency=1_000, num_cpus=0, max_restarts=-1)
+        options = actor.options(max_concurrency=1_000, num_cpus=0, max_restarts=-1, max_task_retries=0)
         running = [options.remote(f"benchmark-{number}", url) for number in range(hosts)]
-        made = Platform(Client(pool, keyring, scope, settings.shards), running)
+        made = Platform(Client(pool, keyring, scope, settings.shards), running, settings.shards)
         try:
-            await _all_owned(made, settings.shards)
+            await made.all_owned()
             yield made
         finally:
             for host in running:
                 ray.kill(host)
-
-
-async def _all_owned(made: Platform, shards: int) -> None:
-    """Hosts find each other by heartbeats; Ray offers no event across processes to wait on."""
-    async with asyncio.timeout(_STARTS_S):
-        while True:
-            owned = await made.owned()
-            if sum(owned) == shards and all(owned):
-                return
-            await asyncio.sleep(0.05)
 
 
 async def _tenant(pool: Pool, ids: TimeOrderedIds, service: str) -> ProjectScope:
@@ -101,4 +103,5 @@ async def _tenant(pool: Pool, ids: TimeOrderedIds, service: str) -> ProjectScope
         )
         tools = [(tool, tool.name) for tool in workload_tools(ids, scope.org_id, integration.id)]
         await catalog_tools.insert_tools(connection, scope, tools, "none")
+    await install_native_tools(pool, scope, ids, embedding_model="none")
     return scope

@@ -17,6 +17,7 @@ from models.tools import (
 from planvault.ports import Ids
 
 RECORD = "record"  # returns its argument; nothing may repeat it, and nothing may be done before its turn
+AGAIN = "record_again"  # the same, declared harmless to repeat
 CAREFUL = "careful"  # the same, asked about every time
 PING = "ping"  # one GET, answered at once
 SLOW = "slow_read"  # one GET, answered after 100 ms
@@ -47,6 +48,7 @@ def catalog(ids: Ids, org_id: OrgId, integration_id: IntegrationId) -> list[Tool
     post = HttpBinding(method="POST", path="/effect", content_type="application/json", body_required=True)
     return [
         tool(RECORD, _NOOP, _IN_BODY, **write),
+        tool(AGAIN, _NOOP, _IN_BODY, **write | {"idempotency": Idempotency.DECLARED}),
         tool(CAREFUL, _NOOP, _IN_BODY, **write, approval_policy=ApprovalPolicy.ALWAYS),
         tool(PING, HttpBinding(method="GET", path="/ping"), _IN_QUERY, **read),
         tool(SLOW, HttpBinding(method="GET", path="/slow"), _IN_QUERY, **read),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.runtime.contest import Lap
 
-_ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[3]
 _STEPS = 10
 
 
@@ -38,8 +38,8 @@ async def peer(python: Path, module: str, *arguments: str) -> AsyncIterator[Peer
         "-m",
         f"benchmarks.runtime.peers.{module}",
         *arguments,
-        cwd=_ROOT,
-        env=os.environ | {"PYTHONPATH": str(_ROOT)},
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
