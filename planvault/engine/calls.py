@@ -114,8 +114,11 @@ def _begin(rec: Recorder) -> bool:
     if is_wait(rec, stop):
         return _wait(rec, stop)
     step = rec.run.ahead.get(step_of(stop.node, stop.iteration))
-    if step is None or step.withdrawn:
-        attempt(rec, 1 if step is None else step.attempt + 1)
+    if step is None:
+        attempt(rec, 1)
+        return False
+    if step.withdrawn or step.call.args != stop.args:  # too old; or not what the plan calls after all
+        attempt(rec, step.attempt + 1)
         return False
     attempt(rec, step.attempt, ahead=True)
     if step.outcome is None:

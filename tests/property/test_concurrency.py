@@ -1,11 +1,14 @@
 """Reads before their turn change nothing that anybody sees (X8): random plans, told with and without them."""
 
+from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
 from models.policies import RunLimits
 from models.runtime_policy import RuntimePolicy
+from planvault.engine import ahead, evolve, scout
 from tests.simulation.calm import CalmRun, both
 from tests.simulation.plans import READS, SHARE, random_plan
 from tests.simulation.platform import COUNTING, RULES
@@ -51,7 +54,7 @@ def test_the_plans_say_something() -> None:
     told = [_told(seed)[1] for seed in range(200)]
     assert sum(run.most_in_flight > 1 for run in told) > 60
     assert sum(bool(run.effective) for run in told) > 50
-    assert {run.done["status"] for run in told} == {"completed", "failed"}
+    assert {run.done["status"] for run in told} >= {"completed", "failed"}
     assert max(run.most_in_flight for run in told) == 16
 
 
@@ -68,3 +71,24 @@ def test_reads_that_the_run_needs_are_made_once() -> None:
         made = [effect_id for effect_id, tool, _ in concurrent.service.requests if tool in READS]
         assert set(needed) <= set(made)
         assert len(made) == len(set(made))
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "broken"),
+    [
+        (scout, "is_read", lambda facts, call: True),
+        (scout._Scout, "forget", lambda walk, name: None),
+        (ahead, "has_rules", lambda run: False),
+    ],
+    ids=["writes are made before their turn", "unknowns keep an old value", "rules are not asked"],
+)
+def test_looking_ahead_wrongly_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, where: Any, name: str, broken: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(where, name, broken)
+    monkeypatch.setattr(evolve, "is_read", scout.is_read)
+    assert any(_differs(*_told(seed)) for seed in range(1_000))
+
+
+def _differs(sequential: CalmRun, concurrent: CalmRun) -> bool:
+    return concurrent.history != sequential.history or concurrent.effective != sequential.effective

@@ -185,7 +185,7 @@ class Writer:
         return list(names) if self.rng.random() < 0.03 else [name for name, held in names.items() if held == kind]
 
     def _target(self, names: dict[str, str], kind: str) -> str:
-        if names and self.rng.random() < 0.2:
+        if names and self.rng.random() < 0.3:
             name = self.rng.choice(list(names))
         else:
             self._names += 1
