@@ -239,7 +239,7 @@ class Bench:
             "counter": self.service.counter,
             "database_url": url or self.url,
             "keyset": str(self._keyset),
-            "events_dir": None if self.events_dir is None else str(self.events_dir),
+            "events": None if self.events_dir is None else str(self.events_dir),
         }
         pid = await asyncio.to_thread((zygote or self._zygote).fork, order)
         async with asyncio.timeout(PATIENCE_S):

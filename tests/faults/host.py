@@ -36,9 +36,9 @@ class PlannerTwin:
         return PlanOutcome(plan=compiled.plan, problems=compiled.problems, planner="twin", mode=PlannerMode.PYTHON_DSL)
 
 
-def settings(database_url: str, keyset: Path, events_dir: str | None) -> Settings:
-    """`events_dir` None: events are rows of the database."""
-    store = {} if events_dir is None else {"session_store": "file", "events_dir": Path(events_dir)}
+def settings(database_url: str, keyset: Path, events: str | None) -> Settings:
+    """`events`: the folder of the file store; None: events are rows of the database."""
+    store = {} if events is None else {"session_store": "file", "events_dir": Path(events)}
     shape = {"shards": 8, "lease_seconds": 2.0, "build_id": "faults"}
     return Settings.model_validate({"database_url": database_url, "keyset_path": keyset, **shape, **store})
 
@@ -60,14 +60,14 @@ def armed(order: dict[str, Any]) -> Watch:
 
 
 async def run(order: dict[str, Any]) -> None:
-    """Until the test lets go of the control socket. `order`: name, socket, counter, database_url, keyset, events_dir."""
+    """Until the test lets go of the control socket. `order`: name, socket, counter, database_url, keyset, events."""
     reader, writer = await asyncio.open_unix_connection(order["socket"])
 
     def tell(news: dict[str, Any]) -> None:
         writer.write(json.dumps(news).encode() + b"\n")
 
     faults = Faults(tell, lambda op, case: counting(order["counter"], op, case))
-    chosen = settings(order["database_url"], Path(order["keyset"]), order["events_dir"])
+    chosen = settings(order["database_url"], Path(order["keyset"]), order["events"])
     redactor = start_logging(chosen, {})
     host = SessionHost(order["name"], chosen, redactor, EmbedderTwin(), PlannerTwin(), faults.around())
     tell({"hello": order["name"]})

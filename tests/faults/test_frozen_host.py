@@ -117,11 +117,12 @@ async def deaf(bench: Bench) -> AsyncIterator[Deafen]:
     )
 
 
-async def test_two_live_owners_of_one_shard_never_both_commit(bench: Bench, deaf: Deafen) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.faults)])
+async def test_two_live_owners_of_one_shard_never_both_commit(bench: Bench, deaf: Deafen, every: int) -> None:
     """A zombie that beats, holds its lease by its own clock and has the session in memory, beside its heir."""
     whole = await bench.play(SCENARIO)
     story = undisturbed(whole.trace)
-    for append in range(1, story.appends + 1):
+    for append in range(2, story.appends + 1, every):
         await bench.dismiss()
         zombie = await bench.spawn()
         boundary = Boundary(append, Phase.BEFORE_APPEND)
