@@ -150,10 +150,17 @@ async def test_projects_have_settings_of_their_own(admin: httpx.AsyncClient, ten
     assert sorted(names) == ["a project", "second"]
     url = f"{tenant.admin}/projects/{made.json()['id']}"
     assert (await admin.get(url)).json() == made.json()
-    put = await admin.put(f"{url}/settings", json={"planApprovalMode": "auto", "limits": {"maxToolCalls": 5}})
-    assert (put.json()["planApprovalMode"], put.json()["limits"]["maxToolCalls"]) == ("auto", 5)
+    limits = {"maxToolCalls": 5, "maxParallelCalls": 1}
+    put = await admin.put(f"{url}/settings", json={"planApprovalMode": "auto", "limits": limits})
+    assert put.json()["planApprovalMode"] == "auto"
+    assert put.json()["limits"].items() >= limits.items()
     assert (await admin.get(f"{url}/settings")).json() == put.json()
-    for wrong in ({"limits": {"maxToolCalls": 0}}, {"retrievalMaxTools": 500}, {"planApprovalMode": "never"}):
+    for wrong in (
+        {"limits": {"maxToolCalls": 0}},
+        {"limits": {"maxParallelCalls": 65}},
+        {"retrievalMaxTools": 500},
+        {"planApprovalMode": "never"},
+    ):
         assert (await admin.put(f"{url}/settings", json=wrong)).status_code == 422
 
 
