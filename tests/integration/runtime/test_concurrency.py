@@ -151,3 +151,24 @@ async def test_a_cancelled_run_ends_once_every_read_on_the_wire_is_on_record(
     [run] = await platform.runs(session)
     assert run.status is RunStatus.CANCELLED
     assert sum(service.requests.values()) == 16
+
+
+async def test_a_result_that_the_record_cannot_hold_spoils_none_of_those_that_came_with_it(
+    platform: Platform, service: Service
+) -> None:
+    async def answer(asked: ToolCall) -> object:
+        number = await service.answer(asked)
+        return 2**70 if number == 3 else number
+
+    platform.world.tool("get", answer)
+    async with platform.host("a"):
+        session = await platform.session()
+        await platform.says(session)
+        await eventually(lambda: service.inside == 16, what="sixteen reads at once")
+        service.gate.set()
+        await platform.saw(session, EventType.DONE)
+    history = await platform.history(session)
+    [fault] = [event.payload for event in history if event.type is EventType.ERROR]
+    assert fault["code"] == "RESULT_UNUSABLE"
+    assert await _calls(platform, session) == IN_PLAN_ORDER[:8]
+    assert set(service.requests.values()) == {1}
