@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from models.audit import AuditAction, AuditRow
 from models.base import JsonObject
@@ -15,6 +13,7 @@ from models.events import Event, EventType, Visibility
 from models.ids import BlobId, CommandId, RunId
 from models.runs import RunStatus
 from models.tools import ToolFailed, ToolSucceeded
+from planvault.engine.audit_ids import audit_id
 from planvault.engine.evolve import evolve
 from planvault.engine.state import RunState, SessionState
 from planvault.engine.timers import wake_at
@@ -48,7 +47,6 @@ _VISIBLE = frozenset(CommandKind) - {
     CommandKind.SIGNAL,
     CommandKind.CREDENTIALS_CHANGED,
 }
-_RANDOM = (0xFFF << 64) | ((1 << 62) - 1)  # the bits of a version-7 UUID that are neither time nor version
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +147,7 @@ class Recorder:
         """One row of the audit log, written with this decision's events or not at all. `details` names the `actor`."""
         scope, run = self.state.scope, self.state.run
         row = AuditRow(
-            id=self._audit_id(),
+            id=audit_id(scope.session_id, self.state.seq, len(self._audits), self.now),
             at=self.now,
             action=action,
             details=details,
@@ -158,12 +156,6 @@ class Recorder:
             run_id=None if run is None else run.run_id,
         )
         self._audits.append(row)
-
-    def _audit_id(self) -> UUID:
-        """A version-7 UUID (RFC 9562) whose random bits come from the decision: however often it is made, one id."""
-        place = f"{self.state.scope.session_id}|{self.state.seq}|{len(self._audits)}"
-        digest = int.from_bytes(hashlib.sha256(place.encode()).digest()[:10], "big")
-        return UUID(int=(int(self.now.timestamp() * 1_000) << 80) | (7 << 76) | (digest & _RANDOM) | (2 << 62))
 
     def refuse(self, command: Command, why: str, code: str = "NOT_APPLICABLE") -> None:
         """Nothing follows from the command; the record says why, and people see what became of their action."""
