@@ -26,7 +26,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bo
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
             for start in range(0, len(view), _PART):
                 part = view[start : start + _PART]
-                writer.write(b"%x\r\n%b\r\n" % (len(part), part))
+                writer.writelines((b"%x\r\n" % len(part), part, b"\r\n"))
                 await writer.drain()
             writer.write(b"0\r\n\r\n")
             await writer.drain()

@@ -37,7 +37,6 @@ def cancel_queued(rec: Recorder, message: Message, reason: str) -> None:
     rec.emit(EventType.DONE, {"runId": str(run_id), "status": RunStatus.CANCELLED.value, "reply": None}, of=run_id)
 
 
-
 def open_next_run(rec: Recorder, run_id: RunId) -> None:
     """Start the oldest queued message's run, if none is active. In a closed session every queued one ends unrun."""
     if rec.state.closed:
