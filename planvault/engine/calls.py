@@ -18,6 +18,7 @@ from planvault.engine.machine import CallReady, Failed, FragmentReady, Replied, 
 from planvault.engine.outcomes import dump, size_of
 from planvault.engine.reauth import ask_credential, reauth_verdict
 from planvault.engine.recorder import Recorder, keep_result
+from planvault.engine.rules import standing
 from planvault.engine.state import RunState
 from planvault.engine.timers import wall_clock_end
 from planvault.engine.waiting import begin_wait, is_wait
@@ -293,10 +294,3 @@ def _stands(rec: Recorder) -> bool:
     if run.reauth is not None:
         ask_credential(rec)
     return run.recovery is not None or run.reauth is not None or run.retry_at is not None
-
-
-def standing(run: RunState) -> CallReady:
-    """The call that the machine stands before."""
-    if not isinstance(run.stop, CallReady):
-        raise AssertionError("the machine does not stand before a call")
-    return run.stop

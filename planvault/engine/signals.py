@@ -12,11 +12,12 @@ from models.events import EventType
 from models.plans import OnError
 from models.runs import RunStatus
 from models.tools import ToolCallFailure, ToolFailed
-from planvault.engine.calls import called, follow, record, standing
+from planvault.engine.calls import called, follow, record
 from planvault.engine.effects import call_effect_id
 from planvault.engine.lifecycle import intend
 from planvault.engine.pauses import OnTimeout, SignalClosed
 from planvault.engine.recorder import Recorder
+from planvault.engine.rules import standing
 from planvault.engine.waiting import take_kept, waits_for_signal
 
 

@@ -14,9 +14,10 @@ from models.runs import RunStatus
 from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine import signals
 from planvault.engine.approvals import approval_expired
-from planvault.engine.calls import called, end_overdue, follow, record, resume, standing
+from planvault.engine.calls import called, end_overdue, follow, record, resume
 from planvault.engine.lifecycle import interrupt
 from planvault.engine.recorder import Recorder
+from planvault.engine.rules import standing
 from planvault.engine.scout import is_read
 from planvault.engine.timers import next_timer, wall_clock_end
 
