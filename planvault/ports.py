@@ -405,7 +405,7 @@ class RunPolicy:
     project: ProjectSettings
     session: SessionSettings
     context_vars: JsonObject
-    organization: OrgSettings = OrgSettings()
+    organization: OrgSettings = field(default_factory=OrgSettings)
     tags: tuple[str, ...] = ()  # of the session
 
 

@@ -11,7 +11,7 @@ from planvault.storage import commands as commands_storage
 from planvault.storage.commands import command_seal
 from planvault.storage.idempotency import Answer, AnswerScope, IdempotencyKey
 from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant, client_for, open_session
+from tests.integration.serve_apps.conftest import Recorder, Tenant, open_session
 
 
 async def commands_of(deps: ApiDeps, session: Recorder) -> list[tuple[str, Message]]:
