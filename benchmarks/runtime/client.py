@@ -14,6 +14,7 @@ from models.policies import SessionSettings
 from models.tenants import ProjectScope, SessionScope
 from planvault.clock import TimeOrderedIds
 from planvault.storage.commands import Commands
+from planvault.storage.history import event_seal
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool, transaction
 from planvault.storage.sessions import SessionDraft, Sessions
@@ -27,6 +28,7 @@ _AHEAD = 8  # prompts given to a session and not yet answered
 class Client:
     def __init__(self, pool: Pool, keyring: PostgresKeyring, scope: ProjectScope, shards: int) -> None:
         self.pool = pool
+        self._keyring = keyring
         self._scope = scope
         self._shards = shards
         self._ids = TimeOrderedIds()
@@ -75,8 +77,8 @@ class Client:
             while scopes:
                 await asyncio.sleep(_LOOKS_S)
                 rows = await self.pool.fetch(query, [scope.session_id for scope in scopes])
-                if any(row["broken"] for row in rows):
-                    raise RuntimeError("a run of the benchmark did not complete")
+                if broken := [row["session_id"] for row in rows if row["broken"]]:
+                    raise RuntimeError(f"a run of the benchmark did not complete: {await self._why(broken)}")
                 done = {row["session_id"]: row["done"] for row in rows}
                 scopes = [scope for scope in scopes if done.get(scope.session_id, 0) < each]
                 more = [
@@ -96,11 +98,20 @@ class Client:
         while time.perf_counter() < deadline:
             counts = {row["status"]: row["runs"] for row in await self.pool.fetch(query, sessions)}
             if ended := counts.keys() & ({"failed", "cancelled", "interrupted", "completed"} - {status}):
-                raise RuntimeError(f"benchmark runs ended as {sorted(ended)}")
+                raise RuntimeError(f"benchmark runs ended as {sorted(ended)}: {await self._why(sessions)}")
             if counts.get(status, 0) >= runs:
                 return
             await asyncio.sleep(_LOOKS_S)
         raise TimeoutError(f"not all runs came to be {status} within {_PATIENCE_S:.0f} s: {counts}")
+
+    async def _why(self, sessions: Sequence[SessionId]) -> str:
+        """What the record of one of these sessions says of its failure."""
+        query = "SELECT session_id, seq, payload FROM events WHERE session_id = ANY($1) AND type = 'error' LIMIT 1"
+        row = await self.pool.fetchrow(query, sessions)
+        if row is None:
+            return "no error on record"
+        cipher = await self._keyring.cipher(self._scope.org_id)
+        return cipher.open(row["payload"], event_seal(row["session_id"], row["seq"])).decode()
 
     async def all_have(self, scopes: Sequence[SessionScope], event: str) -> None:
         """Returns once each of these sessions has an event of the type."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 
 import psutil
@@ -27,6 +28,7 @@ class BenchmarkHost:
     """Restarted by Ray when it is killed, like the platform's own."""
 
     def __init__(self, name: str, database_url: str) -> None:
+        self._started_at = time.time()
         settings = Settings().model_copy(update={"database_url": database_url})
         around = Around(runner=PlanningOnce)
         self._host = SessionHost(name, settings, Redactor(), ConstantEmbedder(), FixedPlanner(), around)
@@ -40,6 +42,10 @@ class BenchmarkHost:
 
     async def pid(self) -> int:
         return os.getpid()
+
+    async def started_at(self) -> float:
+        """Seconds since 1970 when this life of the actor began; Ray may have started its process before."""
+        return self._started_at
 
     async def memory(self) -> int:
         """Resident bytes, the worker processes that it started included."""

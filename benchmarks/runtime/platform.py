@@ -71,8 +71,12 @@ async def platform(url: str, service: str, *, hosts: int = 1) -> AsyncIterator[P
     """Inside `local_ray`. The database at `url` is empty or was made by an earlier call."""
     await migrate(url)
     settings, ids = Settings(), TimeOrderedIds()
-    async with await open_pool(url, name="benchmark", maximum=8) as pool:
-        keyring = PostgresKeyring(pool, LocalKeyWrapper.at(settings.keyset), ids)
+    # Keys are read inside transactions of the other pool; from it, as many as it holds would wait for each other.
+    async with (
+        await open_pool(url, name="benchmark-keys", maximum=1) as keys,
+        await open_pool(url, name="benchmark", maximum=8) as pool,
+    ):
+        keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
         scope = await _tenant(pool, ids, service)
         actor: Any = BenchmarkHost
         options = actor.options(max_concurrency=1_000, num_cpus=0, max_restarts=-1, max_task_retries=0)
