@@ -55,13 +55,6 @@ def describe(processes: Iterable[psutil.Process]) -> str:
     return ", ".join(f"{process.pid} ({_title(process)})" for process in processes)
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def _in_session(process: psutil.Process, sid: int) -> bool:
     try:
         return os.getsid(process.pid) == sid and process.status() != psutil.STATUS_ZOMBIE

@@ -8,8 +8,6 @@ from models.base import JsonObject, JsonValue
 
 NEEDS_OPERATOR = "needs_manual_recovery"
 NEEDS_APPROVAL = "awaiting_confirmation"
-LEFT_OPEN = frozenset({NEEDS_OPERATOR, NEEDS_APPROVAL})
-"""Where a run waits for somebody who is not at this terminal."""
 
 
 class Answers(Protocol):

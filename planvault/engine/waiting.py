@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from models.events import EventType
-from models.policies import RunLimits
 from models.runs import RunStatus
 from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
 from models.values import Value
@@ -147,10 +146,3 @@ def _seconds(given: Value, name: str, least: float, most: float) -> timedelta:
 
 def _rejected(message: str) -> ToolFailed:
     return ToolFailed(failure=ToolCallFailure.REJECTED, code="INVALID_ARGUMENTS", message=message)
-
-
-def limits_of(rec: Recorder) -> RunLimits:
-    settings = rec.run.settings
-    if settings is None:
-        raise AssertionError("a run executes under recorded settings")
-    return settings.limits

@@ -9,9 +9,6 @@ from zoneinfo import ZoneInfo
 
 import tzdata
 
-ZONE_DATA = tzdata.IANA_VERSION
-"""Release of the zone data, such as `2026f`."""
-
 
 @cache
 def zone_names() -> frozenset[str]:

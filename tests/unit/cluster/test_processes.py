@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from cluster.processes import ProcessSession, is_alive, stop
+from cluster.processes import ProcessSession, stop
 
 # Starts a child that ignores SIGTERM, tells its pid, and ends: the child is left to init, as Ray's daemons are.
 _ORPHANING = """
@@ -23,6 +23,13 @@ print(child.pid, flush=True)
 """
 
 
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.fixture
 def orphan() -> Iterator[tuple[ProcessSession, int]]:
     """A session whose leader has gone, with one stubborn member."""
@@ -33,7 +40,7 @@ def orphan() -> Iterator[tuple[ProcessSession, int]]:
     leader.wait(10)
     leader.stdout.close()
     yield ProcessSession(leader.pid, started), pid
-    if is_alive(pid):
+    if _is_alive(pid):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -45,7 +52,7 @@ def test_a_member_is_found_when_its_parent_has_gone(orphan: tuple[ProcessSession
 def test_one_that_ignores_sigterm_is_killed(orphan: tuple[ProcessSession, int]) -> None:
     session, pid = orphan
     assert stop([], session, timeout_s=0.4) == []
-    assert not is_alive(pid)
+    assert not _is_alive(pid)
 
 
 def test_processes_older_than_the_session_are_not_ours(orphan: tuple[ProcessSession, int]) -> None:
