@@ -18,7 +18,7 @@ from cel_expr_python import cel
 
 from planvault.policy.call_facts import CallFacts
 from planvault.policy.cel_cost import MAX_WORK, MAX_WORK_OF_A_CALL, CannotBeBounded, Cost, cost_of
-from planvault.policy.measure import measured
+from planvault.policy.measure import Unmeasurable, measured
 
 MAX_SOURCE = 1_000
 """Characters of one condition."""
@@ -41,6 +41,7 @@ _ENVIRONMENT = cel.NewEnv(variables=dict(_NAMES))
 _POSITION = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _STATUS = re.compile(r" \[[A-Z_]+\]$")
+_VALUE = re.compile(r"(?<= found in map : ).*$|(?<= index=)-?\d+")  # where a fault repeats what it met
 _LONGEST_FAULT = 300
 _UNUSABLE = (RuntimeError, ValueError, TypeError, OverflowError)  # what the binding raises for data that it cannot use
 
@@ -89,8 +90,10 @@ class Examination:
         try:
             self._size = measured(data)
             self._activation = _ENVIRONMENT.Activation(data)
-        except _UNUSABLE as fault:
-            self._fault = _short(str(fault))
+        except Unmeasurable as fault:
+            self._fault = str(fault)
+        except _UNUSABLE:  # its text would hold the value
+            self._fault = "the parameters hold a value that cannot be judged"
 
     def holds(self, source: str) -> bool:
         """Whether the condition is true of the call.
@@ -108,11 +111,11 @@ class Examination:
         try:
             value = condition.program.eval(self._activation)
         except _UNUSABLE as fault:
-            raise ConditionFailed(_short(str(fault))) from None
+            raise ConditionFailed(_without_values(str(fault), source)) from None
         if value.type() == cel.Type.BOOL:
             return bool(value.value())
         if value.type() == cel.Type.ERROR:
-            raise ConditionFailed(_short(str(value.value())))
+            raise ConditionFailed(_without_values(str(value.value()), source))
         raise ConditionFailed(f"a condition is true or false, this one is {value.type().name()} here")
 
     def _pay(self, condition: Condition) -> None:
@@ -160,6 +163,11 @@ def _explained(text: str) -> str:
     close = close or difflib.get_close_matches(name.split(".")[0], roots, n=1)
     hint = f"did you mean {close[0]}?" if len(close) == 1 else f"there are {', '.join(close or _NAMES)}"
     return _short(f"{place}{name} is not known; {hint}")
+
+
+def _without_values(text: str, source: str) -> str:
+    """A fault that was met with data, less what stands in the data alone: the record tells it to everybody."""
+    return _VALUE.sub(lambda met: met[0] if met[0].strip("\"'") in source else "…", _short(text))
 
 
 def _short(text: str) -> str:

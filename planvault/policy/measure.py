@@ -1,9 +1,16 @@
-"""How large some JSON is, counted without recursion and with an end: what is too large or too deep has no measure."""
+"""How large some JSON is, counted without recursion and with an end.
+
+What is too large or too deep has no measure, and neither has what a condition would see otherwise than the service:
+CEL's binding ends every text at its first NUL (`{"to": "a@ours.com\\0,b@theirs.com"}` ends with `@ours.com` there).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
+
+from planvault.plan.limits import INT_MAX, INT_MIN
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 32
@@ -11,7 +18,7 @@ _SCALAR_BYTES = 8
 
 
 class Unmeasurable(ValueError):
-    """Too large, too deep, or no JSON; the text says which."""
+    """Too large, too deep, or not to be judged; the text says which."""
 
 
 class Measure(NamedTuple):
@@ -72,7 +79,9 @@ def _own_bytes(item: object) -> tuple[int, int]:
     if isinstance(item, Mapping):
         names = [_text_bytes(name) for name in item]
         return _SCALAR_BYTES * (1 + len(names)) + sum(names), max(names, default=0)
-    if item is None or isinstance(item, bool | int | float | list):
+    if isinstance(item, int) and not INT_MIN <= item <= INT_MAX:
+        raise Unmeasurable("the parameters hold a whole number of more than 64 bits")
+    if item is None or isinstance(item, int | list) or (isinstance(item, float) and math.isfinite(item)):
         return _SCALAR_BYTES, 0
     raise Unmeasurable("the parameters hold a value that is not here as JSON")
 
@@ -80,6 +89,8 @@ def _own_bytes(item: object) -> tuple[int, int]:
 def _text_bytes(text: object) -> int:
     if not isinstance(text, str):
         raise Unmeasurable("the parameters hold a name that is no text")
+    if "\x00" in text:
+        raise Unmeasurable("the parameters hold text with a NUL character")
     try:
         return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:

@@ -88,6 +88,14 @@ def test_a_constraint_that_cannot_be_judged_denies_and_says_so() -> None:
     assert "could not be judged" in story.one(EventType.ERROR)["msg"]
 
 
+def test_a_text_that_a_condition_would_see_cut_off_is_denied() -> None:
+    """CEL's binding ends texts at a NUL; the service would get all of it."""
+    pay = plan(call("n1", "pay", "x", to=Lit(value="a@example.com\x00,b@evil.com")), reply(var("x")))
+    story = told(denies("!args.to.endsWith('@example.com')"), pay)
+    assert "NUL" in story.one(EventType.TOOL_POLICY_DENIED)["fault"]
+    assert "tool_start" not in story.types
+
+
 def test_denial_comes_before_approval() -> None:
     policy = asks(over(1)).model_copy(update={"runtime_safety": denies("true").runtime_safety})
     story = told(policy)

@@ -101,6 +101,11 @@ def test_a_condition_that_cannot_be_used_is_refused_with_its_place_and_a_way_out
         ("args.n / 0 == 1", {"n": 1}, "zero"),
         ("int(args.s) == 1", {"s": "one"}, "convert"),
         ("args.s == 'x'", {"s": "\ud800"}, "not Unicode"),
+        ("args.to.endsWith('@example.com')", {"to": "a@example.com\x00,b@evil.com"}, "NUL"),
+        ("args.s == 'x'", {"s": "x", "other": [{"a": "b\x00"}]}, "NUL"),
+        ("has(args.admin)", {"admin\x00": True}, "NUL"),
+        ("args.n < 10", {"n": float("nan")}, "not here as JSON"),
+        ("args.n < 10", {"n": 2**63}, "64 bits"),
         ("args.s == 'x'", {"s": "x" * 70_000}, "larger than"),
         (
             "args.l.exists(i, args.s.contains('b'))",
@@ -113,6 +118,23 @@ def test_a_condition_without_an_answer_says_why(source: str, args: dict[str, Any
     with pytest.raises(ConditionFailed) as failed:
         holds(source, call(**args))
     assert says in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "args"),
+    [
+        ("{'gold': true}[args.tier]", {"tier": "hunter2"}),
+        ("args[args.tier] == 1", {"tier": 'quo"ted hunter2'}),
+        ("['a', 'b'][args.pin] == 'a'", {"pin": 4711}),
+        ("args.n == 1", {"n": 4711 * 10**20}),
+    ],
+)
+def test_a_reason_tells_no_value_of_a_parameter(source: str, args: dict[str, Any]) -> None:
+    """It stands in the record for all to see, also where `displayParams` shows none of them."""
+    with pytest.raises(ConditionFailed) as failed:
+        holds(source, call(**args))
+    assert "hunter2" not in str(failed.value)
+    assert "4711" not in str(failed.value)
 
 
 def test_parameters_nested_too_deeply_have_no_answer() -> None:
