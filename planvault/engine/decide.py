@@ -121,6 +121,8 @@ def _unusable(rec: Recorder, unusable_: Unusable) -> None:
     if isinstance(given, CommandArrived):
         rec.consume(given.command)
         rec.refuse(given.command, why)
+        if isinstance(given.command.payload, Signal):
+            signals.spoiled(rec, given.command.payload, why)
     elif (ahead := read_ahead(rec.state.run, given.effect_id)) is not None:
         if isinstance(given.result, ToolSucceeded | ToolFailed):
             arrived_unusable(rec, ahead, as_unusable(ahead.call.node.tool, given.result, why))

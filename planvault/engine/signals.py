@@ -14,7 +14,7 @@ from models.runs import RunStatus
 from models.tools import ToolCallFailure, ToolFailed
 from planvault.engine.calls import called, follow, record
 from planvault.engine.effects import call_effect_id
-from planvault.engine.lifecycle import intend
+from planvault.engine.lifecycle import fail, intend
 from planvault.engine.pauses import OnTimeout, SignalClosed
 from planvault.engine.recorder import Recorder
 from planvault.engine.rules import standing
@@ -33,6 +33,15 @@ def arrived(rec: Recorder, command: Command, signal: Signal) -> None:
     )
     if run.status is RunStatus.AWAITING_EXTERNAL_SIGNAL:
         _take_if_there(rec)
+
+
+def spoiled(rec: Recorder, signal: Signal, why: str) -> None:
+    """A delivery that the run cannot go on with. Its token takes no other one, so the run would wait for ever."""
+    run = rec.state.run
+    if run is None or run.run_id != signal.run_id or run.status is not RunStatus.AWAITING_EXTERNAL_SIGNAL:
+        return
+    if run.signal is not None and run.signal.token_id == signal.token_id:
+        fail(rec, "RESULT_UNUSABLE", f"The signal {run.signal.name!r} came: {why}")
 
 
 def opened(rec: Recorder) -> None:

@@ -15,8 +15,14 @@ def next_timer(state: SessionState) -> datetime | None:
 
 
 def wake_at(state: SessionState) -> datetime | None:
-    """The same while nothing is in flight: until then the run needs no memory. None: it needs its host, or nobody."""
+    """The same while nothing is in flight: until then the run needs no memory. None: it needs its host, or nobody.
+
+    A wait that is being closed stays due: its status is one of waiting, so that only its time brings it back where the
+    host dies before its token's row has answered.
+    """
     run = state.run
+    if run is not None and run.signal is not None and run.intent is not None and run.intent.kind == "close_signal":
+        return run.signal.expires_at
     in_flight = run is not None and (run.intent is not None or run.is_reading_ahead)
     return None if in_flight else next_timer(state)
 

@@ -15,6 +15,7 @@ from models.tools import Idempotency, ToolCallFailure, ToolFailed
 from planvault.runtime import host as host_module
 from planvault.runtime.host import SessionRuntime
 from planvault.storage.pool import Pool
+from planvault.storage.signals import PostgresSignals
 from tests.integration.runtime.harness import Platform, World, eventually, open_platform
 from tests.unit.engine.plans import call, plan, reply, var
 
@@ -168,6 +169,28 @@ async def test_a_wait_for_a_signal_is_opened_closed_and_failed_by_whatever_host_
     assert await platform.pool.fetchval(statuses, session.session_id) == "expired"
     [run] = await platform.runs(session)
     assert (run.status, run.reason) == (RunStatus.FAILED, "SIGNAL_TIMED_OUT")
+
+
+async def test_a_wait_whose_host_died_while_it_was_being_closed_ends_all_the_same(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing = asyncio.Event()
+
+    async def silent(*_: Any) -> bool:
+        closing.set()
+        return await asyncio.Event().wait()
+
+    wait = call("n1", "wait_for_signal", "x", name=Lit(value="paid"), timeoutSeconds=Lit(value=1))
+    platform.world.plan = plan(wait, reply(var("x")))
+    with monkeypatch.context() as patched:
+        patched.setattr(PostgresSignals, "close", silent)
+        async with platform.host("a"):
+            session = await platform.session()
+            await platform.says(session)
+            await asyncio.wait_for(closing.wait(), 15)
+    async with platform.host("b"):
+        await platform.saw(session, EventType.SIGNAL_TIMED_OUT)
+        await platform.saw(session, EventType.DONE)
 
 
 async def test_credentials_that_change_wake_the_run_that_was_not_let_in(platform: Platform) -> None:
