@@ -66,6 +66,7 @@ class Recorder:
     def __init__(self, state: SessionState, now: datetime) -> None:
         self.state = state
         self.now = now
+        self._seq_before = state.seq
         self._wake_before = wake_at(state)
         self._events: list[Event] = []
         self._rows: dict[RunId, RunRow] = {}
@@ -147,7 +148,7 @@ class Recorder:
         """One row of the audit log, written with this decision's events or not at all. `details` names the `actor`."""
         scope, run = self.state.scope, self.state.run
         row = AuditRow(
-            id=audit_id(scope.session_id, self.state.seq, len(self._audits), self.now),
+            id=audit_id(scope.session_id, self._seq_before, len(self._audits), self.now),
             at=self.now,
             action=action,
             details=details,

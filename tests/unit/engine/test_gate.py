@@ -389,6 +389,18 @@ def test_audit_ids_are_version_7_in_time_order_and_the_same_for_the_same_decisio
     assert ids[0].int >> 80 == int(first.now.timestamp() * 1_000)
 
 
+def test_decisions_of_one_instant_have_rows_of_their_own() -> None:
+    """A host that comes back applies what was said meanwhile at once. Two rows of one id would end the session."""
+    story = told(RuntimePolicy(), fact=NONE)
+    story.recovers()
+    story.acts(CommandKind.RESOLVE, resolution=Resolution.RETRY, actor="too early")
+    story.acts(CommandKind.RESOLVE, resolution=Resolution.MARK_DONE, actor="bob")
+    rows = [row for decision in story.decisions for row in decision.audits]
+    kinds = [AuditAction.PLAN_AUTO_APPROVED, AuditAction.ACTION_REFUSED, AuditAction.RUN_RESOLVED]
+    assert [row.action for row in rows] == kinds
+    assert len({row.id for row in rows}) == 3
+
+
 def test_a_message_keeps_its_sender_through_the_queue_and_a_snapshot() -> None:
     story = told(asks(over(100), forbid_self_approval=True), operator="bob")
     story.command(CommandKind.MESSAGE, Message(message_id=MessageId(story.fresh()), text="next", operator="alice"))
