@@ -145,6 +145,8 @@ def _effect_intended(run: RunState, payload: Payload, at: datetime) -> RunState:
     calls, ahead = run.tool_calls, bool(payload.get("ahead"))
     if intent.kind == "call":
         calls += intent.attempt if ahead else 1
+        if not ahead and run.credentials_at is not None:  # this call reads what was changed before it
+            run = replace(run, credentials_at=None)
     run = replace(
         run, intent=intent, attempt=intent.attempt, tool_calls=calls, retry_at=None, recovery=None, reauth=None
     )

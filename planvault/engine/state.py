@@ -113,7 +113,7 @@ class RunState:
     question: Question | None = None  # that people answer by vote
     approved_call: str | None = None  # hash of the call that people approved last
     reauth: Reauth | None = None  # the call that the machine stands before is not let in
-    credentials_at: datetime | None = None  # when a credential was last changed
+    credentials_at: datetime | None = None  # when a credential was changed, if since the last call was begun
     signal: SignalWait | None = None  # what the call that the machine stands before waits for …
     kept_signals: Mapping[TokenId, JsonObject] = field(default_factory=dict)  # … what came, and is not used yet …
     used_signals: frozenset[TokenId] = frozenset()  # … and what was waited for so far

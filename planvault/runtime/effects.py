@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, stop_never, wait_exponential_jitter
+from tenacity.stop import stop_base
 
 from models.base import JsonObject, JsonValue
 from models.ids import RunId
@@ -92,7 +93,8 @@ class EffectRunner:
             if isinstance(effect, Fragment):
                 return await self._patiently(lambda: self._fragment(state, effect))
             if isinstance(effect, OpenSignal | CloseSignal):
-                return await self._patiently(lambda: self._of_signal(scope, effect))
+                # Nothing is sent, and whatever was answered with 200 must count: better late than failed.
+                return await self._patiently(lambda: self._of_signal(scope, effect), stop_never)
         except PlanVaultError as fault:
             return Broke(fault.code, fault.detail)
         # The record must say that the run failed, and why nobody understood it.
@@ -103,12 +105,12 @@ class EffectRunner:
             return Broke("INTERNAL", f"The platform failed on this step ({type(fault).__name__}); see its log.")
         raise AssertionError(f"nobody runs {type(effect).__name__} here")
 
-    async def _patiently(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Try again while the fault says that trying again can help."""
+    async def _patiently(self, work: Callable[[], Awaitable[_T]], stop: stop_base | None = None) -> _T:
+        """Try again while the fault says that trying again can help, by default for _PATIENCE_S."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(_can_pass),
             wait=wait_exponential_jitter(multiplier=0.2, max=5.0),
-            stop=stop_after_delay(_PATIENCE_S),
+            stop=stop or stop_after_delay(_PATIENCE_S),
             reraise=True,
         ):
             with attempt:
@@ -184,7 +186,8 @@ class EffectRunner:
     ) -> ToolSucceeded | ToolFailed:
         try:
             [tool] = await self._tools.many(scope, (effect.pin,))
-            target = await self._tools.target(scope, tool)
+            # Repeated, it may be so because the integration's headers were changed a moment ago.
+            target = await self._tools.target(scope, tool, fresh=effect.attempt > 1)
         # Whatever is wrong on our side, nothing was sent, and the run must hear of it.
         except Exception as fault:  # noqa: BLE001
             return _not_begun(effect, fault)

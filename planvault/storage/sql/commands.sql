@@ -19,13 +19,9 @@ WHERE org_id = $1 AND project_id = $2 AND session_id = $3 AND consumed_at IS NUL
 SELECT set_config('synchronous_commit', 'off', true), pg_notify('planvault_commands', $1::integer::text);
 
 -- name: kept_out
--- Sessions in this scope ($2, $3 NULL: the whole organisation, project) whose run waits for a credential; and a single
--- session whatever its run does just now, since the call may be on its way.
+-- Sessions in this scope ($2, $3 NULL: the whole organisation, project) whose run waits for a credential, or has
+-- something on its way (no time to wait for): a call that went out with the old one may be refused in a moment.
 SELECT project_id, session_id, shard
 FROM runs
-WHERE org_id = $1 AND ($2::uuid IS NULL OR project_id = $2) AND is_open AND status = 'awaiting_reauth'
-  AND $3::uuid IS NULL
-UNION ALL
-SELECT project_id, session_id, shard
-FROM runs
-WHERE org_id = $1 AND project_id = $2 AND session_id = $3 AND is_open AND status IN ('awaiting_reauth', 'executing');
+WHERE org_id = $1 AND ($2::uuid IS NULL OR project_id = $2) AND ($3::uuid IS NULL OR session_id = $3) AND is_open
+  AND (status = 'awaiting_reauth' OR status = 'executing' AND wake_at IS NULL);

@@ -28,7 +28,7 @@ class Held(World):
     def __init__(self) -> None:
         super().__init__(plan(reply(Lit(value=1))))
         self.planning, self.calling = asyncio.Event(), asyncio.Event()
-        self.let_in = self.lose_late = False
+        self.let_in = self.lose_late = self.refuse_late = False
         self.tool("get", self._get)
         self.tool("guarded", self._guarded, Idempotency.NONE)
         self.tool("lose", self._lose, Idempotency.NONE)
@@ -41,8 +41,12 @@ class Held(World):
         await self.calling.wait()
         return "got"
 
-    def _guarded(self, _: ToolCall) -> Any:
+    async def _guarded(self, _: ToolCall) -> Any:
         refused = ToolFailed(failure=ToolCallFailure.CREDENTIAL, code="HTTP_401", message="no", status=401)
+        if self.refuse_late:
+            await self.calling.wait()
+            self.refuse_late, self.let_in = False, True
+            return refused
         return "in" if self.let_in else refused
 
     async def _lose(self, _: ToolCall) -> Any:
@@ -163,6 +167,20 @@ async def _streamed(deps: ApiDeps, talk: Talk, until: int) -> set[str]:
             if not until:
                 return statuses
     raise AssertionError("the stream ended")
+
+
+async def test_a_call_refused_for_a_credential_that_was_replaced_meanwhile_is_made_again(
+    talk: Talk, tenant: Tenant, admin: httpx.AsyncClient, world: Held
+) -> None:
+    """The whole project's: the run does not wait for one yet when it is put, and nobody would tell it again."""
+    world.planning.set()
+    world.refuse_late = True
+    await talk.says("rotate", _one("guarded"))
+    await talk.saw("tool_start")
+    path = f"{tenant.admin}/projects/{tenant.scope.project_id}/secrets"
+    assert (await admin.put(path, json={"secrets": {"KEY": "new"}})).status_code == 204
+    world.calling.set()
+    assert (await talk.saw("done"))["reply"] == "in"
 
 
 async def test_two_operators_at_once_are_told_apart(talk: Talk, world: Held) -> None:

@@ -5,19 +5,20 @@ from typing import Any
 
 import pytest
 
-from models.commands import CommandKind, Resolution, Signal
+from models.commands import Command, CommandKind, Resolution, Signal
 from models.events import EventType
-from models.ids import TokenId
+from models.ids import CommandId, RunId, TokenId
 from models.plans import FieldAccess, For, ListOf, Lit, OnError, Plan
 from models.policies import RunLimits
 from models.runs import RunStatus
 from models.tools import Idempotency, ToolCallFailure, ToolFailed
 from planvault.engine.effects import CallTool, Wait, effects
+from planvault.engine.inputs import CommandArrived, Unusable
 from planvault.engine.pauses import CloseSignal, OpenSignal, SignalClosed, SignalOpened
 from planvault.engine.timers import wake_at
 from planvault.engine.tokens import token_of
 from tests.unit.engine.plans import call, plan, reply, var
-from tests.unit.engine.story import Story, facts
+from tests.unit.engine.story import SCOPE, Story, facts
 
 WAIT = facts("wait_for_signal", Idempotency.DECLARED).model_copy(update={"native": "wait_for_signal"})
 SLEEP = facts("sleep", Idempotency.DECLARED).model_copy(update={"native": "sleep"})
@@ -163,6 +164,37 @@ def test_the_host_that_dies_while_it_closes_or_opens_a_wait_leaves_it_to_the_nex
     effect = story.effect
     story.recovers()
     assert story.effect == effect
+
+
+def test_a_wait_that_is_being_closed_is_due_for_whoever_takes_the_shard_over() -> None:
+    """Nothing else would bring it back: its status is one in which runs wait for somebody."""
+    story = over()
+    assert wake_at(story.state) == story.now
+    story.done(SignalClosed(delivered=True))
+    assert wake_at(story.state) is None
+
+
+def test_a_delivered_signal_that_cannot_be_used_ends_the_run_that_would_wait_for_it_for_ever() -> None:
+    story = over()
+    story.done(SignalClosed(delivered=True))
+    run = story.state.run
+    assert run is not None
+    signal = Signal(run_id=run.run_id, token_id=token(story), payload={})
+    broken = CommandArrived(
+        Command(
+            id=CommandId(story.fresh()),
+            org_id=SCOPE.org_id,
+            session_id=SCOPE.session_id,
+            seq=1,
+            kind=CommandKind.SIGNAL,
+            payload=signal,
+        ),
+        story.now,
+        RunId(story.fresh()),
+    )
+    story.tell(Unusable(broken, "no", story.now, RunId(story.fresh())))
+    assert story.statuses[-1] is RunStatus.FAILED
+    assert story.one(EventType.ERROR)["code"] == "RESULT_UNUSABLE"
 
 
 def test_cancel_ends_a_wait_at_once() -> None:
@@ -357,6 +389,22 @@ def test_a_credential_that_changes_while_the_call_is_out_is_tried_at_once() -> N
     story.timer()
     assert story.call.attempt == 2
     assert RunStatus.AWAITING_REAUTH not in story.statuses
+
+
+def test_one_change_of_a_credential_is_tried_once_wherever_the_clock_was_set_to() -> None:
+    """Set back, the clock would have the change look newer than every call after it: called again without end."""
+    story = kept_out()
+    story.acts(CommandKind.CREDENTIALS_CHANGED)
+    story.later(-3_600)
+    story.fails(REFUSED)
+    assert story.statuses[-1] is RunStatus.AWAITING_REAUTH
+    story.acts(CommandKind.CREDENTIALS_CHANGED)
+    assert story.call.attempt == 3
+    story.later(-3_600)
+    story.acts(CommandKind.CREDENTIALS_CHANGED)
+    story.fails(REFUSED)
+    story.timer()
+    assert story.call.attempt == 4
 
 
 def test_a_call_that_the_plan_tolerates_to_fail_asks_for_no_credential() -> None:

@@ -1,18 +1,19 @@
 """Effects at the edge of a lease, and when a part of the platform is away."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from models.ids import IntegrationId, MessageId, OrgId, ProjectId, RunId, SessionId, ToolId
+from models.ids import IntegrationId, MessageId, OrgId, ProjectId, RunId, SessionId, TokenId, ToolId
 from models.policies import EgressPolicy, RunLimits
 from models.tenants import SessionScope
 from models.tools import IntegrationState, NativeBinding, Tool, ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.engine.effects import CallTool
+from planvault.engine.pauses import CloseSignal, SignalClosed
 from planvault.engine.state import RunState, SessionState, ToolPin
 from planvault.errors import NotFound, Unavailable
 from planvault.ports import CallTarget, ToolCall
@@ -43,13 +44,21 @@ class Outside:
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     sent: int = 0
+    looked_up: int = 0
+    signal_faults: list[Exception] = field(default_factory=list)
 
     async def tools(self, scope: object, ids: object) -> list[Tool]:
         if self.catalog_fault is not None:
             raise self.catalog_fault
         return [TOOL]
 
+    async def close(self, scope: object, token_id: object) -> bool:
+        if self.signal_faults:
+            raise self.signal_faults.pop()
+        return True
+
     async def binding(self, scope: object, tool: Tool) -> CallTarget:
+        self.looked_up += 1
         return CallTarget("http://service", IntegrationState(), EgressPolicy())
 
     async def value(self, scope: object, name: str) -> str:
@@ -81,7 +90,7 @@ class Outside:
             planner=unused,
             executor=self,
             secrets=self,  # type: ignore[arg-type]
-            signals=unused,
+            signals=self,  # type: ignore[arg-type]
             policies=unused,
             monotonic=lambda: 0.0,
         )
@@ -150,6 +159,27 @@ async def test_a_call_that_cannot_be_prepared_has_a_result_and_was_not_sent(
     assert isinstance(result, ToolFailed)
     assert result.failure is failure
     assert outside.sent == 0
+
+
+async def test_a_repeated_call_goes_where_the_integration_points_now() -> None:
+    """It is repeated because headers were changed, maybe a moment ago: yesterday's would be refused again."""
+    outside = Outside()
+    outside.is_open.set()
+    outside.answered.set()
+    runner = outside.runner()
+    await runner.run(STATE, CALL, outside)
+    await runner.run(STATE, CALL, outside)
+    assert outside.looked_up == 1
+    await runner.run(STATE, replace(CALL, attempt=2), outside)
+    assert outside.looked_up == 2
+
+
+async def test_whether_a_signal_came_is_asked_until_the_database_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was answered with 200 must not be lost because the database was away at the deadline."""
+    monkeypatch.setattr(effects, "_PATIENCE_S", 0.0)
+    outside = Outside(signal_faults=[ConnectionRefusedError("down")])
+    asked = CloseSignal("e", RUN.run_id, TokenId(UUID(int=8)))
+    assert await outside.runner().run(STATE, asked, outside) == SignalClosed(delivered=True)
 
 
 async def test_a_secret_that_cannot_be_read_now_leaves_the_call_unsent() -> None:
