@@ -109,13 +109,16 @@ class Callbacks:
     ) -> tuple[Delivery, int | None]:
         """What became of it, and the shard to wake where a command was written.
 
-        An unknown token takes the same way as a wrong secret: one is looked up, derived from the key of the project's
-        organisation, and compared for both.
+        An unknown token takes the same way as a wrong secret: one is derived from the key of the project's organisation
+        and compared for both. Nothing is held before: token ids are public, and whoever knows one could keep its run's
+        appends waiting.
         """
         org_id = await connection.fetchval(_SQL["organization"], project_id)
         expected = await self._secrets.signal_secret(org_id, token_id)
+        if not hmac.compare_digest(expected.encode(), secret.encode("utf-8", "replace")):
+            return Delivery.UNKNOWN, None
         row = await connection.fetchrow(_SQL["hold"], project_id, token_id)
-        if not hmac.compare_digest(expected.encode(), secret.encode("utf-8", "replace")) or row is None:
+        if row is None:
             return Delivery.UNKNOWN, None
         mac = hmac.digest(expected.encode(), canonical_hash(payload).encode(), "sha256")
         if row["status"] == "delivered":

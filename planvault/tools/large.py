@@ -67,6 +67,8 @@ class LargeResults:
         if isinstance(answer, FragmentRefused):
             await self._forget(place, spooled)
             raise NotStored(answer.message, answer.code)
+        if answer.stored.blob_id != spooled.blob_id:  # a copy without the secrets that the body echoed
+            await self._forget(place, spooled)
         return answer.stored
 
     async def _inspected(

@@ -93,11 +93,12 @@ class ResultReader:
         return Inspected(stored=stored.model_copy(update={"shape": shape_of(value)}))
 
     async def _instead(self, job: Inspect, value: JsonValue) -> Stored:
-        """The same result without the secrets that it echoed, in a blob of its own; the spooled one is gone."""
+        """The same result without the secrets that it echoed, in a blob of its own. Whoever asked discards the other.
+
+        Discarded here it would be gone for the next worker, where this one dies before it is heard.
+        """
         content = await asyncio.to_thread(orjson.dumps, value)
-        stored = await self._blobs.write(job.place, content, "application/json", "result")
-        await self._blobs.discard(job.place.scope, job.spooled.blob_id)
-        return stored
+        return await self._blobs.write(job.place, content, "application/json", "result")
 
     async def _secrets(self, job: Inspect) -> list[str]:
         if not job.secrets:

@@ -119,6 +119,17 @@ async def test_an_unknown_token_and_a_wrong_secret_answer_alike(
     assert (await talk.runs())[-1]["status"] == "awaiting_external_signal"
 
 
+async def test_a_wrong_secret_waits_for_nothing_and_holds_nothing(
+    talk: Talk, deps: ApiDeps, tenant: Tenant, anonymous: httpx.AsyncClient
+) -> None:
+    """Token ids are public: whoever knows one must not get at the locks of its run."""
+    signal = await waiting(talk)
+    async with transaction(deps.pool) as connection:
+        await connection.execute("SELECT FROM signals WHERE token_id = $1 FOR UPDATE", UUID(signal["tokenId"]))
+        async with asyncio.timeout(5):
+            assert (await post(anonymous, signal, {}, bearer=f"{signal['tokenId']}:guess")).status_code == 404
+
+
 async def test_after_its_time_a_signal_is_expired_and_the_run_follows_its_policy(
     talk: Talk, anonymous: httpx.AsyncClient
 ) -> None:

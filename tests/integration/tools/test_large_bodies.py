@@ -13,7 +13,7 @@ import pytest
 from models.ids import BlobId, RunId, SessionId
 from models.plans import Assignment, Expr
 from models.policies import RunLimits, SessionSettings
-from models.results import Extract, FragmentFound, FragmentQuery, FragmentRefused, ResultPlace, Stored
+from models.results import Extract, FragmentFound, FragmentQuery, FragmentRefused, Inspect, ResultPlace, Stored
 from models.tenants import ProjectScope, SessionScope
 from models.tools import ToolCallFailure, ToolFailed, ToolSucceeded
 from planvault.clock import SystemClock, TimeOrderedIds
@@ -227,6 +227,24 @@ async def test_a_secret_that_a_large_body_echoes_is_not_stored(parts: Parts, spe
     assert b"3f9a8b7c6d5e" not in content
     assert stored.sha256 != ""
     assert await parts.left() == 1, "the body with the secret is still there"
+
+
+async def test_an_inspection_whose_answer_was_lost_is_made_again(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its worker died at the last moment, or its answer came too late: the body is still there for the next one."""
+    real = parts.workers.inspect
+
+    async def twice(job: Inspect) -> Any:
+        await real(job)
+        return await real(job)
+
+    monkeypatch.setattr(parts.workers, "inspect", twice)
+    body = orders(MIB)[:-1] + f',"echo":"{SECRETS["TOKEN"]}"}}'.encode()
+    async with counting(sending(body)) as server:
+        auth = {"Authorization": "Bearer {{secrets.TOKEN}}"}
+        stored = stored_of(await parts.execute(server.url, "POST", auth_headers=auth))
+    content = await parts.blobs.read(parts.place.scope, stored)
+    assert SECRETS["TOKEN"].encode() not in content
+    assert await parts.left() == 2, "the body is gone; the copy that nobody heard of is the sweep's"
 
 
 async def test_a_large_body_that_echoes_nothing_is_not_written_twice(parts: Parts) -> None:
