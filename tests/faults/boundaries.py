@@ -21,6 +21,9 @@ from planvault.engine.state import SessionState
 from planvault.ports import Append
 from planvault.runtime.host import Store
 from planvault.runtime.session import LeaseGate, Runner
+from planvault.storage.files.event_store import FileEventStore
+from planvault.storage.files.ledger import Ledger, Written
+from planvault.storage.pool import Connection
 from planvault.wiring import Around
 
 
@@ -29,6 +32,16 @@ class Phase(StrEnum):
     AFTER_APPEND = "after the append and before the effect"
     DURING_EFFECT = "during the effect"
     AFTER_EFFECT = "after the effect and before its result is appended"
+    # Inside an append to files:
+    FLUSHED = "after the flush and before the transaction"
+    IN_TRANSACTION = "in the transaction and before its commit"
+    COMMITTED = "after the commit and before anybody knows of it"
+
+
+ON_FILES = (Phase.FLUSHED, Phase.IN_TRANSACTION, Phase.COMMITTED)
+EVERYWHERE = tuple(phase for phase in Phase if phase not in ON_FILES)
+NOT_YET = frozenset({Phase.BEFORE_APPEND, Phase.FLUSHED, Phase.IN_TRANSACTION})
+"""The append that is counted is not committed there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,16 @@ class Faults:
             runner=lambda runner: FaultyRunner(runner, self),
         )
 
+    def watched(self, batch: Sequence[Append]) -> list[tuple[Watch, Append]]:
+        found = ((self.watches.get(str(item.scope.session_id)), item) for item in batch)
+        return [(watch, item) for watch, item in found if watch is not None]
+
+    async def reached(self, batch: Sequence[Append], phase: Phase) -> None:
+        """The appends that come next for these sessions are in this phase."""
+        for watch, _ in self.watched(batch):
+            if watch.is_at(watch.appends + 1, phase):
+                await self.strike(watch)
+
     async def strike(self, watch: Watch) -> None:
         """The boundary is reached. Ends the process, or returns once the test says so."""
         if watch.action is Action.KILL:
@@ -98,19 +121,15 @@ class FaultyStore:
     def __init__(self, inner: Store, faults: Faults) -> None:
         self._inner = inner
         self._faults = faults
+        if isinstance(inner, FileEventStore):
+            inner.ledger = FaultyLedger(inner.ledger, faults)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     async def append(self, batch: Sequence[Append]) -> frozenset[int]:
-        watched = [
-            (watch, item)
-            for item in batch
-            if (watch := self._faults.watches.get(str(item.scope.session_id))) is not None
-        ]
-        for watch, _ in watched:
-            if watch.is_at(watch.appends + 1, Phase.BEFORE_APPEND):
-                await self._faults.strike(watch)
+        watched = self._faults.watched(batch)
+        await self._faults.reached(batch, Phase.BEFORE_APPEND)
         mine = await self._inner.append(batch)
         for watch, item in watched:
             if item.lease.shard not in mine:
@@ -120,6 +139,27 @@ class FaultyStore:
             self._faults.tell({"append": watch.appends, "events": [_told(event) for event in item.events]})
             if watch.is_at(watch.appends, Phase.AFTER_APPEND):
                 await self._faults.strike(watch)
+        return mine
+
+
+class FaultyLedger(Ledger):
+    """The file store's transaction as it is, but for what happens around and inside it."""
+
+    def __init__(self, inner: Ledger, faults: Faults) -> None:
+        super().__init__(inner._pool, inner._database)
+        self._faults = faults
+
+    async def commit(self, batch: Sequence[Append], written: Sequence[Written]) -> frozenset[int]:
+        await self._faults.reached(batch, Phase.FLUSHED)
+        mine = await super().commit(batch, written)
+        await self._faults.reached([item for item in batch if item.lease.shard in mine], Phase.COMMITTED)
+        return mine
+
+    async def enter(
+        self, connection: Connection, batch: Sequence[Append], written: Sequence[Written]
+    ) -> frozenset[int]:
+        mine = await super().enter(connection, batch, written)
+        await self._faults.reached(batch, Phase.IN_TRANSACTION)
         return mine
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.tools import Idempotency
-from tests.faults.boundaries import Boundary, Phase
+from tests.faults.boundaries import NOT_YET, ON_FILES, Boundary, Phase
 from tests.faults.scenarios import KINDS, TOOLS
 
 CALLED_AGAIN = {
@@ -25,6 +25,7 @@ CALLED_AGAIN = {
 """docs/recovery.md, the column "after a dead host"; a test holds the two together."""
 
 EFFECTLESS = frozenset({"get_order", "get_stock"})
+_UNSENT = frozenset({Phase.AFTER_APPEND, Phase.COMMITTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,11 @@ class Undisturbed:
     effects: Mapping[int, int]  # append → effects that started behind it
     attempts: tuple[Attempt, ...]
 
-    def boundaries(self) -> Iterator[Boundary]:
+    def boundaries(self, *, on_files: bool = False) -> Iterator[Boundary]:
         for append in range(1, self.appends + 1):
             yield Boundary(append, Phase.BEFORE_APPEND)
+            if on_files:
+                yield from (Boundary(append, phase) for phase in ON_FILES)
             yield Boundary(append, Phase.AFTER_APPEND)
             for effect in range(self.effects.get(append, 0)):
                 yield Boundary(append, Phase.DURING_EFFECT, effect)
@@ -57,12 +60,12 @@ class Undisturbed:
 
     def in_flight(self, boundary: Boundary) -> list[Attempt]:
         """Calls whose intent is committed and whose result is not."""
-        committed = boundary.append - (boundary.phase is Phase.BEFORE_APPEND)
+        committed = boundary.append - (boundary.phase in NOT_YET)
         return [found for found in self.attempts if found.intended_in <= committed < found.recorded_in]
 
     def was_sent(self, attempt: Attempt, boundary: Boundary) -> bool:
         """Only between the intent's commit and the effect has no request left yet."""
-        return not (boundary.phase is Phase.AFTER_APPEND and attempt.intended_in == boundary.append)
+        return not (boundary.phase in _UNSENT and attempt.intended_in == boundary.append)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,13 +47,21 @@ def appends_of_mail(story: Undisturbed) -> tuple[int, int]:
 async def test_a_connection_cut_in_a_commit_repeats_and_loses_nothing(
     bench: Bench, wire: Wire, delivered: bool
 ) -> None:
+    await cut_in_commits(bench, wire, delivered=delivered)
+
+
+async def cut_in_commits(bench: Bench, wire: Wire, *, delivered: bool) -> None:
+    """Of the first append and of the two around the call that must not be repeated."""
     whole = await bench.play(SCENARIO)
     await bench.dismiss()
     host = await bench.spawn(wire.url)
+    on_files = bench.events_dir is not None
+    phase = Phase.IN_TRANSACTION if on_files else Phase.BEFORE_APPEND
     for append in (1, *appends_of_mail(undisturbed(whole.trace))):
-        act = await bench.begin(SCENARIO, Boundary(append, Phase.BEFORE_APPEND), Action.PAUSE, host)
+        act = await bench.begin(SCENARIO, Boundary(append, phase), Action.PAUSE, host)
         await act.reaches()
-        cut = wire.cut(act.scope.session_id.bytes, delivered=delivered)
+        # What goes over the wire next: the end of this append's transaction, or its one statement.
+        cut = wire.cut(b"COMMIT" if on_files else act.scope.session_id.bytes, delivered=delivered)
         host.say(op="go")
         played = await act.end()
         assert cut.struck.is_set()

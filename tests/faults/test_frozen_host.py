@@ -9,14 +9,13 @@ import pytest
 
 from planvault.storage.pool import transaction
 from tests.faults.bench import SHARDS, Bench, Host
-from tests.faults.boundaries import Action, Boundary, Phase
+from tests.faults.boundaries import EVERYWHERE, ON_FILES, Action, Boundary, Phase
 from tests.faults.expectation import Undisturbed, expected, observed, undisturbed
 from tests.faults.judging import faults_of_keys, faults_of_outcome, faults_of_record
 from tests.integration.runtime.harness import eventually
 
 SCENARIO = "failing"
 Deafen = Callable[[Host], Awaitable[None]]
-COUNT = "SELECT count(*) FROM events WHERE session_id = $1"
 
 
 def mail_boundaries(story: Undisturbed) -> dict[Phase, Boundary]:
@@ -24,15 +23,20 @@ def mail_boundaries(story: Undisturbed) -> dict[Phase, Boundary]:
     [mail] = [attempt for attempt in story.attempts if attempt.tool == "send_mail"]
     return {
         Phase.BEFORE_APPEND: Boundary(mail.recorded_in, Phase.BEFORE_APPEND),
-        **{phase: Boundary(mail.intended_in, phase) for phase in Phase if phase is not Phase.BEFORE_APPEND},
+        **{phase: Boundary(mail.intended_in, phase) for phase in EVERYWHERE[1:]},
+        **{phase: Boundary(mail.recorded_in, phase) for phase in ON_FILES},
     }
 
 
 @pytest.mark.parametrize(
     "phase",
-    [Phase.BEFORE_APPEND, *(pytest.param(phase, marks=pytest.mark.faults) for phase in list(Phase)[1:])],
+    [EVERYWHERE[0], *(pytest.param(phase, marks=pytest.mark.faults) for phase in EVERYWHERE[1:])],
 )
 async def test_a_frozen_host_that_wakes_appends_nothing_and_sends_nothing(bench: Bench, phase: Phase) -> None:
+    await frozen_and_woken(bench, phase)
+
+
+async def frozen_and_woken(bench: Bench, phase: Phase) -> None:
     """Its lease runs out in real time: its own clock is what has to stop it."""
     whole = await bench.play(SCENARIO)
     story = undisturbed(whole.trace)
@@ -44,11 +48,11 @@ async def test_a_frozen_host_that_wakes_appends_nothing_and_sends_nothing(bench:
     heir = await bench.spawn()
     await eventually(lambda: owns(bench, heir, SHARDS), what="the takeover")
     played = await act.end()
-    events = await bench.pool.fetchval(COUNT, act.scope.session_id)
+    record = await bench.stretches(act.scope)
     os.kill(frozen.pid, signal.SIGCONT)
     frozen.say(op="go")
     await eventually(lambda: owns(bench, frozen, SHARDS // 2), what="the woken host's new share")
-    assert await bench.pool.fetchval(COUNT, act.scope.session_id) == events, "the woken host wrote"
+    assert await bench.stretches(act.scope) == record, "the woken host wrote"
     due, (requests, effects) = expected(story, boundary), observed(await bench.service.ask("verdict", act.case))
     assert (requests, effects) == (due.requests, due.effects)
     assert ("recovery" in played.questions) == due.asks_operator

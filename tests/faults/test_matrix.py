@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from models.runs import RunStatus
 from models.tools import Idempotency
 from tests.faults.bench import Bench
-from tests.faults.boundaries import Boundary, Phase
+from tests.faults.boundaries import EVERYWHERE, Boundary, Phase
 from tests.faults.expectation import CALLED_AGAIN, Undisturbed, undisturbed
 from tests.faults.judging import faults_of_kill
 from tests.faults.scenarios import PROGRAMS, TOOLS
@@ -23,11 +24,12 @@ ENDS = {
 SEED = int(os.environ.get("PLANVAULT_FAULT_SEED", "20261120"))
 
 
-async def disturb(bench: Bench, scenario: str, share: int | None) -> None:
+async def disturb(bench: Bench, scenario: str, share: int | None, phases: Collection[Phase] = EVERYWHERE) -> None:
     whole = await bench.play(scenario)
     assert (whole.run.status, whole.run.reason) == ENDS[scenario], [event.payload for event in whole.history[-4:]]
     story = undisturbed(whole.trace)
-    boundaries = list(story.boundaries())
+    found = story.boundaries(on_files=bench.events_dir is not None)
+    boundaries = [boundary for boundary in found if boundary.phase in phases]
     if share is not None:
         boundaries = random.Random(f"{SEED} {scenario}").sample(boundaries, min(share, len(boundaries)))
     failures = []
@@ -61,6 +63,7 @@ def test_the_expectation_is_the_table_of_the_recovery_page() -> None:
 
 def test_every_phase_has_its_boundaries() -> None:
     story = Undisturbed(2, {1: 1}, ())
-    assert {boundary.phase for boundary in story.boundaries()} == set(Phase)
+    assert {boundary.phase for boundary in story.boundaries()} == set(EVERYWHERE)
     assert len(list(story.boundaries())) == 6
+    assert {boundary.phase for boundary in story.boundaries(on_files=True)} == set(Phase)
     assert Boundary(1, Phase.DURING_EFFECT) in story.boundaries()

@@ -1,4 +1,4 @@
-"""The fault matrix where session events are files: the same boundaries, the same table."""
+"""The faults where session events are files: the same boundaries and the same table, and those inside an append."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.bench import Bench, Service, Zygote, open_bench
+from tests.faults.boundaries import ON_FILES, Phase
+from tests.faults.proxy import wire_to
 from tests.faults.scenarios import PROGRAMS
+from tests.faults.test_database import cut_in_commits
+from tests.faults.test_frozen_host import frozen_and_woken
 from tests.faults.test_matrix import QUICK, disturb
 
 
@@ -27,8 +31,31 @@ async def test_a_host_killed_at_some_boundaries_loses_and_repeats_nothing(bench:
     await disturb(bench, "everything", QUICK // 2)
 
 
+async def test_a_host_killed_between_flush_and_commit_loses_and_repeats_nothing(bench: Bench) -> None:
+    await disturb(bench, "failing", QUICK // 2, ON_FILES)
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("scenario", PROGRAMS)
 async def test_a_host_killed_at_any_boundary_loses_and_repeats_nothing(bench: Bench, scenario: str) -> None:
-    await disturb(bench, scenario, None)
+    await disturb(bench, scenario, None, tuple(Phase))
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        Phase.IN_TRANSACTION,  # holds its shard's row: the takeover must not wait for it
+        *(pytest.param(phase, marks=pytest.mark.faults) for phase in Phase if phase is not Phase.IN_TRANSACTION),
+    ],
+)
+async def test_a_frozen_host_that_wakes_appends_nothing_and_sends_nothing(bench: Bench, phase: Phase) -> None:
+    await frozen_and_woken(bench, phase)
+
+
+@pytest.mark.parametrize("delivered", [True, False], ids=["after it landed", "before it arrived"])
+async def test_a_connection_cut_in_a_commit_repeats_and_loses_nothing(
+    bench: Bench, database_url: str, delivered: bool
+) -> None:
+    async with wire_to(database_url) as wire:
+        await cut_in_commits(bench, wire, delivered=delivered)

@@ -11,35 +11,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from models.events import SCHEMA_VERSION, Event
 from models.tenants import SessionScope
-from planvault.errors import OutcomeUnknown, OwnershipLost, RecordDamaged
+from planvault.errors import RecordDamaged
 from planvault.ports import Append, Head, Keyring, OrgCipher
 from planvault.storage.events import PostgresEventStore, open_payload, plaintext
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.files.frame import Frame, decode, encode, places
+from planvault.storage.files.ledger import Ledger, SegmentReplaced, Written
 from planvault.storage.files.reader import Committed, committed, read
 from planvault.storage.files.segments import Segment, Segments
 from planvault.storage.history import event_seal
 from planvault.storage.inbox import PostgresInbox
-from planvault.storage.pool import Connection, Pool, is_away, reading, transaction
+from planvault.storage.pool import Pool, reading
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/event_files.sql")
 _DISK_THREADS = 8  # waiting for the disk side by side: a batch costs about one flush, not one a session
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """One append whose bytes are on disk. `snapshot_at`: offset of the newest snapshot in its segment."""
-
-    append: Append
-    segment: Segment
-    size: int
-    snapshot_at: int | None
 
 
 class FileEventStore(PostgresInbox):
@@ -48,14 +38,20 @@ class FileEventStore(PostgresInbox):
     def __init__(self, pool: Pool, keyring: Keyring, owner: str, folder: EventFolder) -> None:
         super().__init__(pool, keyring)
         self._folder = folder
-        self._database = PostgresEventStore(pool, keyring, owner)
+        self.ledger = Ledger(pool, PostgresEventStore(pool, keyring, owner))
         self._segments = Segments(folder)
         self._threads = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="events")
 
     async def append(self, batch: Sequence[Append]) -> frozenset[int]:
         try:
+            return await self._append(batch)
+        except SegmentReplaced:
+            return await self._append(batch)  # to new parts, which nobody replaces before they count
+
+    async def _append(self, batch: Sequence[Append]) -> frozenset[int]:
+        try:
             written = await self._write(batch)
-            mine = await self._commit(batch, written)
+            mine = await self.ledger.commit(batch, written)
         # Whatever ended it, what lies behind the committed bytes is not known any more.
         except BaseException:
             self._leave(batch)
@@ -71,7 +67,7 @@ class FileEventStore(PostgresInbox):
         for item in batch:
             self._segments.leave(item.scope, item.lease)
 
-    async def _write(self, batch: Sequence[Append]) -> list[_Written]:
+    async def _write(self, batch: Sequence[Append]) -> list[Written]:
         """All of a batch on disk, flushed side by side. Opening files happens one after the other."""
         sealed = [await self._sealed(item) for item in batch]
         loop = asyncio.get_running_loop()
@@ -91,41 +87,6 @@ class FileEventStore(PostgresInbox):
         with reading("keys"):
             cipher = await self._keyring.cipher(item.scope.org_id)
         return b"".join(encode(_frame(event, cipher)) for event in item.events)
-
-    async def _commit(self, batch: Sequence[Append], written: Sequence[_Written]) -> frozenset[int]:
-        try:
-            async with transaction(self._pool) as connection:
-                mine = await self._database.apply(connection, [replace(item, events=()) for item in batch])
-                await self._advance(connection, [item for item in written if item.append.lease.shard in mine])
-                return mine
-        # Which faults leave the outcome unknown is the pool's knowledge; all others go up as they are.
-        except Exception as fault:
-            if not is_away(fault):
-                raise
-            raise OutcomeUnknown(f"append of {len(batch)} sessions: {type(fault).__name__}") from fault
-
-    async def _advance(self, connection: Connection, written: Sequence[_Written]) -> None:
-        appends = [item.append for item in written]
-        sessions = [item.scope.session_id for item in appends]
-        orgs = [item.scope.org_id for item in appends]
-        first = [item.events[0].seq for item in appends]
-        last = [item.events[-1].seq for item in appends]
-        epochs = [item.lease.epoch for item in appends]
-        moved = await connection.fetch(_SQL["advance_heads"], sessions, orgs, first, last, epochs)
-        if len(moved) != len(appends):
-            raise OwnershipLost(f"{len(appends) - len(moved)} of {len(appends)} sessions went on elsewhere.")
-        await connection.execute(
-            _SQL["extend_segments"],
-            sessions,
-            epochs,
-            [item.segment.part for item in written],
-            orgs,
-            [item.lease.shard for item in appends],
-            [item.segment.first_seq for item in written],
-            last,
-            [item.snapshot_at for item in written],
-            [item.size for item in written],
-        )
 
     async def load(self, scope: SessionScope) -> list[Event]:
         with reading("events"):
@@ -163,10 +124,10 @@ def _event(scope: SessionScope, frame: Frame, cipher: OrgCipher) -> Event:
     )
 
 
-def _written(append: Append, segment: Segment, frames: bytes) -> _Written:
+def _written(append: Append, segment: Segment, frames: bytes) -> Written:
     snapshots = [place.offset for place in places(frames, segment.size) if place.is_snapshot]
     newest = snapshots[-1] if snapshots else segment.snapshot_at
-    return _Written(append, segment, segment.size + len(frames), newest)
+    return Written(append, segment, segment.size + len(frames), newest)
 
 
 def _from_snapshot(segments: Sequence[Committed]) -> list[tuple[Committed, int]]:

@@ -22,9 +22,21 @@ class EventFolder:
     def session(self, shard: int, session_id: SessionId) -> Path:
         return self.root / f"{shard:04d}" / str(session_id)
 
-    def segment(self, shard: int, session_id: SessionId, epoch: int, part: int) -> Path:
-        """An owner's segment. A part ends where it is not known what was committed; the next one takes its place."""
-        return self.session(shard, session_id) / f"{epoch:016d}-{part:04d}.events"
+    def segment(self, shard: int, session_id: SessionId, epoch: int, part: int, revision: int = 0) -> Path:
+        """An owner's segment. A part ends where it is not known what was committed; the next one takes its place.
+
+        `revision`: what pruning wrote in the place of this part, and of those before it that it took in.
+        """
+        name = f"{epoch:016d}-{part:04d}"
+        return self.session(shard, session_id) / (f"{name}.{revision}.events" if revision else f"{name}.events")
+
+    def next_part(self, shard: int, session_id: SessionId, epoch: int) -> int:
+        """One behind every part that the epoch has files of. Pruning leaves the last one, so no name comes twice."""
+        begin = f"{epoch:016d}-"
+        folder = self.session(shard, session_id)
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        parts = [int(name.removeprefix(begin).split(".")[0]) for name in names if name.startswith(begin)]
+        return max(parts, default=-1) + 1
 
     def create(self, path: Path) -> int:
         """A new, empty segment, its name durable; the open descriptor. Raises FileExistsError."""

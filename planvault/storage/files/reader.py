@@ -24,6 +24,9 @@ class Committed:
     """One segment as the database counts it."""
 
     path: Path
+    epoch: int
+    part: int
+    revision: int
     first_seq: int
     last_seq: int
     snapshot_at: int | None
@@ -37,8 +40,9 @@ async def committed(pool: Pool, folder: EventFolder, scope: SessionScope) -> lis
 
 
 def _committed(folder: EventFolder, scope: SessionScope, row: Any) -> Committed:
-    path = folder.segment(row["shard"], scope.session_id, row["epoch"], row["part"])
-    return Committed(path, row["first_seq"], row["last_seq"], row["snapshot_at"], row["bytes"])
+    place = (row["epoch"], row["part"], row["revision"])
+    path = folder.segment(row["shard"], scope.session_id, *place)
+    return Committed(path, *place, row["first_seq"], row["last_seq"], row["snapshot_at"], row["bytes"])
 
 
 async def read(path: Path, start: int, end: int) -> bytes:

@@ -56,18 +56,11 @@ class Segments:
         key = (scope.session_id, lease.epoch)
         segment = self._open.get(key)
         if segment is None:
-            part = 0
-            while (descriptor := self._create(scope, lease, part)) is None:  # this owner let the session go before
-                part += 1
+            part = self._folder.next_part(lease.shard, *key)
+            descriptor = self._folder.create(self._folder.segment(lease.shard, *key, part))
             segment = self._open[key] = Segment(descriptor, part, first_seq)
         self._open.move_to_end(key)
         return segment
-
-    def _create(self, scope: SessionScope, lease: ShardLease, part: int) -> int | None:
-        try:
-            return self._folder.create(self._folder.segment(lease.shard, scope.session_id, lease.epoch, part))
-        except FileExistsError:
-            return None
 
     def leave(self, scope: SessionScope, lease: ShardLease) -> None:
         """What lies behind the segment's committed bytes is not known: go on in a new part."""

@@ -16,13 +16,20 @@ WHERE head.org_id = excluded.org_id
 RETURNING session_id
 
 -- name: extend_segments
--- What of each file counts from now on.
+-- What of each file counts from now on; $10: whether it is a new one. A file that pruning has rewritten is left out of the
+-- answer: its bytes count no longer.
 INSERT INTO event_segments AS segment
        (session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes)
-SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[], $5::integer[], $6::bigint[], $7::bigint[],
-                     $8::bigint[], $9::bigint[])
+SELECT session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes
+FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[], $5::integer[], $6::bigint[], $7::bigint[],
+            $8::bigint[], $9::bigint[], $10::boolean[])
+     AS asked (session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes, is_new)
+WHERE is_new OR EXISTS (SELECT FROM event_segments known
+                        WHERE (known.session_id, known.epoch, known.part) = (asked.session_id, asked.epoch, asked.part))
 ON CONFLICT (session_id, epoch, part) DO UPDATE
 SET last_seq = excluded.last_seq, snapshot_at = excluded.snapshot_at, bytes = excluded.bytes
+WHERE segment.revision = 0
+RETURNING session_id
 
 -- name: head
 SELECT seq, epoch FROM event_heads WHERE org_id = $1 AND session_id = $2
@@ -35,7 +42,7 @@ JOIN event_heads head USING (org_id, session_id)
 
 -- name: segments
 -- A session's files, oldest first.
-SELECT epoch, part, shard, first_seq, last_seq, snapshot_at, bytes
+SELECT epoch, part, revision, shard, first_seq, last_seq, snapshot_at, bytes
 FROM event_segments
 WHERE org_id = $1 AND session_id = $2
 ORDER BY first_seq

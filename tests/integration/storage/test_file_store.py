@@ -158,7 +158,7 @@ async def test_a_commit_of_unknown_outcome_that_landed_is_found_and_not_written_
     owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await owner.append({"n": 1})
-    landed = owner.store._commit
+    landed = owner.store.ledger.commit
 
     async def lost(*arguments: Any) -> Any:
         await landed(*arguments)
@@ -166,7 +166,7 @@ async def test_a_commit_of_unknown_outcome_that_landed_is_found_and_not_written_
 
     append = owner.next({"n": 2})
     with monkeypatch.context() as patched:
-        patched.setattr(owner.store, "_commit", lost)
+        patched.setattr(owner.store.ledger, "commit", lost)
         with pytest.raises(OutcomeUnknown):
             await owner.store.append([append])
     assert await owner.store.head(owner.scope) == Head(2, owner.lease.epoch)
@@ -184,7 +184,7 @@ async def test_bytes_whose_commit_did_not_land_are_never_read(owner: Owner, monk
         raise asyncpg.PostgresConnectionError("the server is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(owner.store._database, "apply", refused)
+        patched.setattr(owner.store.ledger._database, "apply", refused)
         with pytest.raises(OutcomeUnknown):
             await owner.store.append([owner.next({"lost": True})])
     assert await loaded(owner) == [{"n": 1}]
