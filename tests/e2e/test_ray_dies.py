@@ -91,7 +91,7 @@ def test_ray_killed_in_the_middle_of_runs_loses_and_repeats_nothing(running: Run
     keys = {"project_id": made["projectId"], "project_key": made["projectKey"]}
     keys |= {"org_id": made["orgId"], "admin_token": made["adminToken"]}
     with slow_shop(LATENCY_S) as shop, ApiClient(made["baseUrl"], **keys) as api:
-        spec = httpx.get(f"{shop}/openapi.json").json()
+        spec = httpx.get(f"{shop}/openapi.json", timeout=60).json()
         started = api.import_spec("slowshop", base_url=shop, spec=spec)
         report = await_import(api, str(started["importId"]), Console(file=StringIO()), timeout_s=120)
         assert report["status"] == "completed", report
@@ -103,7 +103,7 @@ def dies(running: Running, api: ApiClient, shop: str, victim: str) -> None:
     message = f"your tea is ready, {victim}"
 
     def sent() -> int:
-        items: list[JsonObject] = httpx.get(f"{shop}/notifications", timeout=30).json()["items"]
+        items: list[JsonObject] = httpx.get(f"{shop}/notifications", timeout=60).json()["items"]
         return sum(item["message"] == message for item in items)
 
     reading = begin(api, "show customer 1 and then show customer 2 and then show customer 3")
@@ -118,10 +118,16 @@ def dies(running: Running, api: ApiClient, shop: str, victim: str) -> None:
     assert done["status"] == "completed"
     assert "Grace Hopper" in str(done["reply"])
 
-    eventually(lambda: len(of_type(api, writing, "run_status")) > 2, "the writing run's recovery")
-    assert api.runs(writing)[0]["status"] == "needs_manual_recovery", api.history(writing)
+    eventually(
+        lambda: api.runs(writing)[0]["status"] in ("needs_manual_recovery", "completed"), "the writing run's fate"
+    )
+    run = api.runs(writing)[0]
     assert sent() <= 1
-    api.act(writing, "resolve", runId=api.runs(writing)[0]["id"], resolution="mark_done", result={"id": 1})
+    if run["status"] == "needs_manual_recovery":
+        api.act(writing, "resolve", runId=run["id"], resolution="mark_done", result={"id": 1})
+    else:  # a host outlives its raylet for some seconds: the answer came in time
+        assert victim != "all"
+        assert sent() == 1
     eventually(lambda: bool(of_type(api, writing, "done")), "the end of the run")
     assert of_type(api, writing, "done")[0]["status"] == "completed"
     assert sent() <= 1
