@@ -216,36 +216,6 @@ Organisation = Annotated[OrgScope, Depends(_administered)]
 OrganisationProject = Annotated[ProjectScope, Depends(_administered_project)]
 
 
-async def _idempotency_key(
-    request: Request,
-    given: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            min_length=1,
-            max_length=255,
-            pattern=r"^[\x21-\x7e]+$",
-            description="Same key and body: the same answer, for 24 hours. Same key, other body: 422.",
-        ),
-    ] = None,
-) -> IdempotencyKey | None:
-    if given is None:
-        return None
-    route = f"{request.method} {request.url.path}"
-    # The query is part of what was asked: a bare document is registered under the name that it gives.
-    asked = hashlib.sha256(request.url.query.encode() + b"\n" + await request.body())
-    return IdempotencyKey(route, given, asked.digest())
-
-
-OnceKey = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]
-
-
-def answers_of(scope: OrgScope) -> AnswerScope:
-    """A project's keys are its own; above projects they are the organisation's."""
-    owner: UUID = scope.project_id if isinstance(scope, ProjectScope) else scope.org_id
-    return AnswerScope(scope.org_id, owner)
-
-
 def _operator(
     operator: Annotated[
         str | None,
@@ -257,10 +227,48 @@ def _operator(
         ),
     ] = None,
 ) -> str:
-    return (operator or "").strip()
+    """Clients send names as UTF-8, which the server reads as Latin-1; what is no UTF-8 was meant as Latin-1."""
+    name = operator or ""
+    try:
+        return name.encode("latin-1").decode().strip()
+    except UnicodeError:
+        return name.strip()
 
 
 Operator = Annotated[str, Depends(_operator)]
+
+
+async def _idempotency_key(
+    request: Request,
+    operator: Operator,
+    given: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description="Same key, body and operator: the same answer, for 24 hours. Same key, others: 422.",
+        ),
+    ] = None,
+) -> IdempotencyKey | None:
+    if given is None:
+        return None
+    route = f"{request.method} {request.url.path}"
+    # The query is part of what was asked: a bare document is registered under the name that it gives.
+    asked = hashlib.sha256(request.url.query.encode() + b"\n" + await request.body())
+    if operator:  # so is who asks: another person's approval is no repeat of this one's
+        asked.update(b"\n" + operator.encode())
+    return IdempotencyKey(route, given, asked.digest())
+
+
+OnceKey = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]
+
+
+def answers_of(scope: OrgScope) -> AnswerScope:
+    """A project's keys are its own; above projects they are the organisation's."""
+    owner: UUID = scope.project_id if isinstance(scope, ProjectScope) else scope.org_id
+    return AnswerScope(scope.org_id, owner)
 
 
 def _actor(caller: Caller, operator: Operator) -> str:

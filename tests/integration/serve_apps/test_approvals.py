@@ -252,6 +252,21 @@ async def test_a_plan_can_need_two_people_of_a_group(setup: Setup) -> None:
     assert [each.split()[0] for each in result["approvers"]] == ["bob", "carol"]
 
 
+async def test_a_name_beyond_ascii_is_the_group_s(setup: Setup) -> None:
+    """Clients send it as UTF-8; headers are read as Latin-1."""
+    await setup.rules(BIG | {"groups": ["ops"]}, groups={"ops": ["Zoë Là"]})
+    chat = await setup.chat()
+    await chat.says()
+    correlation = (await chat.saw(EventType.TOOL_APPROVAL_REQUIRED))["correlationId"]
+    answer = await setup.client.post(
+        f"{chat.url}/actions",
+        json={"action": "approve_tool", "correlationId": correlation},
+        headers={"X-Operator-Id": "Zoë Là".encode()},
+    )
+    assert answer.status_code == 202, answer.text
+    assert (await chat.saw(EventType.TOOL_APPROVAL_RESULT))["actor"].startswith("Zoë Là (")
+
+
 async def test_an_unanswered_question_ends_its_run_as_interrupted(setup: Setup) -> None:
     await setup.rules(BIG | {"expiresInSeconds": 1})
     chat = await setup.chat()

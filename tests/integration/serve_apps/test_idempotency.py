@@ -93,6 +93,22 @@ async def test_the_same_key_with_another_body_is_refused(
     assert await commands(deps, session) == 1
 
 
+async def test_another_person_s_request_is_no_repeat(
+    deps: ApiDeps, client: httpx.AsyncClient, path: str, session: Recorder, midway: Midway
+) -> None:
+    """Two people who approve under one key would be one vote, and both would hear that theirs was taken."""
+
+    async def says(operator: str) -> httpx.Response:
+        headers = {"Idempotency-Key": "k", "X-Operator-Id": operator}
+        return await client.post(f"{path}/messages", json={"message": "hi"}, headers=headers)
+
+    first = await says("bob")
+    midway()
+    assert (await says("carol")).json()["type"] == "urn:planvault:problem:IDEMPOTENCY_KEY_REUSED"
+    assert (await says("bob")).content == first.content
+    assert await commands(deps, session) == 1
+
+
 async def test_a_request_still_in_flight_is_a_conflict_and_can_be_repeated(
     deps: ApiDeps, ask: Ask, session: Recorder, path: str, midway: Midway
 ) -> None:
