@@ -81,7 +81,7 @@ async def open_pool(
         min_size=minimum,
         max_size=maximum,
         init=_prepare,
-        # reset=_leave_as_it_is,
+        reset=_leave_as_it_is,
         command_timeout=command_timeout_s,
         server_settings={
             "application_name": f"planvault/{name}",
