@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.bench import Bench, Service, Zygote, counting_service, open_bench
+from tests.faults.bench import Bench, open_bench
+from tests.faults.processes import Service, Zygote, counting_service
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.bench import Bench, Zygote
+from tests.faults.bench import Bench
 from tests.faults.boundaries import Action, Boundary, Phase
 from tests.faults.expectation import undisturbed
 from tests.faults.judging import faults_of_unharmed
+from tests.faults.processes import Zygote
 
 SCENARIO = "failing"
 _LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))

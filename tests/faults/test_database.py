@@ -16,10 +16,11 @@ from cluster.postgres import Server, embedded
 from cluster.server_user import server_user
 from models.ids import shard_of
 from planvault.storage.migrate import migrate
-from tests.faults.bench import SHARDS, Act, Bench, Service, Zygote, open_bench
+from tests.faults.bench import SHARDS, Act, Bench, open_bench
 from tests.faults.boundaries import Action, Boundary, Phase
 from tests.faults.expectation import Undisturbed, undisturbed
 from tests.faults.judging import faults_of_unharmed
+from tests.faults.processes import Service, Zygote
 from tests.faults.proxy import Wire, wire_to
 from tests.integration.runtime.harness import eventually
 

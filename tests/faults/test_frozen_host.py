@@ -8,10 +8,11 @@ from functools import partial
 import pytest
 
 from planvault.storage.pool import transaction
-from tests.faults.bench import SHARDS, Bench, Host
+from tests.faults.bench import SHARDS, Bench
 from tests.faults.boundaries import EVERYWHERE, ON_FILES, Action, Boundary, Phase
 from tests.faults.expectation import Undisturbed, expected, observed, undisturbed
 from tests.faults.judging import faults_of_keys, faults_of_outcome, faults_of_record
+from tests.faults.processes import Host
 from tests.integration.runtime.harness import eventually
 
 SCENARIO = "failing"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.bench import Bench, Service, Zygote, open_bench
+from tests.faults.bench import Bench, open_bench
 from tests.faults.boundaries import ON_FILES, Phase
+from tests.faults.processes import Service, Zygote
 from tests.faults.proxy import wire_to
 from tests.faults.scenarios import PROGRAMS
 from tests.faults.test_database import cut_in_commits

@@ -9,10 +9,11 @@ import ray
 
 from actors import classes
 from actors.classes import RayFleet
-from tests.faults.bench import SHARDS, Bench, Service
+from tests.faults.bench import SHARDS, Bench
 from tests.faults.boundaries import Action
 from tests.faults.expectation import undisturbed
 from tests.faults.judging import faults_of_kill
+from tests.faults.processes import Service
 from tests.faults.ray_host import faulty_kind, living
 from tests.faults.test_matrix import SEED
 
