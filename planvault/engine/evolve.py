@@ -55,14 +55,12 @@ def fold(state: SessionState, events: Iterable[Event]) -> SessionState:
 
 def evolve(state: SessionState, event: Event) -> SessionState:
     """The state after the event. Events that only people read move nothing but `seq`."""
-    state = replace(state, seq=event.seq)
-    of_session = _SESSION.get(event.type)
-    if of_session is not None:
-        return of_session(state, event)
     of_run = _RUN.get(event.type)
     if of_run is not None and state.run is not None:
-        return replace(state, run=of_run(state.run, event.payload, event.at))
-    return state
+        return replace(state, seq=event.seq, run=of_run(state.run, event.payload, event.at))
+    state = replace(state, seq=event.seq)
+    of_session = _SESSION.get(event.type)
+    return state if of_session is None else of_session(state, event)
 
 
 # ── the session ──────────────────────────────────────────────────────────────────────────────────────────────────────

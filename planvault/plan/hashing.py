@@ -17,9 +17,11 @@ def canonical_hash(value: JsonObject) -> str:
 
     Integers that a double cannot hold are hashed as `{"$int": "digits"}`, because RFC 8785 would reject them.
     """
-    if _is_plain(value):
-        return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    return hashlib.sha256(rfc8785.dumps(_exact(value))).hexdigest()
+    try:
+        canonical = orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
+    except _NotPlain:
+        canonical = rfc8785.dumps(_exact(value))
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def plan_hash(plan: Plan) -> str:
@@ -27,26 +29,31 @@ def plan_hash(plan: Plan) -> str:
     return canonical_hash(cast(JsonObject, plan.model_dump(mode="json")))
 
 
-def _is_plain(value: JsonValue) -> bool:
-    """Whether sorted compact JSON is its canonical form already, as that of most plans is: orjson writes it far faster.
+class _NotPlain(Exception):
+    """Sorted compact JSON is not the canonical form of the value."""
 
-    The forms differ in how numbers with a fraction are spelled, in integers beyond 2⁵³, and in the order of keys beyond
-    ASCII (UTF-16 code units there, UTF-8 bytes here); what is no Unicode is left to the slow path to refuse.
+
+def _plain(value: JsonValue) -> JsonValue:
+    """The value with 30.0 as 30, whose sorted compact JSON is its canonical form: orjson writes it far faster.
+
+    Raises _NotPlain where the forms differ: in how a fraction is spelled, in integers beyond 2⁵³, and in the order of
+    keys beyond ASCII (UTF-16 code units there, UTF-8 bytes here). What is no Unicode is left to the other to refuse.
     """
-    waiting = [value]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, str):
-            if not current.isascii():
-                return False
-        elif isinstance(current, dict):
-            waiting.extend(current)
-            waiting.extend(current.values())
-        elif isinstance(current, list):
-            waiting.extend(current)
-        elif isinstance(current, float) or (isinstance(current, int) and abs(current) > _SAFE):
-            return False
-    return True
+    if isinstance(value, str):
+        if value.isascii():
+            return value
+        raise _NotPlain
+    if isinstance(value, dict):
+        if all(map(str.isascii, value)):
+            return {key: _plain(item) for key, item in value.items()}
+        raise _NotPlain
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if abs(value) <= _SAFE and value == int(value):
+        return int(value)
+    raise _NotPlain
 
 
 def _exact(value: JsonValue) -> JsonValue:
