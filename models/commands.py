@@ -36,6 +36,8 @@ class Message(Frozen):
     run_id: RunId | None = None  # the run that it will be; None: not taken up by a host yet
     actor: str = ""  # who sent it, for the record
     operator: str = ""  # the person behind the key, where X-Operator-Id named one
+    # A plan sent it: `autoApprovePlan` was not said for what a tool may have answered. Told only where it is so.
+    by_plan: bool = Field(default=False, exclude_if=lambda by_plan: not by_plan)
 
 
 class Action(Frozen):

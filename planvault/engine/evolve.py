@@ -78,6 +78,7 @@ def _run_opened(state: SessionState, event: Event) -> SessionState:
         prompt=head.text,
         started_at=event.at,
         requested_by=head.operator or head.actor,
+        by_plan=head.by_plan,
     )
     return replace(state, queue=tuple(rest), run=run)
 
@@ -108,6 +109,7 @@ def _message(payload: Payload, text: str) -> Message:
         actor=payload.get("actor", ""),
         operator=payload.get("operator", ""),
         run_id=_run_id(payload.get("runId")),
+        by_plan=payload.get("byPlan", False),
     )
 
 

@@ -115,7 +115,8 @@ def ask_approval(rec: Recorder) -> None:
         raise AssertionError("approval is asked for an adopted plan")
     facts = run.facts.values()
     policies = [(item.pin.name, item.approval_policy) for item in facts]
-    verdict = plan_approval(policies, run.settings.plan_approval_mode, run.settings.auto_approve_plan)
+    by_session = run.settings.auto_approve_plan and not run.by_plan
+    verdict = plan_approval(policies, run.settings.plan_approval_mode, by_session)
     if not verdict.required:
         if verdict.source != "no_effects":
             _approved_by_rule(rec, verdict.source)

@@ -92,6 +92,7 @@ class RunState:
     prompt: str
     started_at: datetime
     requested_by: str = ""  # who sent the prompt: the operator, or the key
+    by_plan: bool = False  # a plan sent it: the session does not approve what comes of it
     status: RunStatus = RunStatus.QUEUED
     settings: RunSettings | None = None
     pins: tuple[ToolPin, ...] = ()

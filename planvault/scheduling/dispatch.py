@@ -102,6 +102,7 @@ class Dispatcher:
             text=payload.prompt,
             actor=payload.created_by,
             operator=payload.operator,
+            by_plan=payload.by_plan,
         )
         await self._commands.enqueue(connection, session, CommandKind.MESSAGE, message)
         await self._jobs.sent(connection, job, due, session, message.message_id)

@@ -1,8 +1,9 @@
 """Jobs that plans make: the Scheduling port on Postgres.
 
 A new session inherits what decides about it from the session that scheduled it: its tags (rules may go by them), its
-external user, its planner, and who asked. It does not inherit `autoApprovePlan`: the prompt may hold what a tool
-answered, and tool output must not lead to steps that nobody approved.
+external user, its planner, and who asked. It does not inherit `autoApprovePlan`, and in a session that is resumed that
+does not count for the prompt: it may hold what a tool answered, and tool output must not lead to steps that nobody
+approved.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class PostgresScheduling:
             context_vars=order.context_vars,
             created_by=f"session:{scope.session_id}",
             operator=order.asked_by,
+            by_plan=True,
             idempotency_key=f"call:{order.key}",
         )
         if order.target is JobTarget.RESUME_SESSION:

@@ -43,6 +43,7 @@ class JobOrder:
     external_user_hmac: bytes | None = None
     created_by: str = ""
     operator: str = ""
+    by_plan: bool = False
     idempotency_key: str | None = None
 
 

@@ -148,6 +148,20 @@ async def test_a_plan_resumes_its_own_session_and_the_prompt_runs_there(stage: S
     assert await stage.desk.prompts(session) == ["do it", "and then tell me"]
 
 
+async def test_what_a_plan_sends_into_its_session_is_not_approved_by_the_session(stage: Stage) -> None:
+    """The prompt may hold what a tool answered: `autoApprovePlan` was said for what people send."""
+    session = await stage.desk.session(auto_approve_plan=True)
+    await stage.desk.pool.execute("""UPDATE projects SET settings = settings || '{"plan_approval_mode": "require"}'""")
+    stage.schedules(**LATER, target=Lit(value="resume_session"))
+    await stage.run(session)
+    [job] = await stage.jobs()
+    await stage.desk.send_all(job.run_at)
+    stage.platform.world.plan = ONE_CALL
+    async with stage.host("later"):
+        await stage.platform.saw(session, EventType.CONFIRM_PLAN_REQUIRED)
+    assert stage.platform.world.calls == []
+
+
 @pytest.mark.parametrize("around", ["before", "after"])
 async def test_a_host_that_is_killed_around_the_insert_leaves_exactly_one_job(stage: Stage, around: str) -> None:
     reached, never = asyncio.Event(), asyncio.Event()

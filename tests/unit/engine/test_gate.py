@@ -9,6 +9,7 @@ from models.commands import CommandKind, Message, Resolution
 from models.events import EventType, Visibility
 from models.ids import MessageId
 from models.plans import ListOf, Lit, Plan
+from models.policies import PlanApprovalMode
 from models.runs import RunStatus
 from models.runtime_policy import (
     ApprovalRule,
@@ -320,6 +321,21 @@ def test_every_rule_that_matched_must_be_satisfied_and_one_person_can_count_for_
     assert not story.all(EventType.TOOL_APPROVAL_RESULT)
     answer(story, operator="carol")
     assert story.one(EventType.TOOL_APPROVAL_RESULT)["approvers"] == ["bob", "carol"]
+
+
+@pytest.mark.parametrize(("by_plan", "asked"), [(False, False), (True, True)])
+def test_a_session_approves_what_people_send_and_not_what_its_plans_do(by_plan: bool, asked: bool) -> None:
+    story = Story()
+    story.says("first")
+    for number in range(2):  # through the queue, and through the snapshot between two runs
+        message = Message(message_id=MessageId(story.fresh()), text=str(number), by_plan=by_plan)
+        story.command(CommandKind.MESSAGE, message)
+    story.acts(CommandKind.CANCEL)
+    story.acts(CommandKind.CANCEL)
+    story.prepared(auto_approve_plan=True, plan_approval_mode=PlanApprovalMode.REQUIRE)
+    story.planned(PAY, SAFE)
+    assert bool(story.all(EventType.CONFIRM_PLAN_REQUIRED)) is asked
+    assert story.replayed() == story.state
 
 
 def test_a_plan_can_need_a_group_and_a_quorum_as_well() -> None:
