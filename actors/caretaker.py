@@ -16,6 +16,7 @@ from planvault.settings import Settings
 from planvault.storage.actor_leases import ActorLease, Claimant
 from planvault.storage.pool import Pool, open_pool
 from planvault.storage.retention import Retention, rules
+from planvault.storage.session_store import SessionStore
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +68,10 @@ class Caretaker:
         return ActorLease(pool, name, self._claimant, self._clock, LEASE_S)
 
     async def _prune(self, pool: Pool, duty: ActorLease) -> None:
-        retention = Retention(pool, rules(timedelta(hours=self._settings.recording_hours)), self._clock)
+        recording = timedelta(hours=self._settings.recording_hours)
+        files = SessionStore(self._settings.events_folder).prunings(recording)
+        kept = timedelta(days=self._settings.occurrence_days)
+        retention = Retention(pool, rules(recording, files, occurrences=kept), self._clock)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_keep(duty))
             tasks.create_task(self._sweep(retention, duty))

@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     recording_hours: float = Field(
         default=24.0, ge=0, description="How long the journal of an ended run is kept; its history stays"
     )
+    occurrence_days: float = Field(
+        default=90.0,
+        ge=0,
+        description="How long it is kept what became of a scheduled job's occurrences; its last one stays",
+    )
     build_id: str = Field(default="dev", description="Part of actor names, so that an upgrade starts new hosts")
 
     # The planner's model. Nothing set: the built-in planner.

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -22,47 +23,78 @@ _log = structlog.get_logger(__name__)
 
 ANSWERS_FOR = timedelta(hours=24)  # as sql/idempotency.sql says
 LEASES_FOR = timedelta(days=1)  # after their end
-_RUNS_A_BATCH = 50
+OCCURRENCES_FOR = timedelta(days=90)  # of scheduled jobs; each job keeps its last one
+RUNS_A_BATCH = 50
+FILES_A_BATCH = 200
 _ROWS_A_BATCH = 1_000
 _REST = 3.0  # times the batch before: pruning takes a quarter of one connection's time, and leaves the disk to appends
 
 
+class Swept(NamedTuple):
+    """Of one batch. As many looked at as the batch may have: there may be more."""
+
+    looked_at: int
+    gone: int
+
+
+class Pruning(Protocol):
+    """One kind of what may go. `batch`: the most that `once` looks at."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def batch(self) -> int: ...
+
+    async def once(self, pool: Pool) -> Swept: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Rows of one kind, by their age; `query` names a statement of retention.sql."""
+    """Rows of one kind, by their age; `name` is a statement of retention.sql."""
 
-    query: str
+    name: str
     older_than: timedelta
     batch: int
 
+    async def once(self, pool: Pool) -> Swept:
+        row = await pool.fetchrow(_SQL[self.name], self.older_than, self.batch)
+        assert row is not None, "an aggregate has a row"
+        return Swept(row["looked_at"], row["gone"])
 
-def rules(recording: timedelta) -> tuple[Rule, ...]:
-    """`recording`: how long the journal of an ended run, and the commands it consumed, are kept."""
+
+def rules(
+    recording: timedelta, files: Sequence[Pruning] = (), *, occurrences: timedelta = OCCURRENCES_FOR
+) -> tuple[Pruning, ...]:
+    """`recording`: how long the journal of an ended run, and the commands it consumed, are kept.
+
+    `files`: what prunes journals where they are not rows (`SessionStore.prunings`).
+    """
     return (
-        Rule("journals", recording, _RUNS_A_BATCH),
+        *(files or (Rule("journals", recording, RUNS_A_BATCH),)),
         Rule("commands", recording, _ROWS_A_BATCH),
         Rule("answers", ANSWERS_FOR, _ROWS_A_BATCH),
         Rule("leases", LEASES_FOR, _ROWS_A_BATCH),
+        Rule("occurrences", occurrences, _ROWS_A_BATCH),
     )
 
 
 class Retention:
-    def __init__(self, pool: Pool, rules: Sequence[Rule], clock: Clock) -> None:
+    def __init__(self, pool: Pool, rules: Sequence[Pruning], clock: Clock) -> None:
         self._pool = pool
         self._rules = rules
         self._clock = clock
 
     async def sweep(self, may_go_on: Callable[[], bool] = lambda: True) -> dict[str, int]:
-        """Prune until nothing is old enough, or `may_go_on` says no between two batches; rows gone, by rule."""
-        gone = {rule.query: 0 for rule in self._rules}
+        """Prune until nothing is old enough, or `may_go_on` says no between two batches; what is gone, by rule."""
+        gone = {rule.name: 0 for rule in self._rules}
         for rule in self._rules:
             full = True
             while full and may_go_on():
                 started = self._clock.monotonic()
-                row = await self._pool.fetchrow(_SQL[rule.query], rule.older_than, rule.batch)
-                assert row is not None, "an aggregate has a row"
-                gone[rule.query] += row["gone"]
-                full = row["looked_at"] == rule.batch
+                swept = await rule.once(self._pool)
+                gone[rule.name] += swept.gone
+                full = swept.looked_at == rule.batch
                 if full:
                     await asyncio.sleep(_REST * (self._clock.monotonic() - started))
         if any(gone.values()):

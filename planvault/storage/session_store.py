@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from planvault.errors import BringUpFailed
@@ -12,9 +13,11 @@ from planvault.storage.events import PostgresEventStore
 from planvault.storage.files.event_store import FileEventStore
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.files.history import FileHistory
+from planvault.storage.files.pruning import LEFTOVERS_FOR, JournalFiles, LeftoverFiles
 from planvault.storage.history import History, HistoryReader
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
+from planvault.storage.retention import FILES_A_BATCH, RUNS_A_BATCH, Pruning
 
 _SQL = load("planvault.storage", "sql/event_files.sql")
 
@@ -58,3 +61,12 @@ class SessionStore:
 
     def history(self, pool: Pool, keyring: Keyring) -> HistoryReader:
         return History(pool, keyring) if self._folder is None else FileHistory(pool, keyring, self._folder)
+
+    def prunings(self, recording: timedelta) -> tuple[Pruning, ...]:
+        """What takes journals out of files; none where they are rows, which retention knows by itself."""
+        if self._folder is None:
+            return ()
+        return (
+            JournalFiles(self._folder, recording, RUNS_A_BATCH),
+            LeftoverFiles(self._folder, LEFTOVERS_FOR, FILES_A_BATCH),
+        )

@@ -90,7 +90,7 @@ class FileEventStore(PostgresInbox):
 
     async def load(self, scope: SessionScope) -> list[Event]:
         with reading("events"):
-            segments = await committed(self._pool, self._folder, scope)
+            segments = await committed(self._pool, self._folder, scope.org_id, scope.session_id)
             cipher = await self._keyring.cipher(scope.org_id)
         frames = [frame for segment, start in _from_snapshot(segments) for frame in await _frames(segment, start)]
         _check_gapless(scope, frames)

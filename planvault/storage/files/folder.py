@@ -45,6 +45,14 @@ class EventFolder:
         _sync_folder(path.parent)
         return descriptor
 
+    def write(self, path: Path, data: bytes) -> None:
+        """A new file with all that it will ever hold, durable. Raises FileExistsError."""
+        descriptor = self.create(path)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
     def _make(self, folder: Path) -> None:
         if folder.is_dir():
             return

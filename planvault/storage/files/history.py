@@ -75,7 +75,7 @@ class FileHistory:
         return {row["session_id"]: row["seq"] for row in await self._pool.fetch(_SQL["heads"], orgs, ids)}
 
     async def _segments(self, scope: SessionScope) -> list[Committed]:
-        return await committed(self._pool, self._folder, scope)
+        return await committed(self._pool, self._folder, scope.org_id, scope.session_id)
 
     async def _history(self, segment: Committed) -> list[Place]:
         """Where the segment's history events lie. A segment only grows, so only what is new is looked through."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.tenants import SessionScope
+from models.ids import OrgId, SessionId
 from planvault.errors import RecordDamaged
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.files.frame import Place, places
@@ -33,24 +33,25 @@ class Committed:
     size: int
 
 
-async def committed(pool: Pool, folder: EventFolder, scope: SessionScope) -> list[Committed]:
+async def committed(pool: Pool, folder: EventFolder, org_id: OrgId, session_id: SessionId) -> list[Committed]:
     """The session's segments, oldest first."""
-    rows = await pool.fetch(_SQL["segments"], scope.org_id, scope.session_id)
-    return [_committed(folder, scope, row) for row in rows]
+    rows = await pool.fetch(_SQL["segments"], org_id, session_id)
+    return [_committed(folder, session_id, row) for row in rows]
 
 
-def _committed(folder: EventFolder, scope: SessionScope, row: Any) -> Committed:
+def _committed(folder: EventFolder, session_id: SessionId, row: Any) -> Committed:
     place = (row["epoch"], row["part"], row["revision"])
-    path = folder.segment(row["shard"], scope.session_id, *place)
+    path = folder.segment(row["shard"], session_id, *place)
     return Committed(path, *place, row["first_seq"], row["last_seq"], row["snapshot_at"], row["bytes"])
 
 
 async def read(path: Path, start: int, end: int) -> bytes:
     """Bytes `start` to `end`. Raises RecordDamaged where the file is gone or shorter."""
-    return await asyncio.to_thread(_read, path, start, end)
+    return await asyncio.to_thread(read_now, path, start, end)
 
 
-def _read(path: Path, start: int, end: int) -> bytes:
+def read_now(path: Path, start: int, end: int) -> bytes:
+    """`read`, blocking."""
     try:
         with path.open("rb") as file:
             file.seek(start)
@@ -83,4 +84,4 @@ def _frames_of(path: Path, found: Sequence[Place]) -> list[bytes]:
 
 async def index(path: Path, start: int, end: int) -> list[Place]:
     """Where the frames between two committed lengths lie."""
-    return await asyncio.to_thread(lambda: list(places(_read(path, start, end), start)))
+    return await asyncio.to_thread(lambda: list(places(read_now(path, start, end), start)))

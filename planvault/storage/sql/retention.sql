@@ -9,6 +9,7 @@ WITH ended AS MATERIALIZED (
     SELECT id, session_id
     FROM runs
     WHERE NOT is_open AND NOT pruned AND updated_at < now() - $1::interval - interval '10 minutes'
+      AND NOT EXISTS (SELECT FROM event_store WHERE mode = 'file')  -- those are event_pruning.sql's
     ORDER BY updated_at
     LIMIT $2
     FOR UPDATE SKIP LOCKED
@@ -76,3 +77,19 @@ drains AS (
     DELETE FROM cluster_drains WHERE until < now() - $1::interval RETURNING 1
 )
 SELECT 0 * $2::bigint AS looked_at, (SELECT count(*) FROM duties) + (SELECT count(*) FROM drains) AS gone
+
+-- name: occurrences
+-- Up to $2 occurrences of scheduled jobs older than $1. A job's last one stays: it says how the job ended.
+WITH gone AS (
+    DELETE FROM scheduled_occurrences
+    WHERE ctid = ANY (ARRAY(
+        SELECT old.ctid FROM scheduled_occurrences old
+        WHERE old.at < now() - $1::interval
+          AND EXISTS (SELECT FROM scheduled_occurrences later
+                      WHERE later.job_id = old.job_id AND later.due_at > old.due_at)
+        ORDER BY old.at
+        LIMIT $2
+        FOR UPDATE OF old SKIP LOCKED))
+    RETURNING 1
+)
+SELECT count(*) AS looked_at, count(*) AS gone FROM gone

@@ -1,0 +1,216 @@
+"""Takes journals of ended runs out of event files: a file is never changed, another one comes in its place.
+
+What the owner appends to may be replaced too: its next append finds that out in its transaction, and takes a new part.
+A file that counts no longer stays for a while: somebody may be reading it, or copying the folder for a backup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+import structlog
+
+from models.ids import OrgId, RunId, SessionId
+from planvault.errors import RecordDamaged
+from planvault.storage.files.folder import EventFolder
+from planvault.storage.files.reader import Committed, committed
+from planvault.storage.files.rewriting import Kept, Sieve, newest_snapshot
+from planvault.storage.pool import Connection, Pool, transaction
+from planvault.storage.queries import load
+from planvault.storage.retention import Swept
+
+_SQL = load("planvault.storage", "sql/event_pruning.sql")
+_log = structlog.get_logger(__name__)
+
+LEFTOVERS_FOR = timedelta(hours=1)
+MOST_MERGED = 4 * 1024 * 1024  # bytes: small remainders beside each other become one file up to here
+_TRIES = 3  # an owner that appends meanwhile is not made to wait
+
+
+_Group: TypeAlias = tuple[tuple[Committed, ...], Kept]
+
+
+class _Overtaken(Exception):
+    """A file has grown or was replaced since it was read. Nothing was committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    org_id: OrgId
+    session_id: SessionId
+    shard: int | None  # None: it has no files
+    start: int  # what is below was pruned before
+    cutoff: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Rewritten:
+    """One new file and those that it takes the place of, in order; it has the last one's epoch and part."""
+
+    revision: int
+    sources: tuple[Committed, ...]
+    size: int
+    snapshot_at: int | None
+    dropped: int
+
+
+class JournalFiles:
+    """Implements Pruning: engine events of runs that ended more than `older_than` ago, as `retention.journals` does."""
+
+    name = "journals"
+
+    def __init__(self, folder: EventFolder, older_than: timedelta, batch: int) -> None:
+        self._folder = folder
+        self._older_than = older_than
+        self.batch = batch
+        self._damaged: set[SessionId] = set()  # said once in a process's life; the next one looks again
+
+    async def once(self, pool: Pool) -> Swept:
+        rows = await pool.fetch(_SQL["ended"], self._older_than, self.batch, list(self._damaged))
+        sessions: defaultdict[_Session, list[RunId]] = defaultdict(list)
+        for row in rows:
+            place = (row["org_id"], row["session_id"], row["shard"], row["start"], row["cutoff"])
+            sessions[_Session(*place)].append(row["id"])
+        looked_at, gone = 0, 0
+        for session, runs in sessions.items():
+            pruned = await self._prune(pool, session, runs)
+            looked_at += 0 if pruned is None else len(runs)
+            gone += pruned or 0
+        return Swept(looked_at, gone)
+
+    async def _prune(self, pool: Pool, session: _Session, runs: Sequence[RunId]) -> int | None:
+        """Events gone; None: it could not be done, and the runs stay for another sweep."""
+        for _ in range(_TRIES):
+            try:
+                return await self._try(pool, session, runs)
+            except _Overtaken:
+                continue
+            except RecordDamaged as damage:
+                self._damaged.add(session.session_id)
+                _log.error("retention.record_damaged", session_id=str(session.session_id), cause=damage.detail)
+                return None
+        return None
+
+    async def _try(self, pool: Pool, session: _Session, runs: Sequence[RunId]) -> int:
+        rows = await pool.fetch(_SQL["open_runs"], session.org_id, session.session_id)
+        segments = await committed(pool, self._folder, session.org_id, session.session_id)
+        below = await asyncio.to_thread(newest_snapshot, segments, session.cutoff)
+        rewritten: list[_Rewritten] = []
+        if below is not None:
+            sieve = Sieve(below, frozenset(row["id"] for row in rows))
+            groups = _groups(segments, session.start, sieve)
+            while (group := await asyncio.to_thread(next, groups, None)) is not None:  # one in memory at a time
+                rewritten.append(await self._write(pool, session, *group))
+        async with transaction(pool) as connection:
+            await self._replace(connection, session, rewritten)
+            if below is not None:
+                await connection.execute(_SQL["reached"], session.session_id, session.org_id, below)
+            await connection.execute(_SQL["mark"], list(runs))
+        return sum(item.dropped for item in rewritten)
+
+    async def _write(self, pool: Pool, session: _Session, sources: tuple[Committed, ...], kept: Kept) -> _Rewritten:
+        """On disk, and known as something that does not count yet."""
+        last, shard = sources[-1], session.shard
+        assert shard is not None, "what has files has a shard"
+        revision: int = await pool.fetchval(_SQL["announce"], session.session_id, last.epoch, last.part, shard)
+        path = self._folder.segment(shard, session.session_id, last.epoch, last.part, revision)
+        await asyncio.to_thread(self._folder.write, path, kept.data)
+        return _Rewritten(revision, sources, len(kept.data), kept.snapshot_at, kept.dropped)
+
+    async def _replace(self, connection: Connection, session: _Session, rewritten: Sequence[_Rewritten]) -> None:
+        """Appends of the session wait from here to the commit."""
+        if not rewritten:
+            return
+        await connection.execute(_SQL["hold"], session.org_id, session.session_id)
+        old = [source for item in rewritten for source in item.sources]
+        await _all(
+            connection,
+            "retire",
+            [session.session_id] * len(old),
+            [source.epoch for source in old],
+            [source.part for source in old],
+            [source.revision for source in old],
+            [source.size for source in old],
+        )
+        new = [(item, item.sources[-1]) for item in rewritten]
+        names = (
+            [session.session_id] * len(new),
+            [last.epoch for _, last in new],
+            [last.part for _, last in new],
+            [item.revision for item, _ in new],
+        )
+        await _all(connection, "claim", *names)
+        await connection.execute(
+            _SQL["count_instead"],
+            *names,
+            session.org_id,
+            session.shard,
+            [item.sources[0].first_seq for item, _ in new],
+            [last.last_seq for _, last in new],
+            [item.snapshot_at for item, _ in new],
+            [item.size for item, _ in new],
+        )
+
+
+async def _all(connection: Connection, query: str, first: Sequence[UUID], *others: Sequence[int]) -> None:
+    """Every one of these rows, as it was known, or none of them. Raises _Overtaken."""
+    if len(await connection.fetch(_SQL[query], first, *others)) != len(first):
+        raise _Overtaken(query)
+
+
+def _groups(segments: Sequence[Committed], start: int, sieve: Sieve) -> Iterator[_Group]:
+    """What is to be rewritten: segments that lose events, those side by side together while the rest is small."""
+    group: _Group | None = None
+    for segment in segments:
+        kept = sieve.of(segment) if start <= segment.last_seq and segment.first_seq < sieve.below else None
+        if kept is None or not kept.dropped:
+            if group is not None:
+                yield group
+            group = None
+        elif group is not None and len(group[1].data) + len(kept.data) <= MOST_MERGED:
+            group = ((*group[0], segment), group[1].and_then(kept))
+        else:
+            if group is not None:
+                yield group
+            group = ((segment,), kept)
+    if group is not None:
+        yield group
+
+
+class LeftoverFiles:
+    """Implements Pruning: removes files that have counted for nothing for `older_than`."""
+
+    name = "files"
+
+    def __init__(self, folder: EventFolder, older_than: timedelta, batch: int) -> None:
+        self._folder = folder
+        self._older_than = older_than
+        self.batch = batch
+
+    async def once(self, pool: Pool) -> Swept:
+        """Doomed first: a writer that was frozen since finds that its file can no longer come to count."""
+        rows = await pool.fetch(_SQL["doom"], self._older_than, self.batch)
+        names = [(row["session_id"], row["epoch"], row["part"], row["revision"]) for row in rows]
+        files = [self._folder.segment(row["shard"], *name) for row, name in zip(rows, names, strict=True)]
+        empty = {self._folder.session(row["shard"], row["session_id"]) for row in rows if not row["session_lives"]}
+
+        def remove() -> None:
+            for file in files:
+                file.unlink(missing_ok=True)
+            for folder in empty:
+                shutil.rmtree(folder, ignore_errors=True)
+
+        await asyncio.to_thread(remove)
+        await pool.execute(_SQL["forget"], *_columns(names))
+        return Swept(len(rows), len(rows))
+
+
+def _columns(names: Iterable[tuple[UUID, int, int, int]]) -> list[list[UUID | int]]:
+    return [list(column) for column in zip(*names, strict=True)] or [[], [], [], []]
