@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraint
 
 from models.plans import PlannerMode
 from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, ProjectSettings, RunLimits
+from models.runtime_policy import RuntimePolicy
 from models.tenants import ApiKey, Project
 from serve_apps.schemas.base import Body, Name, Reply
 from serve_apps.schemas.runtime_policy import RuntimePolicyIn
@@ -32,7 +33,7 @@ class OrgSettingsIn(Body):
         """Raises InvalidInput."""
         egress = self.egress
         return OrgSettings(
-            runtime_policy=self.runtime_policy.policy("/runtimePolicy", {}),
+            runtime_policy=self.runtime_policy.policy("/runtimePolicy", RuntimePolicy()),
             egress=EgressPolicy(
                 allow_loopback=egress.allow_loopback,
                 allow_private=egress.allow_private,
@@ -63,10 +64,9 @@ class ProjectSettingsIn(Body):
     limits: RunLimitsIn = RunLimitsIn()
 
     def settings(self, organization: OrgSettings, pointer: str = "") -> ProjectSettings:
-        """`organization`: whose groups the policy may name. Raises InvalidInput below `pointer`."""
-        inherited = organization.runtime_policy.groups
+        """`organization`: whose policy holds too, its groups may be named. Raises InvalidInput below `pointer`."""
         return ProjectSettings(
-            runtime_policy=self.runtime_policy.policy(f"{pointer}/runtimePolicy", inherited),
+            runtime_policy=self.runtime_policy.policy(f"{pointer}/runtimePolicy", organization.runtime_policy),
             plan_approval_mode=self.plan_approval_mode,
             planner_mode=self.planner_mode,
             planner_model=self.planner_model,

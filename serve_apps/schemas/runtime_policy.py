@@ -93,9 +93,9 @@ class RuntimePolicyIn(Body):
     )
     forbid_self_approval: StrictBool = False
 
-    def policy(self, pointer: str, inherited: Mapping[str, tuple[str, ...]]) -> RuntimePolicy:
-        """`inherited`: the organisation's groups, which a project may name. Raises InvalidInput below `pointer`."""
-        faults = tuple(_faults(self, pointer, {**self._members(), **inherited}))
+    def policy(self, pointer: str, organization: RuntimePolicy) -> RuntimePolicy:
+        """`organization`: what holds in the project as well, an empty one for its own. Raises InvalidInput."""
+        faults = tuple(_faults(self, pointer, {**self._members(), **organization.groups}, organization.plan_approval))
         if faults:
             raise InvalidInput("The runtime policy is not valid; `errors` names every fault.", errors=faults)
         approval, safety = self.runtime_approval, self.runtime_safety
@@ -117,11 +117,16 @@ class RuntimePolicyIn(Body):
         return {name: tuple(members) for name, members in self.groups.items()}
 
 
-def _faults(policy: RuntimePolicyIn, pointer: str, groups: Mapping[str, tuple[str, ...]]) -> Iterator[FieldError]:
+def _faults(
+    policy: RuntimePolicyIn, pointer: str, groups: Mapping[str, tuple[str, ...]], above: PlanApprovalRules
+) -> Iterator[FieldError]:
     rules, constraints = policy.runtime_approval.rules, policy.runtime_safety.constraints
     yield from _doubles([rule.id for rule in rules], f"{pointer}/runtimeApproval/rules")
     yield from _doubles([each.id for each in constraints], f"{pointer}/runtimeSafety/constraints")
-    yield from _voters(policy.plan_approval, f"{pointer}/planApproval", groups)
+    ours = policy.plan_approval
+    both = PlanApprovalIn(groups=list(above.groups) or ours.groups, quorum=max(above.quorum, ours.quorum))
+    where = f"{pointer}/planApproval"
+    yield from list(_voters(ours, where, groups)) or _voters(both, where, groups)
     for position, rule in enumerate(rules):
         yield from _voters(rule, f"{pointer}/runtimeApproval/rules/{position}", groups)
 

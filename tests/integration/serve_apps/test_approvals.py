@@ -402,6 +402,18 @@ async def test_a_project_may_name_the_organisation_s_groups(setup: Setup) -> Non
     assert created.json()["errors"][0]["pointer"] == "/settings/runtimePolicy/planApproval/groups/0"
 
 
+async def test_a_project_cannot_ask_for_more_people_than_the_organisation_s_groups_have(setup: Setup) -> None:
+    """Both policies hold, so nobody could ever approve a plan there."""
+    ops = {"planApproval": {"groups": ["ops"]}, "groups": {"ops": ["bob"]}}
+    assert (await setup.admin.put(f"{setup.tenant.admin}/settings", json={"runtimePolicy": ops})).status_code == 200
+    answer = await setup.policy(planApproval={"quorum": 2})
+    assert answer.status_code == 422
+    [fault] = answer.json()["errors"]
+    assert fault["pointer"] == "/runtimePolicy/planApproval/quorum"
+    assert "2 people have to approve, and the groups name 1" in fault["detail"]
+    assert (await setup.policy(planApproval={"quorum": 1})).status_code == 200
+
+
 async def test_a_parameter_s_secret_value_is_nowhere_in_the_question(setup: Setup) -> None:
     setup.world.plan = secret_plan()
     await setup.rules(BIG | {"when": "args.key.contains('secrets.SHOP')"})

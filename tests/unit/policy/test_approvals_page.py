@@ -64,7 +64,7 @@ def test_a_refusal_says_what_the_page_says(condition: str, says: str) -> None:
 
 def test_the_page_s_policy_is_one() -> None:
     [document] = blocks("json")
-    policy = RuntimePolicyIn.model_validate(json.loads(document)).policy("", {})
+    policy = RuntimePolicyIn.model_validate(json.loads(document)).policy("", RuntimePolicy())
     assert policy.runtime_approval.rules[0].quorum == 2
 
 
