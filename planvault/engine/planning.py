@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from models.audit import AuditAction
-from models.base import JsonValue
+from models.base import JsonObject, JsonValue
 from models.events import EventType
 from models.plans import Plan, Slot
 from models.runs import RunPhase, RunStatus
+from models.values import Value
 from planvault.engine.asking import ask, ballot_of, requirement
 from planvault.engine.calls import follow
 from planvault.engine.inputs import Planned, Prepared
@@ -21,6 +22,7 @@ from planvault.engine.state import RunState, ToolFacts
 from planvault.plan.graph import plan_graph
 from planvault.plan.hashing import canonical_hash
 from planvault.policy.approval import plan_approval
+from planvault.policy.display import shown
 
 
 def prepared(rec: Recorder, result: Prepared) -> None:
@@ -125,14 +127,14 @@ def ask_approval(rec: Recorder) -> None:
     if verdict.blocked_by:
         blocked = {"actor": "policy", "planHash": run.plan_hash, "blockedBy": list(verdict.blocked_by)}
         rec.audit(AuditAction.PLAN_AUTO_APPROVE_BLOCKED, {**blocked, "approvalSource": verdict.wanted})
-    shown, rules = _what_is_shown(run), run.settings.runtime_policy.plan_approval
+    told, rules = _what_is_shown(run), run.settings.runtime_policy.plan_approval
     question = Question(
         QuestionKind.PLAN,
         run.plan_hash or "",
         ballot=ballot_of(run, [requirement(run, "plan", rules.quorum, rules.groups)]),
-        shown={"planHash": run.plan_hash, "tools": shown["tools"]},
+        shown={"planHash": run.plan_hash, "tools": told["tools"]},
     )
-    ask(rec, question, {**shown, "blockedBy": list(verdict.blocked_by)}, rules.expires_in_seconds)
+    ask(rec, question, {**told, "blockedBy": list(verdict.blocked_by)}, rules.expires_in_seconds)
 
 
 def _approved_by_rule(rec: Recorder, source: str) -> None:
@@ -150,8 +152,14 @@ def _what_is_shown(run: RunState) -> dict[str, Any]:
         "toolDescriptions": {name: run.facts[name].summary for name in names},
         "planGraph": plan_graph(run.plan),
         "planHash": run.plan_hash,
-        "slotValues": dict(run.slot_values or {}),
+        "slotValues": _filled(run),
     }
+
+
+def _filled(run: RunState) -> JsonObject:
+    """Every slot's value, each as a parameter is shown."""
+    filled = cast("Mapping[str, Value]", run.slot_values or {})
+    return {name: part for each, value in filled.items() for name, part in shown({each: value}).params.items()}
 
 
 def begin(rec: Recorder) -> None:
@@ -165,10 +173,10 @@ def hash_of(plan: Plan, facts: Iterable[ToolFacts], slot_values: Mapping[str, Js
 
     (Invariant 6: whatever changes in what is shown asks again.)
     """
-    shown: dict[str, Any] = {
+    bound: dict[str, Any] = {
         "plan": plan.model_dump(mode="json"),
         "tools": [item.model_dump(mode="json") for item in sorted(facts, key=lambda item: item.pin.name)],
     }
     if slot_values is not None:
-        shown["slotValues"] = dict(slot_values)
-    return canonical_hash(shown)
+        bound["slotValues"] = dict(slot_values)
+    return canonical_hash(bound)

@@ -8,7 +8,7 @@ from models.audit import AuditAction
 from models.commands import CommandKind, Message, Resolution
 from models.events import EventType, Visibility
 from models.ids import MessageId
-from models.plans import ListOf, Lit, Plan
+from models.plans import ListOf, Lit, Plan, Slot
 from models.policies import PlanApprovalMode
 from models.runs import RunStatus
 from models.runtime_policy import (
@@ -311,6 +311,21 @@ def test_one_rejection_rejects_whoever_approved_before() -> None:
     answer(story, operator="bob")
     answer(story, CommandKind.REJECT_TOOL, operator="carol")
     assert story.one(EventType.TOOL_APPROVAL_RESULT)["approved"] is False
+
+
+def test_what_was_filled_in_is_shown_as_parameters_are_and_bound_as_a_whole() -> None:
+    slots = (Slot(variable="note", prompt="?"), Slot(variable="api_token", prompt="?"))
+    asking = plan(call("n1", "pay", "x", amount=Lit(value=1)), reply(var("note")), slots=slots)
+    hashes = []
+    for ending in "ab":
+        story = told(RuntimePolicy(), asking, plan_approval_mode=PlanApprovalMode.REQUIRE)
+        values = {"note": "x" * 100_000 + ending, "api_token": "canary"}
+        story.acts(CommandKind.FILL_SLOTS, values=values)
+        asked = story.one(EventType.CONFIRM_PLAN_REQUIRED)
+        assert len(asked["slotValues"]["note"]) < 1_000
+        assert "canary" not in str([event.payload for event in story.events if event.visibility is Visibility.HISTORY])
+        hashes.append(asked["planHash"])
+    assert hashes[0] != hashes[1]
 
 
 def test_every_rule_that_matched_must_be_satisfied_and_one_person_can_count_for_several() -> None:
