@@ -110,7 +110,11 @@ class PlannerTwin:
 
 @dataclass
 class Platform:
-    """One database, as many hosts as a test starts."""
+    """One database, as many hosts as a test starts.
+
+    `quick`: hosts hear of commands at once, as their listener would tell them, and the lease of one that was killed has
+    run out already. Otherwise a command waits for the next look, up to a second, and shards for the lease's end.
+    """
 
     pool: Pool
     keyring: PostgresKeyring
@@ -119,6 +123,8 @@ class Platform:
     ids: TimeOrderedIds = field(default_factory=TimeOrderedIds)
     session_store: SessionStore = field(default_factory=lambda: SessionStore(None))
     workers: ToolWorkers | None = None
+    quick: bool = False
+    hosts: list[SessionRuntime] = field(default_factory=list)
 
     async def session(self, **settings: Any) -> SessionScope:
         sessions = Sessions(self.pool, self.keyring, self.keyring.pseudonym, SHARDS)
@@ -139,6 +145,11 @@ class Platform:
         async with transaction(self.pool) as connection:
             await commands.enqueue(connection, scope, kind, payload)
         await commands.wake(shard_of(scope.session_id, SHARDS))
+        self.wake()
+
+    def wake(self) -> None:
+        for runtime in self.hosts if self.quick else ():
+            runtime.wake()
 
     async def history(self, scope: SessionScope) -> list[HistoryEvent]:
         return await self.session_store.history(self.pool, self.keyring).newest(scope, None, 1_000)
@@ -169,13 +180,18 @@ class Platform:
 
             runtime = self.runtime(name, executor, store or configured)
             task = asyncio.create_task(runtime.run())
+            self.hosts.append(runtime)
             try:
                 yield runtime
             finally:
+                self.hosts.remove(runtime)
                 task.cancel()
                 for session in list(runtime._live.values()):  # a killed process runs nothing on
                     session.drop()
                 await asyncio.gather(task, return_exceptions=True)
+                if self.quick:
+                    aged = "UPDATE hosts SET heartbeat_at = heartbeat_at - interval '1 minute' WHERE id = $1"
+                    await self.pool.execute(aged, runtime.ownership._host)
 
     def runtime(self, name: str, executor: Any = None, store: Any = None) -> SessionRuntime:
         clock = SystemClock()

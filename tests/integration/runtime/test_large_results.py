@@ -77,7 +77,7 @@ async def platform(pool: Pool, keys: Path, processes: WorkerProcesses) -> Platfo
     world.tool("post", lambda call: None, Idempotency.NONE)
     world.tool("note", lambda call: call.args["text"])
     opened = await open_platform(pool, keys, world)
-    opened.workers = processes
+    opened.workers, opened.quick = processes, True
     return opened
 
 
@@ -263,7 +263,7 @@ async def _asks(platform: Platform, session: Any) -> bool:
 # ── a host of its own ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("responses", [8, pytest.param(20, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("responses", [5, pytest.param(20, marks=pytest.mark.faults)])
 async def test_many_bodies_of_20_mb_at_once_cost_a_host_less_than_three_of_them(
     postgres_server: str, tmp_path: Path, responses: int
 ) -> None:

@@ -26,7 +26,9 @@ async def platform(pool: Pool, keys: Path) -> Platform:
     for name in ("sleep", "wait_for_signal"):
         world.tool(name, _never, Idempotency.DECLARED)
     world.tool("get", lambda call: "got")
-    return await open_platform(pool, keys, world)
+    opened = await open_platform(pool, keys, world)
+    opened.quick = True
+    return opened
 
 
 def _never(_: Any) -> Any:
@@ -220,7 +222,7 @@ async def test_a_question_that_nobody_answers_interrupts_the_run(platform: Platf
     )
     platform.world.plan = plan(call("n1", "guarded", "x"), reply(var("x")))
     await platform.pool.execute(
-        "UPDATE projects SET settings = jsonb_set(settings, '{limits,reauth_expires_s}', '2') WHERE id = $1",
+        "UPDATE projects SET settings = jsonb_set(settings, '{limits,reauth_expires_s}', '1') WHERE id = $1",
         platform.scope.project_id,
     )
     async with platform.host("a"):
@@ -238,7 +240,7 @@ async def test_the_wall_clock_ends_a_call_that_reads_for_too_long(platform: Plat
     platform.world.tool("slow", slow)
     platform.world.plan = plan(call("n1", "slow", "x"), reply(var("x")))
     await platform.pool.execute(
-        "UPDATE projects SET settings = jsonb_set(settings, '{limits,max_wall_clock_s}', '1.5') WHERE id = $1",
+        "UPDATE projects SET settings = jsonb_set(settings, '{limits,max_wall_clock_s}', '1') WHERE id = $1",
         platform.scope.project_id,
     )
     async with platform.host("a"):

@@ -80,7 +80,15 @@ def platform_of(deps: ApiDeps, tenant: Tenant, world: World) -> Platform:
     for name in ("sleep", "wait_for_signal"):
         world.tool(name, lambda _: None, Idempotency.DECLARED)
     assert isinstance(deps.keyring, PostgresKeyring)
-    return Platform(deps.pool, deps.keyring, tenant.scope, world)
+    platform = Platform(deps.pool, deps.keyring, tenant.scope, world, quick=True)
+    told = deps.commands.wake
+
+    async def wake(shard: int) -> None:
+        await told(shard)
+        platform.wake()
+
+    deps.commands.wake = wake  # type: ignore[method-assign]
+    return platform
 
 
 @asynccontextmanager

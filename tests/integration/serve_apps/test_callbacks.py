@@ -149,10 +149,11 @@ async def test_a_cancelled_run_takes_no_signal(talk: Talk, anonymous: httpx.Asyn
     assert (late.status_code, late.json()["code"]) == (410, "SIGNAL_EXPIRED")
 
 
-@pytest.mark.parametrize("body", [[], "text", 7, None, {"deep": 10**30}])
-async def test_only_a_plain_json_object_is_a_payload(talk: Talk, anonymous: httpx.AsyncClient, body: Any) -> None:
+async def test_only_a_plain_json_object_is_a_payload(talk: Talk, anonymous: httpx.AsyncClient) -> None:
     signal = await waiting(talk)
-    assert (await post(anonymous, signal, body)).status_code == 422
+    bodies: list[Any] = [[], "text", 7, None, {"deep": 10**30}]
+    for body in bodies:
+        assert (await post(anonymous, signal, body)).status_code == 422, body
     assert (await post(anonymous, signal, {})).status_code == 200
 
 

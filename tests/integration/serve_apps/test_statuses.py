@@ -15,7 +15,7 @@ from models.tools import Idempotency, ToolCallFailure, ToolFailed
 from planvault.ports import ToolCall
 from planvault.settings import Settings
 from serve_apps.dependencies import ApiDeps
-from tests.integration.runtime.harness import SHARDS, World
+from tests.integration.runtime.harness import SHARDS, World, eventually
 from tests.integration.serve_apps.conftest import ADMIN, Tenant
 from tests.integration.serve_apps.live import events, serving
 from tests.integration.serve_apps.pausing import Talk, talking
@@ -199,12 +199,19 @@ async def test_two_operators_at_once_are_told_apart(talk: Talk, world: Held) -> 
         assert sorted(answer.status_code for answer in answers) == [202, 409]
 
 
-async def test_a_call_lost_in_a_session_that_was_closed_meanwhile_is_still_resolved(talk: Talk, world: Held) -> None:
+async def test_a_call_lost_in_a_session_that_was_closed_meanwhile_is_still_resolved(
+    talk: Talk, world: Held, deps: ApiDeps
+) -> None:
     world.planning.set()
     world.lose_late = True
     await talk.says("recover", _one("lose"))
     await talk.saw("tool_start")
     assert (await talk.client.patch(talk.path, json={"status": "closed"})).status_code == 200
+
+    async def is_applied() -> bool:
+        return not await deps.pool.fetchval("SELECT count(*) FROM commands WHERE consumed_at IS NULL")
+
+    await eventually(is_applied, what="the session's end, before the call's")
     world.calling.set()
     await talk.is_at("needs_manual_recovery")
     assert (await talk.acts(action="resolve", resolution="mark_done", result="known")).status_code == 202

@@ -1,4 +1,4 @@
-"""Bodies of 20 MB over real HTTP into real Postgres, looked at by a real worker process."""
+"""Large bodies, one of 20 MB, over real HTTP into real Postgres, looked at by a real worker process."""
 
 import asyncio
 import os
@@ -37,6 +37,7 @@ from tests.integration.tools.large_bodies import MIB, items_of, nested, orders, 
 from tests.integration.tools.test_http_executor import SECRETS, call, tool
 
 BODY = orders(20 * MIB)
+SOME = orders(3 * MIB)  # large enough for everything but the figure itself
 IDS = TimeOrderedIds()
 
 
@@ -126,18 +127,23 @@ def failed(outcome: object) -> tuple[ToolCallFailure, str]:
 
 
 @pytest.mark.parametrize(
-    "way",
-    [{}, {"chunked": False}, {"coding": "gzip"}, {"coding": "deflate", "chunked": False}],
-    ids=["chunked", "with a length", "gzip", "deflate"],
+    ("body", "way"),
+    [
+        (BODY, {}),
+        (SOME, {"chunked": False}),
+        (SOME, {"coding": "gzip"}),
+        (SOME, {"coding": "deflate", "chunked": False}),
+    ],
+    ids=["20 MB chunked", "with a length", "gzip", "deflate"],
 )
-async def test_a_body_of_20_mb_is_stored_as_it_came(parts: Parts, way: dict[str, Any]) -> None:
-    async with counting(sending(BODY, **way)) as server:
+async def test_a_large_body_is_stored_as_it_came(parts: Parts, body: bytes, way: dict[str, Any]) -> None:
+    async with counting(sending(body, **way)) as server:
         outcome = await parts.execute(server.url)
         assert len(server.requests) == 1
     stored = stored_of(outcome)
-    assert outcome.size == stored.size == len(BODY)
-    assert await parts.blobs.read(parts.place.scope, stored) == BODY
-    assert stored.shape["fields"]["items"]["length"] == len(items_of(BODY))
+    assert outcome.size == stored.size == len(body)
+    assert await parts.blobs.read(parts.place.scope, stored) == body
+    assert stored.shape["fields"]["items"]["length"] == len(items_of(body))
 
 
 async def test_a_small_body_is_a_value_and_touches_no_blob(parts: Parts) -> None:
@@ -153,22 +159,22 @@ async def test_a_small_body_is_a_value_and_touches_no_blob(parts: Parts) -> None
 async def test_a_body_over_the_cap_is_refused_the_connection_closed_and_nothing_kept(
     parts: Parts, way: dict[str, Any]
 ) -> None:
-    async with counting(sending(BODY, **way)) as server:
-        outcome = await parts.execute(server.url, limit=5 * MIB)
+    async with counting(sending(SOME, **way)) as server:
+        outcome = await parts.execute(server.url, limit=MIB)
         assert failed(outcome) == (ToolCallFailure.ANSWERED, "RESPONSE_TOO_LARGE")
         await eventually(lambda: server.writers[0].is_closing(), what="the connection is closed")
     assert await parts.left() == 0
 
 
 async def test_a_small_bomb_is_as_large_as_what_it_becomes(parts: Parts) -> None:
-    async with counting(sending(b"0" * (200 * MIB), coding="gzip")) as server:
+    async with counting(sending(b"0" * (60 * MIB), coding="gzip")) as server:
         assert failed(await parts.execute(server.url))[1] == "RESPONSE_TOO_LARGE"
     assert await parts.left() == 0
 
 
 @pytest.mark.parametrize(("method", "repeatable"), [("GET", True), ("POST", False)])
 async def test_a_body_cut_in_the_middle_has_an_unknown_outcome(parts: Parts, method: str, repeatable: bool) -> None:
-    async with counting(sending(BODY, cut_at=10 * MIB)) as server:
+    async with counting(sending(SOME, cut_at=2 * MIB)) as server:
         outcome = await parts.execute(server.url, method)
         assert failed(outcome) == (ToolCallFailure.UNKNOWN, "CONNECTION_LOST")
         assert len(server.requests) == 1
@@ -178,7 +184,7 @@ async def test_a_body_cut_in_the_middle_has_an_unknown_outcome(parts: Parts, met
 async def test_a_body_shorter_than_its_content_length_is_no_result(parts: Parts) -> None:
     body = orders(MIB)
     async with counting(sending(body, chunked=False, declared=len(body) + 10)) as server:
-        assert failed(await parts.execute(server.url, timeout_s=2.0))[0] is ToolCallFailure.UNKNOWN
+        assert failed(await parts.execute(server.url, timeout_s=1.0))[0] is ToolCallFailure.UNKNOWN
     assert await parts.left() == 0
 
 
@@ -200,8 +206,8 @@ async def test_a_cancelled_call_leaves_no_blob(parts: Parts) -> None:
 # ── looked into ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_json_that_breaks_after_19_mb_is_text(parts: Parts) -> None:
-    body = BODY[: 19 * MIB] + b"<oops>"
+async def test_json_that_breaks_after_megabytes_is_text(parts: Parts) -> None:
+    body = SOME[: 2 * MIB] + b"<oops>"
     async with counting(sending(body)) as server:
         stored = stored_of(await parts.execute(server.url))
     assert stored.shape == {"type": "string", "length": len(body)}
@@ -219,7 +225,7 @@ async def test_a_body_nested_too_deeply_is_refused(parts: Parts) -> None:
     ids=["as it is", "behind an escape"],
 )
 async def test_a_secret_that_a_large_body_echoes_is_not_stored(parts: Parts, spelled: str) -> None:
-    body = BODY[:-1] + f',"echo":"Bearer {spelled}","echo":1}}'.encode()  # the second hides the first from a parser
+    body = SOME[:-1] + f',"echo":"Bearer {spelled}","echo":1}}'.encode()  # the second hides the first from a parser
     async with counting(sending(body)) as server:
         auth = {"Authorization": "Bearer {{secrets.TOKEN}}"}
         stored = stored_of(await parts.execute(server.url, auth_headers=auth))
@@ -248,13 +254,14 @@ async def test_an_inspection_whose_answer_was_lost_is_made_again(parts: Parts, m
 
 
 async def test_a_large_body_that_echoes_nothing_is_not_written_twice(parts: Parts) -> None:
-    async with counting(sending(BODY)) as server:
+    async with counting(sending(SOME)) as server:
         stored = stored_of(await parts.execute(server.url, auth_headers={"Authorization": "Bearer {{secrets.TOKEN}}"}))
-    assert await parts.blobs.read(parts.place.scope, stored) == BODY
+    assert await parts.blobs.read(parts.place.scope, stored) == SOME
+    assert await parts.left() == 1
 
 
 async def test_a_worker_that_dies_is_replaced_and_asked_again(parts: Parts) -> None:
-    async with counting(sending(BODY)) as server:
+    async with counting(sending(SOME)) as server:
         await parts.execute(server.url)  # a worker runs
         for process in list(parts.workers.children):
             os.kill(process, signal.SIGKILL)
@@ -266,21 +273,21 @@ async def test_a_worker_that_dies_is_replaced_and_asked_again(parts: Parts) -> N
 
 @pytest.fixture
 async def large(parts: Parts) -> Stored:
-    return await parts.blobs.write(parts.place, BODY, "application/json", "result")
+    return await parts.blobs.write(parts.place, SOME, "application/json", "result")
 
 
 @pytest.mark.parametrize(
     ("source", "value"),
     [
         ("x.items[0].name", "order number 0"),
-        ("len(x.items)", len(items_of(BODY))),
+        ("len(x.items)", len(items_of(SOME))),
         ("x.total > 10 and not x.items == []", True),
         ('jsonpath(x, "$.items[?@.id == 77].price")', [77.5]),
         ("sum(pluck(slice(x.items, 0, 3), 'id'))", 3),
         ('f"{x.items[1].name}!"', "order number 1!"),
     ],
 )
-async def test_an_expression_over_20_mb_gives_its_value(
+async def test_an_expression_over_a_stored_result_gives_its_value(
     parts: Parts, large: Stored, source: str, value: object
 ) -> None:
     answer = await parts.ask(source, large)
