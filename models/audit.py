@@ -21,6 +21,8 @@ class AuditAction(StrEnum):
     ACTION_REFUSED = "ACTION_REFUSED"  # an answer that did not count
     RUN_RESOLVED = "RUN_RESOLVED"  # an operator's word on a call of unknown outcome
     SETTINGS_CHANGED = "SETTINGS_CHANGED"
+    JOB_SCHEDULED = "JOB_SCHEDULED"  # by a caller of the API, or by a run: `sessionId`
+    JOB_CANCELLED = "JOB_CANCELLED"
 
 
 class AuditRow(Frozen):

@@ -44,6 +44,7 @@ class ProjectSettings(Frozen):
     planner_model: str | None = None  # None: the platform's
     retrieval_max_tools: int = 30
     max_schedule_horizon_days: int = 30  # how far ahead a job may be scheduled
+    max_scheduled_jobs: int = 1_000  # that have an occurrence to come
     limits: RunLimits = RunLimits()
 
 

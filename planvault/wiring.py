@@ -16,6 +16,7 @@ from planvault.scheduling.booking import Bookings
 from planvault.scheduling.dispatch import Dispatcher, Outbound
 from planvault.scheduling.from_plans import PostgresScheduling
 from planvault.settings import Settings
+from planvault.storage.audit import AuditLog
 from planvault.storage.blobs import Blobs
 from planvault.storage.catalog_reader import CatalogReader
 from planvault.storage.commands import Commands
@@ -135,7 +136,8 @@ async def open_dispatcher(
 
 
 def _scheduling(pool: Pool, keyring: PostgresKeyring, ids: Ids, shards: int) -> PostgresScheduling:
-    bookings = Bookings(ScheduledJobs(pool, keyring), Commands(pool, keyring, ids), Tenants(pool, ids), ids)
+    jobs, commands, audit = ScheduledJobs(pool, keyring), Commands(pool, keyring, ids), AuditLog(pool, keyring)
+    bookings = Bookings(jobs, commands, Tenants(pool, ids), audit, ids)
     return PostgresScheduling(pool, keyring, Sessions(pool, keyring, keyring.pseudonym, shards), bookings)
 
 

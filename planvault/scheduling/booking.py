@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from models.audit import AuditAction, AuditRow
+from models.base import JsonObject
 from models.ids import JobId
 from models.schedules import JobPayload, JobTarget
 from models.tenants import ProjectScope, SessionScope
 from planvault.errors import Conflict, FieldError, InvalidInput, NotFound
 from planvault.ports import Ids
 from planvault.scheduling.orders import JobOrder, first_due
+from planvault.storage.audit import AuditLog
 from planvault.storage.commands import Commands
 from planvault.storage.pool import Connection
 from planvault.storage.scheduled_jobs import NewJob, ScheduledJobs
@@ -23,16 +26,18 @@ class Booked(NamedTuple):
 
 
 class Bookings:
-    def __init__(self, jobs: ScheduledJobs, commands: Commands, tenants: Tenants, ids: Ids) -> None:
+    def __init__(self, jobs: ScheduledJobs, commands: Commands, tenants: Tenants, audit: AuditLog, ids: Ids) -> None:
         self._jobs = jobs
         self._commands = commands
         self._tenants = tenants
+        self._audit = audit
         self._ids = ids
 
     async def book(self, connection: Connection, scope: ProjectScope, order: JobOrder) -> Booked:
         """The job, made inside the caller's transaction; under an idempotency key that was used, the one made then.
 
-        Raises InvalidInput that names every fault, and NotFound for a foreign project.
+        Raises InvalidInput that names every fault, Conflict where the project has its fill of jobs, and NotFound for a
+        foreign project.
         """
         if (made := await self._made_before(connection, scope, order)) is not None:
             return made
@@ -40,12 +45,32 @@ class Bookings:
         now = await connection.fetchval("SELECT now()")
         run_at = first_due(order, now, project.settings.max_schedule_horizon_days)
         await self._check_session(connection, scope, order)
+        await self._jobs.check_room(connection, scope, project.settings.max_scheduled_jobs)
         job = _job(JobId(self._ids.new()), order, run_at)
         if await self._jobs.insert(connection, scope, job):
+            await (await self._audit.witness(scope.org_id, self._row(scope, order, job, now)))(connection)
             return Booked(job.id, run_at)
         made = await self._made_before(connection, scope, order)
         assert made is not None, "an insert that gives way gives way to a row"
         return made
+
+    def _row(self, scope: ProjectScope, order: JobOrder, job: NewJob, now: datetime) -> AuditRow:
+        details: JsonObject = {
+            "actor": order.created_by,
+            "jobId": str(job.id),
+            "target": job.target.value,
+            "runAt": job.run_at.isoformat(),
+            "recurring": job.rule is not None,
+            "byPlan": order.by_plan,
+        }
+        return AuditRow(
+            id=self._ids.new(),
+            at=now,
+            action=AuditAction.JOB_SCHEDULED,
+            details=details,
+            project_id=scope.project_id,
+            session_id=order.session_id,
+        )
 
     async def _made_before(self, connection: Connection, scope: ProjectScope, order: JobOrder) -> Booked | None:
         if order.idempotency_key is None:

@@ -124,6 +124,16 @@ class ScheduledJobs:
         row = await db.fetchrow(_SQL["find_by_key"], *_place(scope), key)
         return None if row is None else (JobId(row["id"]), row["run_at"])
 
+    async def check_room(self, connection: Connection, scope: ProjectScope, most: int) -> None:
+        """One more live job fits into the project, until the transaction ends. Raises Conflict where it does not."""
+        await connection.execute(_SQL["hold_project"], *_place(scope))
+        live = await connection.fetchval(_SQL["count_live"], *_place(scope))
+        if live >= most:
+            raise Conflict(
+                f"The project has {live} scheduled jobs that have an occurrence to come; {most} may be at once. Cancel "
+                "some, or raise the project's setting maxScheduledJobs."
+            )
+
     async def get(self, scope: ProjectScope, job_id: JobId, db: Queryable | None = None) -> JobRecord:
         """Raises NotFound. `db` is the caller's open transaction."""
         found, _ = await self.page(scope, JobFilter(id=job_id), None, 1, db)
@@ -163,18 +173,19 @@ class ScheduledJobs:
         rows = await self._pool.fetch(_SQL["occurrences"], *_place(scope), job_id, before, limit)
         return [_occurrence(row) for row in rows]
 
-    async def cancel(self, connection: Connection, scope: ProjectScope, job_id: JobId) -> None:
-        """No further occurrence; cancelling again changes nothing. Raises NotFound, and Conflict for an ended job."""
+    async def cancel(self, connection: Connection, scope: ProjectScope, job_id: JobId) -> bool:
+        """No further occurrence; False: it was cancelled before. Raises NotFound, and Conflict for an ended job."""
         row = await connection.fetchrow(_SQL["hold"], *_place(scope), job_id)
         if row is None:
             raise NotFound("There is no such scheduled job in this project.")
         if row["state"] == JobState.CANCELLED:
-            return
+            return False
         if row["state"] != JobState.SCHEDULED:
             raise Conflict(f"The job is {row['state']} already. Cancel its run with POST /sessions/…/actions.")
         cipher = await self._keyring.cipher(scope.org_id)
         payload = without_secrets(open_payload(cipher, job_id, row["payload"]))
         await connection.execute(_SQL["cancel"], *_place(scope), job_id, seal_payload(cipher, job_id, payload))
+        return True
 
 
 def without_secrets(payload: JobPayload) -> JobPayload:

@@ -11,7 +11,7 @@ from datetime import datetime
 from models.base import JsonObject, JsonValue
 from models.schedules import JobTarget
 from models.tools import OutputField, ParamLocation, ToolParam
-from planvault.errors import InvalidInput, NotFound
+from planvault.errors import Conflict, InvalidInput, NotFound
 from planvault.ports import ScheduleOrder, Scheduling, ToolCall
 from planvault.tools.arguments import BadArgument
 
@@ -80,6 +80,8 @@ class ScheduleExecution:
             raise BadArgument(
                 "; ".join(f"{pointer.lstrip('/')} {detail}" for pointer, detail in fault.errors)
             ) from fault
+        except Conflict as fault:  # the project has its fill of jobs
+            raise BadArgument(fault.detail) from fault
         return {"jobId": str(made.job_id), "runAt": made.run_at.isoformat()}
 
 

@@ -59,6 +59,7 @@ async def cancel_job_of_project(
     jobId: UUID,  # noqa: N803 - the path's own name
     scope: OrganisationProject,
     deps: Deps,
+    actor: Actor,
 ) -> JobOut:
     """As `POST …/cancel` of the Runtime API."""
-    return await cancel_of(JobId(jobId), scope, deps)
+    return await cancel_of(JobId(jobId), scope, deps, actor)

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from models.audit import AuditAction, AuditRow
 from models.ids import JobId, SessionId
 from models.schedules import JobStatus, JobTarget
 from models.tenants import ProjectScope
@@ -86,9 +87,10 @@ async def cancel_job(
     jobId: UUID,  # noqa: N803 - the path's own name
     scope: WritesSchedules,
     deps: Deps,
+    actor: Actor,
 ) -> JobOut:
     """No further occurrence; a run that the job has opened goes on. Cancelling again changes nothing."""
-    return await cancel_of(JobId(jobId), scope, deps)
+    return await cancel_of(JobId(jobId), scope, deps, actor)
 
 
 async def book_job(
@@ -112,9 +114,18 @@ async def page_of_jobs(
     return Page[JobOut](items=items, next_cursor=paging.encode(str(items[-1].id)) if more else None)
 
 
-async def cancel_of(job_id: JobId, scope: ProjectScope, deps: ApiDeps) -> JobOut:
+async def cancel_of(job_id: JobId, scope: ProjectScope, deps: ApiDeps, actor: str) -> JobOut:
+    row = AuditRow(
+        id=deps.ids.new(),
+        at=deps.clock.now(),
+        action=AuditAction.JOB_CANCELLED,
+        details={"actor": actor, "jobId": str(job_id)},
+        project_id=scope.project_id,
+    )
+    witness = await deps.audit.witness(scope.org_id, row)
     async with transaction(deps.pool) as connection:
-        await deps.scheduled_jobs.cancel(connection, scope, job_id)
+        if await deps.scheduled_jobs.cancel(connection, scope, job_id):
+            await witness(connection)
         return JobOut.of(await deps.scheduled_jobs.get(scope, job_id, connection))
 
 

@@ -61,6 +61,7 @@ class ProjectSettingsIn(Body):
     planner_model: Name | None = None
     retrieval_max_tools: StrictInt = Field(default=30, ge=1, le=200)
     max_schedule_horizon_days: StrictInt = Field(default=30, ge=1, le=3_650)
+    max_scheduled_jobs: StrictInt = Field(default=1_000, ge=0, le=100_000)
     limits: RunLimitsIn = RunLimitsIn()
 
     def settings(self, organization: OrgSettings, pointer: str = "") -> ProjectSettings:
@@ -72,6 +73,7 @@ class ProjectSettingsIn(Body):
             planner_model=self.planner_model,
             retrieval_max_tools=self.retrieval_max_tools,
             max_schedule_horizon_days=self.max_schedule_horizon_days,
+            max_scheduled_jobs=self.max_scheduled_jobs,
             limits=RunLimits(**self.limits.model_dump()),
         )
 

@@ -71,6 +71,13 @@ WHERE one.org_id = $1 AND one.project_id = $2 AND one.job_id = $3 AND ($4::times
 ORDER BY one.due_at DESC
 LIMIT $5;
 
+-- name: hold_project
+-- Whoever makes a job in the project waits for the one before.
+SELECT FROM projects WHERE org_id = $1 AND id = $2 FOR NO KEY UPDATE;
+
+-- name: count_live
+SELECT count(*) FROM scheduled_jobs WHERE org_id = $1 AND project_id = $2 AND state = 'scheduled';
+
 -- name: hold
 -- A job for a change of its state; waits for a dispatch that is under way.
 SELECT state, payload FROM scheduled_jobs WHERE org_id = $1 AND project_id = $2 AND id = $3 FOR UPDATE;

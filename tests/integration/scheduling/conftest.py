@@ -20,6 +20,7 @@ from planvault.crypto.kek import LocalKeyWrapper
 from planvault.scheduling.booking import Bookings
 from planvault.scheduling.dispatch import Dispatcher, Outbound
 from planvault.scheduling.orders import JobOrder, Timing
+from planvault.storage.audit import AuditLog
 from planvault.storage.bootstrap import ensure_default_tenant
 from planvault.storage.commands import Commands, command_seal
 from planvault.storage.job_dispatch import JobDispatch
@@ -47,7 +48,8 @@ class Desk:
         self.secrets = PostgresSecrets(self.pool, self.keyring, self.ids)
         self.commands = Commands(self.pool, self.keyring, self.ids)
         self.jobs = ScheduledJobs(self.pool, self.keyring)
-        self.bookings = Bookings(self.jobs, self.commands, Tenants(self.pool, self.ids), self.ids)
+        self.audit = AuditLog(self.pool, self.keyring)
+        self.bookings = Bookings(self.jobs, self.commands, Tenants(self.pool, self.ids), self.audit, self.ids)
 
     async def book(
         self,

@@ -11,10 +11,12 @@ from models.commands import CommandKind
 from models.policies import SessionSettings
 from models.schedules import Frequency, Recurrence, Weekday
 from models.tenants import SessionScope
+from planvault.clock import SystemClock
 from planvault.errors import Conflict
 from planvault.scheduling.dispatch import MAX_ATTEMPTS, wait_before
 from planvault.storage.commands import Commands
 from planvault.storage.pool import open_pool, transaction
+from planvault.storage.retention import Retention, rules
 from tests.integration.scheduling.conftest import Desk, utc
 
 DAILY = Recurrence(frequency=Frequency.DAILY, timezone="Europe/Berlin", hour=9)
@@ -362,3 +364,22 @@ async def test_a_wake_up_that_is_lost_loses_nothing(desk: Desk) -> None:
     assert await desk.send_all() == 0
     kinds = await desk.pool.fetch("SELECT kind FROM commands WHERE consumed_at IS NULL")
     assert [row["kind"] for row in kinds] == [CommandKind.MESSAGE]
+
+
+async def test_what_became_of_old_occurrences_goes_but_for_each_job_s_last(desk: Desk) -> None:
+    jobs = [await desk.book(prompt=f"job {number}") for number in range(2)]
+    await desk.send_all()
+    for days in (1, 100, 200, 300):
+        await desk.pool.execute(
+            "INSERT INTO scheduled_occurrences (job_id, due_at, org_id, project_id, error, at) "
+            "SELECT $1, now() - $2::interval, $3, $4, 'gone', now() - $2::interval",
+            *(jobs[0], timedelta(days=days), desk.scope.org_id, desk.scope.project_id),
+        )
+    await desk.pool.execute(
+        "UPDATE scheduled_occurrences SET at = now() - interval '1 year' WHERE job_id = $1", jobs[1]
+    )
+    before = [await desk.job(job) for job in jobs]
+    swept = await Retention(desk.pool, rules(timedelta(days=1)), SystemClock()).sweep()
+    assert swept["occurrences"] == 3
+    assert [len(await desk.jobs.occurrences(desk.scope, job, None, 10)) for job in jobs] == [2, 1]
+    assert [await desk.job(job) for job in jobs] == before

@@ -255,3 +255,16 @@ async def test_a_job_is_as_far_as_the_run_that_it_opened(stage: Stage) -> None:
 
 async def _has(desk: Desk, job_id: Any, status: JobStatus) -> bool:
     return (await desk.job(job_id)).status is status
+
+
+async def test_a_project_that_has_its_fill_of_jobs_refuses_a_plan_s_too(stage: Stage) -> None:
+    await stage.desk.pool.execute(
+        "UPDATE projects SET settings = settings || '{\"max_scheduled_jobs\": 0}' WHERE id = $1",
+        stage.desk.scope.project_id,
+    )
+    stage.schedules(prompt=Lit(value="later"), delaySeconds=Lit(value=60))
+    session = await stage.run()
+    [run] = await stage.platform.runs(session)
+    assert run.status is RunStatus.FAILED
+    assert "maxScheduledJobs" in str([event.payload for event in await stage.platform.history(session)])
+    assert await stage.jobs() == []

@@ -1,5 +1,6 @@
 """Scheduled jobs over the API: made, checked, listed, cancelled."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -156,6 +157,36 @@ async def test_the_horizon_is_the_projects_setting(
     assert (await admin.put(settings, json={"maxScheduleHorizonDays": 2})).status_code == 200
     assert "2 days" in (await faults(client, jobs, runAt=ahead(days=2, hours=1)))["/runAt"]
     await make(client, jobs, runAt=ahead(days=1, hours=23))
+
+
+async def test_a_project_has_so_many_live_jobs_and_no_more(
+    admin: httpx.AsyncClient, client: httpx.AsyncClient, tenant: Tenant, jobs: str
+) -> None:
+    live = len((await client.get(jobs, params={"status": "scheduled", "limit": 200})).json()["items"])
+    settings = f"{tenant.admin}/projects/{tenant.scope.project_id}/settings"
+    assert (await admin.put(settings, json={"maxScheduledJobs": live + 2})).status_code == 200
+    body = {"prompt": "later", "delaySeconds": 600}
+    answers = await asyncio.gather(*(client.post(jobs, json=body) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409, 409, 409]
+    refused = next(answer.json() for answer in answers if answer.status_code == 409)
+    assert "maxScheduledJobs" in refused["detail"]
+    made = next(answer.json() for answer in answers if answer.status_code == 201)
+    assert (await client.post(f"{jobs}/{made['id']}/cancel")).status_code == 200
+    assert (await client.post(jobs, json=body)).status_code == 201
+
+
+async def test_jobs_that_are_made_and_cancelled_are_audited(
+    admin: httpx.AsyncClient, client: httpx.AsyncClient, tenant: Tenant, jobs: str
+) -> None:
+    made = await make(client, jobs, prompt="tell nobody", delaySeconds=600)
+    for _ in range(2):  # cancelling again changes nothing
+        assert (await client.post(f"{jobs}/{made['id']}/cancel")).status_code == 200
+    params = {"action": ["JOB_SCHEDULED", "JOB_CANCELLED"], "projectId": str(tenant.scope.project_id)}
+    rows = (await admin.get(f"{tenant.admin}/audit", params=params)).json()["items"]
+    found = [row for row in rows if row["details"]["jobId"] == made["id"]]
+    assert [row["action"] for row in found] == ["JOB_CANCELLED", "JOB_SCHEDULED"]
+    assert all(row["actor"].startswith("key:") for row in found)
+    assert "tell nobody" not in str(rows)
 
 
 async def test_an_idempotency_key_makes_one_job(deps: ApiDeps, client: httpx.AsyncClient, jobs: str) -> None:
