@@ -22,7 +22,7 @@ from planvault.storage.sessions import SessionDraft, Sessions
 _PATIENCE_S = 300.0
 _LOOKS_S = 0.02
 _AT_ONCE = 16
-_AHEAD = 8  # prompts given to a session and not yet answered
+_AHEAD = 4  # prompts given to a session and not yet answered
 
 
 class Client:
@@ -73,9 +73,10 @@ class Client:
         query = """SELECT session_id, count(*) FILTER (WHERE status = 'completed') AS done,
                           count(*) FILTER (WHERE status IN ('failed', 'interrupted', 'cancelled')) AS broken
                    FROM runs WHERE session_id = ANY($1) GROUP BY session_id"""
+        pause = _LOOKS_S if len(scopes) == 1 else 4 * _LOOKS_S  # many take longer, and looking at them costs more
         async with asyncio.timeout(_PATIENCE_S):
             while scopes:
-                await asyncio.sleep(_LOOKS_S)
+                await asyncio.sleep(pause)
                 rows = await self.pool.fetch(query, [scope.session_id for scope in scopes])
                 if broken := [row["session_id"] for row in rows if row["broken"]]:
                     raise RuntimeError(f"a run of the benchmark did not complete: {await self._why(broken)}")

@@ -36,7 +36,7 @@ class Floor:
         await asyncio.gather(*(write() for _ in range(runs)))
         seconds = time.perf_counter() - started
         percentiles = quantiles(took, n=100)
-        return Lap(len(took) / seconds, percentiles[49], percentiles[98])
+        return Lap(len(took), len(took) / seconds, percentiles[49], percentiles[98])
 
 
 async def _keep(connection: object) -> None:

@@ -27,4 +27,5 @@ class Ours:
         await self._client.run_all(scopes, self._prompt, each)
         seconds = (await self._client.last_at(scopes, "done") - started).total_seconds()
         percentiles = quantiles(await self._client.gaps_ms(scopes), n=100)
-        return Lap(runs * each * STEPS / seconds, percentiles[49], percentiles[98])
+        steps = runs * each * STEPS
+        return Lap(steps, steps / seconds, percentiles[49], percentiles[98])

@@ -25,6 +25,12 @@ class Server:
     url: str
     folder: Path  # an empty folder that goes with the server
 
+    @property
+    def postmaster(self) -> int | None:
+        """The server's first process; None where it is not ours."""
+        found = next(self.folder.rglob("postmaster.pid"), None)
+        return None if found is None else int(found.read_text(encoding="utf-8").splitlines()[0])
+
     async def database(self, name: str) -> str:
         """URL of a new, empty database on the server."""
         connection = await asyncpg.connect(self.url)

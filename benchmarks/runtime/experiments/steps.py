@@ -10,6 +10,7 @@ from benchmarks.runtime.floor import floor
 from benchmarks.runtime.ours import Ours
 from benchmarks.runtime.peers.process import peer
 from benchmarks.runtime.platform import platform
+from benchmarks.runtime.processor import Processor
 from benchmarks.runtime.tools import RECORD
 
 OURS, FLOOR = "planvault", "floor: insert + commit"
@@ -33,11 +34,12 @@ async def run(place: Place) -> list[Row]:
     async with AsyncExitStack() as stack:
         contestants = await _contestants(place, stack)
         rows: list[Row] = []
+        processor = Processor(place.server.postmaster)
         for runs in RUNS:
             turns = {name: (one, _each(name, runs, place.quick)) for name, one in contestants.items()}
             warm = {name: (one, max(1, each // 10)) for name, (one, each) in turns.items()}
-            await contest(warm, runs, 1)
-            rows += _with_ratios(await contest(turns, runs, _QUICK_LAPS if place.quick else _LAPS))
+            await contest(warm, runs, 1, processor)
+            rows += _with_ratios(await contest(turns, runs, _QUICK_LAPS if place.quick else _LAPS, processor))
         return rows
 
 
@@ -64,7 +66,7 @@ def _each(name: str, runs: int, quick: bool) -> int:
 
 
 def _with_ratios(standings: list[Standing]) -> list[Row]:
-    """`oursIsTimes`: our steps a second over theirs, medians of laps that took turns."""
+    """`oursIsTimes`: our steps a second over theirs, medians of laps that took turns; `…ByCpu`: by processor time."""
     ours = next(standing for standing in standings if standing.name == OURS)
     return [
         {
@@ -76,6 +78,8 @@ def _with_ratios(standings: list[Standing]) -> list[Row]:
             "oursIsTimes": round(ours.steps_per_s / standing.steps_per_s, 2),
             "stepMsP50": standing.p50_ms,
             "stepMsP99": standing.p99_ms,
+            "cpuUsPerStep": standing.cpu_us,
+            "oursIsTimesByCpu": round(standing.cpu_us / ours.cpu_us, 2),
             "fdatasyncMs": standing.fdatasync_ms,
             "laps": standing.laps,
         }

@@ -11,6 +11,7 @@ from benchmarks.runtime.contest import contest
 from benchmarks.runtime.experiments import Place, Row
 from benchmarks.runtime.ours import Ours
 from benchmarks.runtime.platform import Platform, platform
+from benchmarks.runtime.processor import Processor
 from benchmarks.runtime.tools import CAREFUL, RECORD
 from models.commands import CommandKind
 from models.tenants import SessionScope
@@ -34,7 +35,8 @@ async def run(place: Place) -> list[Row]:
         asked = await _fill(full.client, waiting)
         await asyncio.sleep(_EVICTED_S)
         turns = {name: (Ours(made.client, "chain", RECORD), _EACH) for name, made in ((_EMPTY, empty), (_FULL, full))}
-        standings = await contest(turns, _RUNS, _QUICK_LAPS if place.quick else _LAPS)
+        processor = Processor(place.server.postmaster)
+        standings = await contest(turns, _RUNS, _QUICK_LAPS if place.quick else _LAPS, processor)
         without, with_ = standings
         memory = [await made.hosts[0].memory.remote() for made in (empty, full)]
         kept = (await full.hosts[0].stats.remote())["sessions"]

@@ -28,7 +28,8 @@ class Peer:
         if not line:
             raise RuntimeError("the peer's process ended; what it said is above")
         said = json.loads(line)
-        return Lap(runs * each * _STEPS / said["seconds"], said["stepMsP50"], said["stepMsP99"])
+        steps = runs * each * _STEPS
+        return Lap(steps, steps / said["seconds"], said["stepMsP50"], said["stepMsP99"])
 
 
 @asynccontextmanager
