@@ -6,7 +6,7 @@ A token's secret is derived from a key of the organisation, so that neither plan
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -43,7 +43,7 @@ class OpenToken:
     token_id: TokenId
     run_id: RunId
     name: str
-    secret: str
+    secret: str = field(repr=False)
     expires_at: datetime | None
     created_at: datetime
 
