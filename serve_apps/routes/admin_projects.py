@@ -5,14 +5,14 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from models.audit import AuditAction, AuditRow
+from models.base import JsonObject
 from models.ids import KeyId
 from models.policies import OrgSettings, ProjectSettings
-from models.tenants import OrgScope, ProjectScope
+from models.tenants import ProjectScope
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
-from planvault.storage.tenants import Witness
-from serve_apps.dependencies import Actor, ApiDeps, Deps, OnceKey, Organisation, OrganisationProject, answers_of
+from serve_apps.changes import settings_changed
+from serve_apps.dependencies import Actor, Deps, OnceKey, Organisation, OrganisationProject, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.admin import (
     CreateKey,
@@ -36,16 +36,19 @@ async def get_settings(scope: Organisation, deps: Deps) -> OrgSettings:
 @router.put("/settings", responses=problems())
 async def put_settings(body: OrgSettingsIn, scope: Organisation, deps: Deps, actor: Actor) -> OrgSettings:
     settings = body.settings()
-    audit = await _changed(deps, scope, actor, settings)
+    audit = await settings_changed(deps, scope, actor, _in_full(settings))
     return await deps.tenants.change_organization(scope, lambda _: settings, audit)
 
 
 @router.post("/projects", status_code=201, response_model=ProjectOut, responses=problems(409))
-async def create_project(body: CreateProject, scope: Organisation, deps: Deps, key: OnceKey) -> Response:
+async def create_project(body: CreateProject, scope: Organisation, deps: Deps, key: OnceKey, actor: Actor) -> Response:
     async def insert(connection: Connection) -> Answer:
         organization = await deps.tenants.organization(scope, connection)
         settings = body.settings.settings(organization.settings, "/settings")
         project = await deps.tenants.create_project(scope, body.name, settings, connection)
+        place = ProjectScope(org_id=scope.org_id, project_id=project.id)
+        audit = await settings_changed(deps, place, actor, _in_full(settings))
+        await audit(connection)
         return Answer(201, wire(ProjectOut.of(project)))
 
     return respond(await deps.idempotency.once(answers_of(scope), key, insert))
@@ -72,20 +75,12 @@ async def put_project_settings(
 ) -> ProjectSettings:
     """Holds for runs that start from now on."""
     settings = body.settings((await deps.tenants.organization(scope)).settings)
-    audit = await _changed(deps, scope, actor, settings)
+    audit = await settings_changed(deps, scope, actor, _in_full(settings))
     return await deps.tenants.change_project(scope, lambda _: settings, audit)
 
 
-async def _changed(deps: ApiDeps, scope: OrgScope, actor: str, settings: OrgSettings | ProjectSettings) -> Witness:
-    """Writes into the audit log, in the transaction of the change, who set what."""
-    row = AuditRow(
-        id=deps.ids.new(),
-        at=deps.clock.now(),
-        action=AuditAction.SETTINGS_CHANGED,
-        details={"actor": actor, "settings": settings.model_dump(mode="json", by_alias=True)},
-        project_id=scope.project_id if isinstance(scope, ProjectScope) else None,
-    )
-    return await deps.audit.witness(scope.org_id, row)
+def _in_full(settings: OrgSettings | ProjectSettings) -> JsonObject:
+    return {"settings": settings.model_dump(mode="json", by_alias=True)}
 
 
 @router.get("/projects/{projectId}/keys", responses=problems())

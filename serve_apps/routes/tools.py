@@ -9,6 +9,7 @@ from models.tenants import ProjectScope
 from planvault.storage import catalog, catalog_tools
 from planvault.storage.pool import transaction
 from serve_apps import paging
+from serve_apps.changes import settings_changed
 from serve_apps.dependencies import Actor, ApiDeps, Deps, ReadsTools, WritesTools
 from serve_apps.routes.answers import problems
 from serve_apps.schemas.base import Page
@@ -83,11 +84,14 @@ async def _integrations(deps: ApiDeps, scope: ProjectScope) -> list[IntegrationO
 
 async def _store(deps: ApiDeps, scope: ProjectScope, wanted: list[PutNamedIntegration], actor: str) -> None:
     cipher = await deps.keyring.cipher(scope.org_id)
+    # In one order for everybody: two batches that meet must not each wait for a row of the other's.
+    wanted = sorted(wanted, key=lambda each: each.alias)
+    audits = [await settings_changed(deps, scope, actor, one.told()) for one in wanted]
     async with transaction(deps.pool) as connection:
-        # In one order for everybody: two batches that meet must not each wait for a row of the other's.
-        for one in sorted(wanted, key=lambda each: each.alias):
+        for one, audit in zip(wanted, audits, strict=True):
             integration = await catalog.find_integration(connection, scope, one.alias)
             await catalog.set_integration_state(connection, scope, integration.id, one.state(), cipher)
+            await audit(connection)
         shards = await deps.commands.credentials_changed(connection, scope, actor)  # an auth header may have been wrong
     for shard in shards:
         await deps.commands.wake(shard)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints
 
+from models.base import JsonObject
 from models.planning import Candidate, Selection, SelectionTier
 from models.tools import ApprovalPolicy, Idempotency, IntegrationState, OutputField, RiskClass, Tool, ToolSource
 from planvault.storage.catalog import ProjectIntegration
@@ -117,6 +118,12 @@ class PutIntegration(Body):
 
 class PutNamedIntegration(PutIntegration):
     alias: Alias
+
+    def told(self) -> JsonObject:
+        """For the audit log: of the headers their names, since a template may hold more than a handle."""
+        policy = None if self.approval_policy is None else self.approval_policy.value
+        settings: JsonObject = {"enabled": self.enabled, "approvalPolicy": policy, "auth": list(self.auth)}
+        return {"integration": self.alias, "settings": settings}
 
 
 class PutIntegrations(Body):

@@ -414,6 +414,29 @@ async def test_a_project_cannot_ask_for_more_people_than_the_organisation_s_grou
     assert (await setup.policy(planApproval={"quorum": 1})).status_code == 200
 
 
+async def test_whoever_sets_what_is_asked_about_is_audited_wherever_it_is_set(setup: Setup) -> None:
+    """An integration's approval policy is the first of the three layers; a project can be made with a policy."""
+    insert = (
+        "INSERT INTO integrations (id, org_id, alias, display_name, source) VALUES ($1, $2, 'shop', 'Shop', 'openapi')"
+    )
+    await setup.platform.pool.execute(insert, setup.platform.ids.new(), setup.tenant.scope.org_id)
+    body = {"enabled": True, "approvalPolicy": "always", "auth": {"Authorization": "Bearer canary-value-123"}}
+    url = f"{setup.tenant.base}/tools/integrations/shop"
+    headers = {"X-Operator-Id": "mallory"}
+    assert (await setup.client.put(url, json=body, headers=headers)).status_code == 200
+    assert (await setup.client.put(url, json={"enabled": True}, headers=headers)).status_code == 200
+    new = {"name": "p3", "settings": {"planApprovalMode": "auto"}}
+    created = await setup.admin.post(f"{setup.tenant.admin}/projects", json=new)
+    rows = await setup.audit(action="SETTINGS_CHANGED")
+    made, dropped, first = rows
+    assert (made["projectId"], made["details"]["settings"]["planApprovalMode"]) == (created.json()["id"], "auto")
+    wanted = {"enabled": True, "approvalPolicy": None, "auth": []}
+    assert dropped["details"] == {"integration": "shop", "settings": wanted}
+    assert first["details"]["settings"] == wanted | {"approvalPolicy": "always", "auth": ["Authorization"]}
+    assert first["actor"].startswith("mallory (key:")
+    assert "canary-value-123" not in str(rows)
+
+
 async def test_a_parameter_s_secret_value_is_nowhere_in_the_question(setup: Setup) -> None:
     setup.world.plan = secret_plan()
     await setup.rules(BIG | {"when": "args.key.contains('secrets.SHOP')"})
