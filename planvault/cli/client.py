@@ -133,7 +133,7 @@ class ApiClient:
         timeout = httpx.Timeout(STREAM_SILENCE_S, connect=5.0)
         url = f"{self._runtime}/sessions/{session_id}/chat"
         try:
-            with self._http.stream("GET", url, headers=headers, timeout=timeout) as response:
+            with self._http.stream("GET", url, headers=_utf_8(headers), timeout=timeout) as response:
                 if response.is_error:
                     response.read()
                     raise ApiProblem(response)
@@ -322,12 +322,17 @@ class ApiClient:
         accept: tuple[int, ...] = (),
     ) -> httpx.Response:
         try:
-            response = self._http.request(method, path, headers=headers, json=body, params=query)
+            response = self._http.request(method, path, headers=_utf_8(headers), json=body, params=query)
         except httpx.TransportError as error:
             raise Unavailable(f"No answer from {self._http.base_url}: {error}. Is the platform up?") from error
         if response.is_error and response.status_code not in accept:
             raise ApiProblem(response)
         return response
+
+
+def _utf_8(headers: Mapping[str, str]) -> httpx.Headers:
+    """People have names beyond ASCII."""
+    return httpx.Headers(headers, encoding="utf-8")
 
 
 def _description(name: str, base_url: str | None, spec: JsonObject | str | None, spec_url: str | None) -> JsonObject:

@@ -34,6 +34,20 @@ def sse(seq: int, event: str, data: str = "{}") -> str:
     return f"id: {seq}\nevent: {event}\ndata: {data}\n\n"
 
 
+def test_an_operator_s_name_goes_out_as_utf_8() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        is_stream = request.method == "GET"
+        return stream(sse(1, "done")) if is_stream else httpx.Response(202, json={"status": "queued"})
+
+    api = ApiClient("http://p", project_id="p", project_key="k", operator="Zoë", transport=httpx.MockTransport(answer))
+    api.send_message(SESSION, "hello")
+    list(api.events(SESSION))
+    assert {value for one in seen for name, value in one.headers.raw if name == b"X-Operator-Id"} == {"Zoë".encode()}
+
+
 def test_a_message_goes_to_its_session_with_key_and_idempotency_key() -> None:
     seen: list[httpx.Request] = []
 
