@@ -19,6 +19,7 @@ from cluster.ports import is_free
 from cluster.server_user import server_user
 from cluster.topology import DEFAULT_PORT, LOOPBACK
 from planvault.errors import BringUpFailed
+from planvault.storage.files.folder import EventFolder
 from planvault.storage.redis_link import LOST, open_link
 
 Verdict: TypeAlias = Literal["ok", "warning", "failed"]
@@ -38,8 +39,8 @@ class Finding:
         return asdict(self)
 
 
-def examine(data_dir: Path, database_url: str, redis_url: str = "") -> list[Finding]:
-    """Everything that can be known without starting anything."""
+def examine(data_dir: Path, database_url: str, redis_url: str = "", events_folder: Path | None = None) -> list[Finding]:
+    """Everything that can be known without starting anything. `events_folder`: as `Settings` has it."""
     data = existing(data_dir)
     return [
         _python(),
@@ -49,6 +50,7 @@ def examine(data_dir: Path, database_url: str, redis_url: str = "") -> list[Find
         _guarded("data directory", lambda: _data_dir(data, database_url)),
         _guarded("credentials", lambda: _credentials(data)),
         _guarded("database", lambda: _database(data, database_url)),
+        _session_events(events_folder),
         _redis(redis_url),
         _port(data),
         _memory(),
@@ -111,6 +113,18 @@ def _database(data: DataDir, database_url: str) -> Finding:
         return Finding("database", "ok", f"{where}: Postgres {facts.postgres}, pgvector {facts.pgvector}")
     server = postgres.embedded(data, server_user())
     return Finding("database", "ok", f"embedded, {'running' if server.pid() is not None else 'stopped'}")
+
+
+def _session_events(folder: Path | None) -> Finding:
+    """Whether the folder is this database's is said at the start and by `status`: that takes the database."""
+    if folder is None:
+        return Finding("session events", "ok", "rows of the database (PLANVAULT_SESSION_STORE=postgres)")
+    if not folder.exists():
+        return Finding("session events", "ok", f"files in {folder} (will be made)")
+    problem = EventFolder(folder).problem()
+    if problem is not None:
+        return Finding("session events", "failed", problem)
+    return Finding("session events", "ok", f"files in {folder}, mode 0700, labelled")
 
 
 def _redis(url: str) -> Finding:

@@ -122,7 +122,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             chats=ChatStreams(history, sessions, feed),
             feed=feed,
             probes={
-                **_database_probes(pool, settings),
+                **_database_probes(pool, settings, session_store),
                 **({} if link is None else {"redis": redis_probe(link)}),
                 **probes,
             },
@@ -134,7 +134,7 @@ async def _own_pool(settings: Settings, name: str, maximum: int) -> Pool:
     return await open_pool(settings.database_url, name=name, maximum=maximum, command_timeout_s=_STATEMENT_S)
 
 
-def _database_probes(pool: Pool, settings: Settings) -> dict[str, Probe]:
+def _database_probes(pool: Pool, settings: Settings, store: SessionStore) -> dict[str, Probe]:
     async def database() -> PartHealth:
         return PartHealth(ready=await pool.fetchval("SELECT true"))
 
@@ -142,7 +142,11 @@ def _database_probes(pool: Pool, settings: Settings) -> dict[str, Probe]:
         alive = await live_hosts(pool, settings.lease_seconds)
         return PartHealth(ready=alive > 0, detail=f"{alive} alive")
 
-    return {"database": database, "sessionHosts": session_hosts}
+    async def session_events() -> PartHealth:
+        problem = await store.problem(pool)
+        return PartHealth(ready=problem is None, detail=problem or store.place)
+
+    return {"database": database, "sessionHosts": session_hosts, "sessionEvents": session_events}
 
 
 # ── what a route asks for ────────────────────────────────────────────────────────────────────────────────────────────

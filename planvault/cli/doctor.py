@@ -15,8 +15,8 @@ def doctor(data: DataDirOption = None, as_json: JsonOption = False) -> None:
     from cluster.doctor import examine
     from planvault.settings import Settings
 
-    settings = Settings()
-    findings = examine(data_dir(data), settings.database_url, settings.redis_url)
+    settings = Settings(data_dir=data_dir(data))
+    findings = examine(settings.data_dir, settings.database_url, settings.redis_url, settings.events_folder)
     if as_json:
         import json
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -46,7 +47,19 @@ class SessionStore:
                 f"The mode is fixed for the life of a database: set PLANVAULT_SESSION_STORE={made}."
             )
         if self._folder is not None:
-            self._folder.belongs_to(row["id"])
+            await asyncio.to_thread(self._folder.belongs_to, row["id"], has_events=row["has_events"])
+
+    async def problem(self, pool: Pool) -> str | None:
+        """What is wrong with the folder now, and what to do; None: nothing."""
+        if self._folder is None:
+            return None
+        database = await pool.fetchval(_SQL["identity"])
+        return await asyncio.to_thread(self._folder.problem, database)
+
+    @property
+    def place(self) -> str:
+        """Where events are, for people."""
+        return "rows of the database" if self._folder is None else f"files in {self._folder.root}"
 
     @contextmanager
     def events(self, pool: Pool, keyring: Keyring, owner: str) -> Iterator[PostgresEventStore | FileEventStore]:

@@ -19,6 +19,27 @@ class EventFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def problem(self, database: UUID | None = None) -> str | None:
+        """Why nobody should keep a record here, and what to do; None: it is sound. `database`: whose it has to be."""
+        try:
+            found = self.root.stat()
+            held = self._labelled()
+        except FileNotFoundError as missing:
+            return f"{missing.filename} is not there: restore the folder from a backup, or set PLANVAULT_EVENTS_DIR."
+        except (OSError, ValueError) as fault:
+            return f"{self.root} cannot be read ({type(fault).__name__})."
+        if found.st_uid != os.geteuid():
+            return f"{self.root} belongs to user {found.st_uid}: run PlanVault as that user, or chown it."
+        if found.st_mode & 0o077:
+            return f"{self.root} is open to others (mode {found.st_mode & 0o777:04o}): chmod 0700."
+        if database is not None and held != str(database):
+            return _another(self.root, held)
+        return None
+
+    def _labelled(self) -> str:
+        """The database's id. Raises FileNotFoundError, ValueError."""
+        return str(json.loads((self.root / _LABEL).read_text(encoding="utf-8"))["database"])
+
     def session(self, shard: int, session_id: SessionId) -> Path:
         return self.root / f"{shard:04d}" / str(session_id)
 
@@ -61,17 +82,18 @@ class EventFolder:
         folder.mkdir(mode=0o700, exist_ok=True)
         _sync_folder(folder.parent)
 
-    def belongs_to(self, database: UUID) -> None:
-        """Label a new folder; raises BringUpFailed where the label names another database, or a known one has none."""
+    def belongs_to(self, database: UUID, *, has_events: bool = False) -> None:
+        """Label a new folder. Raises BringUpFailed where it is not sound, is another database's, or has lost its label.
+
+        `has_events`: a record is somewhere already, so that a folder without a label is not the one.
+        """
+        if not (self.root / _LABEL).exists() and not has_events:
+            self._label(database)
+        if (problem := self.problem(database)) is not None:
+            raise BringUpFailed(problem)
+
+    def _label(self, database: UUID) -> None:
         label = self.root / _LABEL
-        if label.exists():
-            held = json.loads(label.read_text(encoding="utf-8")).get("database")
-            if held != str(database):
-                raise BringUpFailed(
-                    f"{self.root} holds the session events of another database ({held}). Set PLANVAULT_EVENTS_DIR to "
-                    f"this database's folder, or DATABASE_URL to that folder's database."
-                )
-            return
         self._make(self.root)
         draft = label.with_suffix(".draft")
         with draft.open("w", encoding="utf-8") as file:
@@ -80,6 +102,13 @@ class EventFolder:
             os.fsync(file.fileno())
         draft.rename(label)
         _sync_folder(self.root)
+
+
+def _another(root: Path, held: str) -> str:
+    return (
+        f"{root} holds the session events of another database ({held}). Set PLANVAULT_EVENTS_DIR to this database's "
+        "folder, or DATABASE_URL to that folder's database."
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -52,4 +52,7 @@ ORDER BY first_seq
 INSERT INTO event_store (id, mode) VALUES ($1, $2) ON CONFLICT DO NOTHING
 
 -- name: chosen
-SELECT id, mode FROM event_store
+SELECT id, mode, EXISTS (SELECT FROM event_segments) AS has_events FROM event_store
+
+-- name: identity
+SELECT id FROM event_store

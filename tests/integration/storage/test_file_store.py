@@ -77,7 +77,7 @@ async def owning(platform: Platform, folder: EventFolder, scope: SessionScope) -
 async def platform(pool: Pool, tmp_path: Path) -> Platform:
     platform = await open_platform(pool, tmp_path, World(ONE_CALL))
     await pool.execute("DELETE FROM shard_owner")
-    await pool.execute("TRUNCATE data_keys, api_keys, event_store")  # the keyset lives as long as its test
+    await pool.execute("TRUNCATE data_keys, api_keys, event_store, event_heads, event_segments")  # the keyset lives as long as its test
     return platform
 
 
@@ -268,3 +268,25 @@ async def test_a_folder_of_another_database_is_refused(platform: Platform, tmp_p
     EventFolder(tmp_path / "events").belongs_to(UUID(int=99))
     with pytest.raises(BringUpFailed, match="another database"):
         await SessionStore(tmp_path / "events").claim(platform.pool, TimeOrderedIds())
+
+
+async def test_a_folder_that_others_can_read_is_refused(platform: Platform, tmp_path: Path) -> None:
+    (tmp_path / "events").mkdir(mode=0o755)
+    with pytest.raises(BringUpFailed, match="chmod 0700"):
+        await SessionStore(tmp_path / "events").claim(platform.pool, TimeOrderedIds())
+
+
+async def test_a_database_whose_folder_is_not_there_is_refused_and_said_to_be_unwell(
+    owner: Owner, tmp_path: Path
+) -> None:
+    """A disk that was not mounted must not look like a platform without sessions."""
+    pool, ids = owner.platform.pool, TimeOrderedIds()
+    store = SessionStore(tmp_path / "mounted")
+    await store.claim(pool, ids)
+    assert await store.problem(pool) is None
+    await owner.append({"n": 1})
+    (tmp_path / "mounted").rename(tmp_path / "unmounted")
+    assert "backup" in str(await store.problem(pool))
+    with pytest.raises(BringUpFailed, match="backup"):
+        await store.claim(pool, ids)
+    assert not (tmp_path / "mounted").exists()

@@ -2,12 +2,14 @@
 
 from importlib import metadata
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from cluster import credentials, doctor
 from cluster.credentials import Credentials
 from cluster.doctor import Finding, examine
+from planvault.storage.files.folder import EventFolder
 
 
 def by_subject(found: list[Finding]) -> dict[str, Finding]:
@@ -69,3 +71,26 @@ def test_a_redis_that_does_not_answer_is_a_warning_and_its_password_is_not_told(
 
 def test_no_redis_is_fine(data_dir: Path) -> None:
     assert by_subject(examine(data_dir, ""))["redis"].verdict == "ok"
+
+
+def test_session_events_in_rows_need_no_folder(data_dir: Path) -> None:
+    finding = by_subject(examine(data_dir, ""))["session events"]
+    assert (finding.verdict, "rows" in finding.detail) == ("ok", True)
+
+
+def test_the_folder_of_session_events_is_looked_at(data_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+
+    def finding() -> Finding:
+        return by_subject(examine(data_dir, "", "", folder))["session events"]
+
+    assert "will be made" in finding().detail
+    EventFolder(folder).belongs_to(UUID(int=1))
+    assert finding().verdict == "ok"
+    folder.chmod(0o755)
+    assert (finding().verdict, "chmod 0700" in finding().detail) == ("failed", True)
+    folder.chmod(0o700)
+    (folder / "store.json").unlink()
+    assert (finding().verdict, "backup" in finding().detail) == ("failed", True)
+    (folder / "store.json").write_text("no label")
+    assert finding().verdict == "failed"
