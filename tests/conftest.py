@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 
 from cluster.data_dir import prepare
 from cluster.postgres import embedded
@@ -18,6 +19,13 @@ from planvault.storage.migrate import migrate
 from planvault.storage.pool import Pool, open_pool
 
 SHARED = Path(os.environ.get("PLANVAULT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> None:
+    """Without the locals of every frame: structlog's default draws them, which takes seconds for one of the API's."""
+    console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure([*structlog.get_config()["processors"][:-1], console])
 
 
 @pytest.fixture(scope="session")

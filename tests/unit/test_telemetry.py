@@ -30,13 +30,13 @@ class Lines:
 @pytest.fixture
 def lines() -> Iterator[Lines]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
     captured = Lines()
     configure_logging("info", Redactor([CANARY]), stream=captured.stream)
     yield captured
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def test_a_line_is_one_json_object_with_time_level_and_logger(lines: Lines) -> None:
