@@ -59,7 +59,7 @@ async def test_ready_means_every_part_and_the_answer_names_the_one_that_is_not(
     assert (waiting.json()["live"], waiting.json()["ready"]) == (True, False)
     parts = waiting.json()["parts"]
     assert {name: part["ready"] for name, part in parts.items()} == {
-        "database": True, "sessionHosts": False, "embedder": True, "planner": True,
+        "database": True, "sessionHosts": False, "sessionEvents": True, "embedder": True, "planner": True,
     }  # fmt: skip
     await deps.pool.execute("INSERT INTO hosts (id, build_id, heartbeat_at) VALUES ('h', 'b', now())")
     ready = await anonymous.get("/health")
@@ -86,7 +86,7 @@ async def test_a_part_that_fails_or_hangs_is_not_ready_and_says_no_more_than_its
         answer = await client.get("/health")
     assert answer.status_code == 503
     assert "canary" not in answer.text
-    assert answer.json()["parts"]["one"] == {"ready": False, "detail": "ConnectionError"}
+    assert answer.json()["parts"]["one"] == {"ready": False, "needed": True, "detail": "ConnectionError"}
     assert "no answer" in answer.json()["parts"]["two"]["detail"]
 
 
