@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 import ray
@@ -27,9 +28,10 @@ class ConstantEmbedder:
 class BenchmarkHost:
     """Restarted by Ray when it is killed, like the platform's own."""
 
-    def __init__(self, name: str, database_url: str) -> None:
+    def __init__(self, name: str, database_url: str, events: Path | None = None) -> None:
         self._started_at = time.time()
-        settings = Settings().model_copy(update={"database_url": database_url})
+        store = {} if events is None else {"session_store": "file", "events_dir": events}
+        settings = Settings().model_copy(update={"database_url": database_url, **store})
         around = Around(runner=PlanningOnce)
         self._host = SessionHost(name, settings, Redactor(), ConstantEmbedder(), FixedPlanner(), around)
         self._host.start()

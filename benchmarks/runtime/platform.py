@@ -67,8 +67,11 @@ def local_ray(folder: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def platform(url: str, service: str, *, hosts: int = 1) -> AsyncIterator[Platform]:
-    """Inside `local_ray`. The database at `url` is empty or was made by an earlier call."""
+async def platform(url: str, service: str, *, hosts: int = 1, events: Path | None = None) -> AsyncIterator[Platform]:
+    """Inside `local_ray`. The database at `url` is empty or was made by an earlier call.
+
+    `events`: the folder in which hosts keep session events; None: rows of the database.
+    """
     await migrate(url)
     settings, ids = Settings(), TimeOrderedIds()
     # Keys are read inside transactions of the other pool; from it, as many as it holds would wait for each other.
@@ -80,7 +83,7 @@ async def platform(url: str, service: str, *, hosts: int = 1) -> AsyncIterator[P
         scope = await _tenant(pool, ids, service)
         actor: Any = BenchmarkHost
         options = actor.options(max_concurrency=1_000, num_cpus=0, max_restarts=-1, max_task_retries=0)
-        running = [options.remote(f"benchmark-{number}", url) for number in range(hosts)]
+        running = [options.remote(f"benchmark-{number}", url, events) for number in range(hosts)]
         made = Platform(Client(pool, keyring, scope, settings.shards), running, settings.shards)
         try:
             await made.all_owned()
