@@ -77,7 +77,9 @@ async def owning(platform: Platform, folder: EventFolder, scope: SessionScope) -
 async def platform(pool: Pool, tmp_path: Path) -> Platform:
     platform = await open_platform(pool, tmp_path, World(ONE_CALL))
     await pool.execute("DELETE FROM shard_owner")
-    await pool.execute("TRUNCATE data_keys, api_keys, event_store, event_heads, event_segments")  # the keyset lives as long as its test
+    await pool.execute(
+        "TRUNCATE data_keys, api_keys, event_store, event_heads, event_segments"
+    )  # the keyset lives as long as its test
     return platform
 
 
