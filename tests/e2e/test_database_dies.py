@@ -104,4 +104,4 @@ def test_status_names_the_watchdog_and_its_log_the_restart(platform: Platform, p
     eventually(lambda: healthy(platform), "the platform's health")
     assert restarts()[-1]["pid"] == postmaster(existing(platform.data_dir).postgres)
     status = json.loads(planvault("status", "--json", "--data-dir", str(platform.data_dir)).stdout)
-    assert status["parts"]["watchdog"] == {"ready": True, "detail": "restarts the embedded Postgres"}
+    assert status["parts"]["watchdog"] == {"ready": True, "needed": True, "detail": "restarts the embedded Postgres"}
