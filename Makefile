@@ -17,7 +17,7 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -m 'not faults'
 
-# Every boundary of the fault matrix, and the faults that take long.
+# Every boundary of the fault matrix, and the faults that take long: exactly what `make test` leaves out.
 test-faults: install
 	$(BIN)/python -m pytest -m faults tests
 

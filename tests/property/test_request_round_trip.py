@@ -76,7 +76,7 @@ def leaves_of(value: JsonValue, params: tuple[ToolParam, ...]) -> dict[str, Json
     return found
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schema_and_value())
 def test_a_json_body_survives_flattening_and_building(drawn: tuple[JsonObject, JsonValue]) -> None:
     schema, value = drawn
