@@ -263,7 +263,7 @@ async def _asks(platform: Platform, session: Any) -> bool:
 # ── a host of its own ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("responses", [5, pytest.param(20, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("responses", [5, pytest.param(20, marks=[pytest.mark.faults, pytest.mark.timeout(900)])])
 async def test_many_bodies_of_20_mb_at_once_cost_a_host_less_than_three_of_them(
     postgres_server: str, tmp_path: Path, responses: int
 ) -> None:
