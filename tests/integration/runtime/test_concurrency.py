@@ -56,7 +56,9 @@ def service() -> Service:
 async def platform(pool: Pool, keys: Path, service: Service) -> Platform:
     world = World(_reads())
     world.tool("get", service.answer)
-    return await open_platform(pool, keys, world)
+    opened = await open_platform(pool, keys, world)
+    opened.quick = True
+    return opened
 
 
 async def _calls(platform: Platform, session: object) -> list[str]:

@@ -24,7 +24,9 @@ async def platform(pool: Pool, keys: Path) -> Platform:
     world = World(ONE_CALL)
     world.tool("get", lambda call: {"name": "Ada"})
     world.tool("send", lambda call: None, Idempotency.NONE)
-    return await open_platform(pool, keys, world)
+    opened = await open_platform(pool, keys, world)
+    opened.quick = True
+    return opened
 
 
 async def test_a_session_whose_record_cannot_be_read_keeps_no_other_waiting(platform: Platform) -> None:

@@ -24,6 +24,7 @@ async def platform(pool: Pool, keys: Path, tmp_path: Path, request: pytest.Fixtu
     world.tool("get", lambda call: {"email": "ada@example.com", "name": "Ada"})
     world.tool("send", lambda call: None, Idempotency.NONE)
     platform = await open_platform(pool, keys, world)
+    platform.quick = True
     if getattr(request, "param", "table") == "files":
         platform.session_store = SessionStore(tmp_path / "events")
     return platform

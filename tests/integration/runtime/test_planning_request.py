@@ -19,7 +19,9 @@ CANARY = "canary-7f3a9c51"
 async def platform(pool: Pool, keys: Path) -> Platform:
     world = World(ONE_CALL)
     world.tool("get", lambda call: {"name": "Ada"})
-    return await open_platform(pool, keys, world)
+    opened = await open_platform(pool, keys, world)
+    opened.quick = True
+    return opened
 
 
 async def test_a_secret_s_value_typed_into_the_prompt_does_not_reach_the_planner(platform: Platform) -> None:
