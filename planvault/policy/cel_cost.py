@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import re2
+
 from planvault.policy.measure import Measure
 
 MAX_WORK = 4 * 1024 * 1024
@@ -98,3 +100,10 @@ def _check_pattern(pattern: str) -> None:
         raise CannotBeBounded(
             f"a pattern has at most {_LONGEST_PATTERN} characters, and {_MOST_REPEATS} repeats by counts like {{3}}"
         )
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except re2.error as fault:
+        why = fault.args[0].decode() if isinstance(fault.args[0], bytes) else str(fault)
+        raise CannotBeBounded(f"{pattern!r} is no RE2 pattern: {why}") from None

@@ -72,6 +72,8 @@ def test_a_condition_is_true_or_false_of_a_call(source: str, args: dict[str, Any
         ("args.s.matches(r'" + "a" * 201 + "')", "at most 200 characters"),
         ("args.s.matches(r'((a{30}){30}){30}')", "100 repeats"),
         ("args.s.matches(r'a{1,9999999999999999999}')", "100 repeats"),
+        ("args.s.matches('*@example.com')", "is no RE2 pattern"),
+        ("args.s.matches(r'(?=a)b')", "is no RE2 pattern"),
         ("timestamp(args.at).getHours('Europe/Oslo') > 1", "without a time zone"),
         ("args.s + 1 ==", "Syntax error"),
         ("(" * 40 + "true" + ")" * 40, "recursion limit"),
