@@ -111,11 +111,22 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     where, *path = error["loc"]
     if error["type"] == "json_invalid":
         return FieldError("", f"position {path[0]}: {error['ctx']['error']}")
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = _of_text(error) or str(error["msg"]).removeprefix("Value error, ")
+    if len(path) > 1 and path[-1] == "[key]" and path[-2] == error["input"]:
+        path.pop()  # the key itself is at fault: no reference token says that
     if where == "body":
         return FieldError(pointer_of(path), message)
     name = ".".join(str(part) for part in path)
     return FieldError("", f"{where} parameter {name}: {message}")
+
+
+def _of_text(error: Mapping[str, Any]) -> str:
+    """Text that passed another check before its length was looked at is counted in "items" by the validator."""
+    if error["type"] not in ("too_long", "too_short") or not isinstance(error.get("input"), str):
+        return ""
+    word, limit = ("most", "max_length") if error["type"] == "too_long" else ("least", "min_length")
+    count = error["ctx"][limit]
+    return f"String should have at {word} {count} character{'' if count == 1 else 's'}"
 
 
 def pointer_of(path: Sequence[object]) -> str:

@@ -74,6 +74,8 @@ class ScheduleExecution:
             secrets=await _secrets(call, args),
             asked_by=call.asked_by,
         )
+        if (order.run_at is None) == (order.delay_s is None):
+            raise BadArgument("give exactly one of delaySeconds and runAt")
         try:
             made = await self._scheduling.schedule(call.scope, order)
         except InvalidInput as fault:

@@ -45,9 +45,9 @@ class OrgSettingsIn(Body):
 class RunLimitsIn(Body):
     max_tool_calls: StrictInt = Field(default=200, ge=1, le=100_000)
     max_loop_iterations: StrictInt = Field(default=1_000, ge=1, le=1_000_000)
-    max_wall_clock_s: StrictInt | StrictFloat = Field(default=3_600.0, gt=0, le=2_592_000)
+    max_wall_clock_s: StrictFloat = Field(default=3_600.0, gt=0, le=2_592_000)
     max_result_bytes: StrictInt = Field(default=20 * 1024 * 1024, ge=1_024, le=256 * 1024 * 1024)
-    reauth_expires_s: StrictInt | StrictFloat = Field(default=604_800.0, gt=0, le=31_536_000)
+    reauth_expires_s: StrictFloat = Field(default=604_800.0, gt=0, le=31_536_000)
     max_attempts: StrictInt = Field(default=3, ge=1, le=10)
     max_parallel_calls: StrictInt = Field(default=16, ge=1, le=64)
 

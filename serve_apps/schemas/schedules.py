@@ -56,7 +56,7 @@ class CreateJob(Body):
         default="", description="For people."
     )
     run_at: Instant | None = None
-    delay_seconds: StrictInt | StrictFloat | None = Field(default=None, ge=0, allow_inf_nan=False)
+    delay_seconds: StrictFloat | None = Field(default=None, ge=0, allow_inf_nan=False)
     recurrence: RecurrenceIn | None = None
     session_id: UUID | None = Field(default=None, description="The session to resume; only for resume_session.")
     secrets: Secrets = Field(default_factory=dict, description="Stored encrypted, given to the session; never shown.")

@@ -125,7 +125,7 @@ async def test_a_recurring_job_shows_its_rule_and_its_next_occurrence(client: ht
         ({"recurrence": {"frequency": "monthly", "timezone": "UTC"}}, "/recurrence/frequency", "hourly"),
         ({"delaySeconds": 1, "target": "resume_session"}, "/sessionId", "needs the session"),
         ({"delaySeconds": 1, "sessionId": str(UUID(int=1))}, "/sessionId", "only resume_session"),
-        ({"delaySeconds": 1, "secrets": {"not a name": "x"}}, "/secrets/not a name/[key]", "pattern"),
+        ({"delaySeconds": 1, "secrets": {"not a name": "x"}}, "/secrets/not a name", "pattern"),
         ({"delaySeconds": 1, "cron": "* * * * *"}, "/cron", "not permitted"),
         ({"delaySeconds": 1, "prompt": "  "}, "/prompt", "pattern"),
     ],
@@ -285,4 +285,6 @@ async def test_the_admin_api_schedules_for_any_project_of_the_organisation(
         (await client.get(f"{jobs}/{made['id']}")).json() == made == (await admin.get(f"{theirs}/{made['id']}")).json()
     )
     assert [item["id"] for item in (await admin.get(theirs)).json()["items"]] == [made["id"]]
+    past = [(await one.get(f"{at}/{made['id']}/occurrences")) for one, at in ((client, jobs), (admin, theirs))]
+    assert [answer.json() for answer in past] == [{"items": [], "nextCursor": None}] * 2
     assert (await admin.post(f"{theirs}/{made['id']}/cancel")).json()["status"] == "cancelled"

@@ -1,14 +1,20 @@
 """Errors on the wire."""
 
+from typing import Annotated
+
+import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field, StringConstraints
 
 from planvault import errors
 from planvault.errors import FieldError, PlanVaultError
 from serve_apps import paging, problems
+from serve_apps.schemas.base import Body, Text
+from serve_apps.schemas.sessions import Secrets
 
 
 def error_classes(base: type[PlanVaultError] = PlanVaultError) -> list[type[PlanVaultError]]:
@@ -65,3 +71,35 @@ def test_handlers_are_installed_for_the_tree_and_the_framework() -> None:
     app = FastAPI()
     problems.install(app)
     assert PlanVaultError in app.exception_handlers
+
+
+class _Sent(Body):
+    message: Annotated[Text, StringConstraints(min_length=1, max_length=3)] = "abc"
+    secrets: Secrets = Field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer", "says"),
+    [
+        ({"message": "abcd"}, "/message", "String should have at most 3 characters"),
+        ({"message": ""}, "/message", "String should have at least 1 character"),
+        ({"secrets": {"a b": "x"}}, "/secrets/a b", "String should match pattern"),
+        ({"secrets": {"A": ""}}, "/secrets/A", "String should have at least 1 character"),
+        ({"secrets": {"[key]": "x"}}, "/secrets/[key]", "String should match pattern"),
+    ],
+)
+async def test_a_fault_names_its_place_and_counts_what_the_client_sent(
+    sent: dict[str, object], pointer: str, says: str
+) -> None:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.post("/")
+    async def take(body: _Sent) -> None: ...
+
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://pv") as client:
+        answer = await client.post("/", json=sent)
+    (fault,) = answer.json()["errors"]
+    assert fault["pointer"] == pointer
+    assert fault["detail"].startswith(says)

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from serve_apps.schemas.base import MAX_DEPTH, MAX_VALUES, Json, JsonDocument, Name
+from serve_apps.schemas.admin import RunLimitsIn
+from serve_apps.schemas.base import MAX_DEPTH, MAX_VALUES, Body, Json, JsonDocument, Name
+from serve_apps.schemas.schedules import CreateJob
 from serve_apps.schemas.sessions import CreateSession
 
 
@@ -77,3 +79,17 @@ def test_a_name_of_blanks_is_no_name() -> None:
     with pytest.raises(ValidationError):
         Named(name="   ")
     assert Named(name=" x ").name == "x"
+
+
+@pytest.mark.parametrize("value", [5, 0.5])
+def test_a_number_of_seconds_may_be_whole(value: float) -> None:
+    assert CreateJob.model_validate({"prompt": "x", "delaySeconds": value}).delay_seconds == value
+    assert RunLimitsIn.model_validate({"maxWallClockS": value}).max_wall_clock_s == value
+
+
+@pytest.mark.parametrize("value", ["5", True, float("nan")])
+@pytest.mark.parametrize(("body", "field"), [(CreateJob, "delaySeconds"), (RunLimitsIn, "maxWallClockS")])
+def test_what_is_no_number_of_seconds_has_one_fault_at_its_field(body: type[Body], field: str, value: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        body.model_validate({"prompt": "x", field: value} if body is CreateJob else {field: value})
+    assert [fault["loc"] for fault in refused.value.errors()] == [(field,)]

@@ -71,6 +71,8 @@ async def test_no_argument_takes_a_secret_since_a_model_will_read_it(name: str) 
     ("args", "says"),
     [
         ({}, "prompt must say something"),
+        ({"prompt": "x", "delaySeconds": None}, "give exactly one of delaySeconds and runAt"),
+        ({"prompt": "x", "delaySeconds": 1, "runAt": "2027-01-01T00:00:00Z"}, "give exactly one of delaySeconds"),
         ({"prompt": " "}, "prompt must say something"),
         ({"prompt": 7}, "prompt is a text"),
         ({"prompt": "a\x00b"}, "prompt is a text"),
