@@ -18,9 +18,10 @@ from serve_apps.routes.scheduled_jobs import (
     cancel_of,
     filter_of,
     page_of_jobs,
+    page_of_occurrences,
 )
 from serve_apps.schemas.base import Page
-from serve_apps.schemas.schedules import CreateJob, JobOut
+from serve_apps.schemas.schedules import CreateJob, JobOut, OccurrenceOut
 
 router = APIRouter(prefix="/projects/{projectId}/scheduled-jobs", tags=["admin: scheduled jobs"])
 
@@ -52,6 +53,18 @@ async def list_jobs_of_project(
 async def get_job_of_project(jobId: UUID, scope: OrganisationProject, deps: Deps) -> JobOut:  # noqa: N803
     """The job, with its last occurrence and how that one's run went."""
     return JobOut.of(await deps.scheduled_jobs.get(scope, JobId(jobId)))
+
+
+@router.get("/{jobId}/occurrences", responses=problems())
+async def list_occurrences_of_project(
+    jobId: UUID,  # noqa: N803 - the path's own name
+    scope: OrganisationProject,
+    deps: Deps,
+    cursor: paging.Cursor = None,
+    limit: paging.Limit = 50,
+) -> Page[OccurrenceOut]:
+    """What became of each time that the job was due, latest first."""
+    return await page_of_occurrences(JobId(jobId), scope, deps, cursor, limit)
 
 
 @router.post("/{jobId}/cancel", response_model=JobOut, responses=problems(409))

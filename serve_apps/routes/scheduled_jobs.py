@@ -75,11 +75,7 @@ async def list_occurrences(
     limit: paging.Limit = 50,
 ) -> Page[OccurrenceOut]:
     """What became of each time that the job was due, latest first."""
-    job = await deps.scheduled_jobs.get(scope, JobId(jobId))
-    found = await deps.scheduled_jobs.occurrences(scope, job.id, _due_before(cursor), limit + 1)
-    items = [OccurrenceOut.of(occurrence) for occurrence in found[:limit]]
-    more = len(found) > limit
-    return Page[OccurrenceOut](items=items, next_cursor=paging.encode(items[-1].due_at.isoformat()) if more else None)
+    return await page_of_occurrences(JobId(jobId), scope, deps, cursor, limit)
 
 
 @router.post("/{jobId}/cancel", response_model=JobOut, responses=problems(409))
@@ -112,6 +108,16 @@ async def page_of_jobs(
     found, more = await deps.scheduled_jobs.page(scope, chosen, JobId(before) if before else None, limit)
     items = [JobOut.of(job) for job in found]
     return Page[JobOut](items=items, next_cursor=paging.encode(str(items[-1].id)) if more else None)
+
+
+async def page_of_occurrences(
+    job_id: JobId, scope: ProjectScope, deps: ApiDeps, cursor: str | None, limit: int
+) -> Page[OccurrenceOut]:
+    job = await deps.scheduled_jobs.get(scope, job_id)
+    found = await deps.scheduled_jobs.occurrences(scope, job.id, _due_before(cursor), limit + 1)
+    items = [OccurrenceOut.of(occurrence) for occurrence in found[:limit]]
+    more = len(found) > limit
+    return Page[OccurrenceOut](items=items, next_cursor=paging.encode(items[-1].due_at.isoformat()) if more else None)
 
 
 async def cancel_of(job_id: JobId, scope: ProjectScope, deps: ApiDeps, actor: str) -> JobOut:
