@@ -26,7 +26,7 @@ jobs = typer.Typer(help="Schedule prompts, and see what became of them.", no_arg
 
 JobId = Annotated[str, typer.Argument(help="The job's id, see `planvault jobs list`.")]
 
-_WIDE = 180
+_WIDE = 1_000
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})")
@@ -54,7 +54,9 @@ def list_jobs(
         ran = last.get("runStatus") if isinstance(last, dict) else None
         due = str(job.get("runAt"))[:19].replace("T", " ")
         cells = (job.get("id"), job.get("status"), due, _rule(job.get("recurrence")), ran, _short(job.get("prompt")))
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in (*cells, job.get("lastError"))))
+        table.add_row(
+            *(Text("" if cell is None else str(cell)) for cell in (*cells, _short(job.get("lastError") or "")))
+        )
     # Ids are there to be copied: a line too long for the terminal beats an id in pieces.
     console = Console()
     console.width = max(console.width, _WIDE)

@@ -21,6 +21,8 @@ def logs(
     found = log_files(data_dir(data))
     if not found:
         console.print("There are no logs yet.")
+    elif not any(part in path.name for path in found):
+        console.print(f"No log file's name contains {part!r}; `planvault logs` lists them.")
     for path in found:
         if not part:
             console.print(str(path))

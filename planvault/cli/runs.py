@@ -20,7 +20,7 @@ from planvault.cli.options import (
 )
 from planvault.cli.questions import in_short
 
-_WIDE = 180
+_WIDE = 1_000
 
 
 def runs(

@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from typer.main import get_group
+
+from planvault.cli.main import app
 from planvault.settings import Settings
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
@@ -23,3 +26,9 @@ def test_every_linked_page_exists() -> None:
     root = Path(__file__).resolve().parents[2]
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (root / target).exists(), f"README links to {target}, which is not there"
+
+
+def test_every_command_is_named() -> None:
+    listed = re.search(r"^`planvault (up .*?)`", README, re.MULTILINE | re.DOTALL)
+    assert listed
+    assert set(listed[1].replace("|", " ").split()) == set(get_group(app).commands)

@@ -279,3 +279,13 @@ def test_a_file_that_is_not_there_or_no_text_is_refused(
 )
 def test_an_alias_is_made_from_the_sources_name(source: str, alias: str) -> None:
     assert _alias(source) == alias
+
+
+def test_logs_of_a_part_that_no_file_is_named_after_say_so(
+    planvault: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "watchdog.log"
+    file.write_text("watching\n")
+    monkeypatch.setattr("cluster.logs.log_files", lambda _: [file])
+    assert "No log file's name contains 'nothing'" in planvault("logs", "nothing").stdout
+    assert "watching" in planvault("logs", "watchdog").stdout

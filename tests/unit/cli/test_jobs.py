@@ -115,6 +115,20 @@ def test_list_shows_the_rule_and_how_the_last_run_went(planvault: Run, asked: li
     assert json.loads(planvault("jobs", "list", "--json").stdout) == [JOB]
 
 
+def test_ids_and_states_are_shown_whole_however_long_the_error_is(
+    planvault: Run, monkeypatch: pytest.MonkeyPatch, asked: list[httpx.Request]
+) -> None:
+    job_id = "01a1f83f-cfa6-71ce-9b39-f65121196b39"
+    error = "CONFLICT: The session is closed. Open a new one with POST /sessions. " * 20
+    monkeypatch.setitem(JOB, "id", job_id)
+    monkeypatch.setitem(JOB, "lastError", error)
+    monkeypatch.setitem(JOB, "prompt", "a word " * 50)
+    shown = planvault("jobs", "list").stdout
+    for part in (job_id, "scheduled", "2027-03-01 08:00:00", "CONFLICT: The session is closed."):
+        assert part in shown
+    assert max(map(len, shown.splitlines())) < 300
+
+
 def test_get_prints_the_job_with_its_occurrences(planvault: Run, asked: list[httpx.Request]) -> None:
     assert json.loads(planvault("jobs", "get", "0190-job").stdout) == {**JOB, "occurrences": [JOB]}
 
