@@ -16,7 +16,7 @@ def postmaster(data: Path) -> int | None:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
         # After a crash the number may belong to anybody, another Postgres included.
         return pid if str(data) in psutil.Process(pid).cmdline() else None
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+    except (FileNotFoundError, NotADirectoryError, ValueError, psutil.NoSuchProcess):
         return None
 
 

@@ -33,7 +33,7 @@ def read(data: DataDir) -> PlatformState | None:
     """What the last bring-up wrote; None where there is none, or where the file is not readable as one."""
     try:
         return PlatformState.model_validate_json(data.state.read_bytes())
-    except (FileNotFoundError, PermissionError, ValidationError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValidationError):
         return None
 
 

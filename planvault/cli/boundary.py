@@ -44,7 +44,20 @@ def messages() -> Iterator[None]:
             raise  # an exit, or a wrong option, which Typer explains itself
         if type(error).__name__ == "ApiProblem":  # by name: `--help` should not wait for the HTTP client's import
             _fail(error, str(error), FAILED)
+        if type(error).__name__ == "ValidationError" and getattr(error, "title", "") == "Settings":
+            _fail(error, "\n    ".join(("The settings in the environment cannot be used.", *_variables(error))), FAILED)
         _fail(error, f"Unexpected {type(error).__name__}: {error} ({DEBUG_VARIABLE}=1 shows where)", UNEXPECTED)
+
+
+def _variables(error: Any) -> list[str]:
+    """What is wrong with each environment variable, by its own name."""
+    lines = []
+    for fault in error.errors():
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        variable = name if name.isupper() else f"PLANVAULT_{name.upper()}"
+        message = str(fault["msg"]).removeprefix("Value error, ")
+        lines.append(f"{variable}: {message}" if name else message)
+    return lines
 
 
 @contextmanager

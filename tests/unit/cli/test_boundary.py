@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from planvault.cli.boundary import DEBUG_VARIABLE, FAILED, INTERRUPTED, UNEXPECTED, FriendlyGroup
 from planvault.errors import BringUpFailed, FieldError, InvalidInput
+from planvault.settings import Settings
 
 
 def _app(raised: BaseException) -> typer.Typer:
@@ -55,6 +56,23 @@ def test_faults_found_before_anything_is_sent_are_shown_one_by_one() -> None:
     result = CliRunner().invoke(_app(InvalidInput("The request is not valid.", errors=faults)), ["fail"])
     shown = [line.strip() for line in result.stderr.splitlines()]
     assert shown == ["✗ The request is not valid.", "/a: too long", "too many"]
+
+
+def test_a_setting_that_cannot_be_used_is_named_as_the_variable_that_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANVAULT_SHARDS", "many")
+    app = typer.Typer(cls=FriendlyGroup, pretty_exceptions_enable=False)
+
+    @app.command()
+    def up() -> None:
+        Settings()
+
+    @app.command()
+    def other() -> None: ...
+
+    result = CliRunner().invoke(app, ["up"])
+    assert result.exit_code == FAILED
+    assert "PLANVAULT_SHARDS: Input should be a valid integer" in result.stderr
+    assert "pydantic" not in result.stderr
 
 
 def test_debugging_lets_the_error_through(monkeypatch: pytest.MonkeyPatch) -> None:
