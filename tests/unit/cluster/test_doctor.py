@@ -47,9 +47,7 @@ def test_somebody_elses_directory_is_fatal(data_dir: Path) -> None:
 def test_a_file_in_the_directorys_place_is_a_finding_and_no_surprise(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
-    finding = by_subject(examine(file, ""))["data directory"]
-    assert finding.verdict == "failed"
-    assert "is not a directory" in finding.detail
+    assert by_subject(examine(file, ""))["data directory"].verdict == "failed"
 
 
 def test_a_database_that_does_not_answer_is_fatal_and_its_password_is_not_told(data_dir: Path) -> None:
