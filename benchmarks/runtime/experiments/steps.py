@@ -13,7 +13,7 @@ from benchmarks.runtime.platform import platform
 from benchmarks.runtime.processor import Processor
 from benchmarks.runtime.tools import RECORD
 
-OURS, FLOOR = "planvault", "floor: insert + commit"
+OURS, OURS_ONE, FLOOR = "planvault, two hosts", "planvault, one host", "floor: insert + commit"
 DBOS = ("dbos, threads", "dbos, asyncio")
 LANGGRAPH, LANGGRAPH_EACH = "langgraph, one saver", "langgraph, a saver a run"
 RUNS = (1, 32, 256)
@@ -21,6 +21,7 @@ RUNS = (1, 32, 256)
 # Runs in a row that a contestant makes in one lap, so that a lap takes some seconds, by how many run at once.
 _EACH = {
     OURS: {1: 150, 32: 40, 256: 6},
+    OURS_ONE: {1: 150, 32: 40, 256: 6},
     FLOOR: {1: 500, 32: 150, 256: 20},
     DBOS[0]: {1: 30, 32: 4, 256: 1},
     DBOS[1]: {1: 30, 32: 4, 256: 1},
@@ -56,8 +57,11 @@ async def _contestants(place: Place, stack: AsyncExitStack) -> dict[str, Contest
         for name, (module, database, way) in starts.items():
             url = await server.database(database)
             contestants[name] = await stack.enter_async_context(peer(place.peers, module, url, way))
-    made = await stack.enter_async_context(platform(await server.database("steps"), place.service))
-    return contestants | {OURS: Ours(made.client, "chain", RECORD)}
+    for name, hosts in ((OURS_ONE, 1), (OURS, 2)):  # two is the platform's default
+        url = await server.database(f"steps_{hosts}")
+        made = await stack.enter_async_context(platform(url, place.service, hosts=hosts))
+        contestants[name] = Ours(made.client, "chain", RECORD)
+    return contestants
 
 
 def _each(name: str, runs: int, quick: bool) -> int:
