@@ -14,8 +14,8 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata, util
 from pathlib import Path
 from urllib.parse import quote
@@ -64,6 +64,7 @@ class Server:
     sockets: Path
     binaries: Path  # the folder with bin/ and lib/
     user: ServerUser | None
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)  # over those above
 
     def url(self, database: str = DATABASE) -> str:
         return f"postgresql://postgres@/{database}?host={quote(str(self.sockets), safe='/')}"
@@ -130,7 +131,7 @@ class Server:
             self._initialise()
 
     def _pg_ctl_start(self, *waiting: str) -> None:
-        settings = {**SETTINGS, "cluster_name": self.cluster_name}
+        settings = {**SETTINGS, **self.settings, "cluster_name": self.cluster_name}
         options = " ".join(f"-c {name}={value or _EMPTY}" for name, value in settings.items())
         self._run(
             "pg_ctl",

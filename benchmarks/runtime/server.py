@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -59,7 +59,8 @@ def throw_away() -> Iterator[Server]:
             yield Server(given, root)
             return
         user = server_user()
-        server = embedded(prepare(root / "data", user), user)
+        # As shipped, but for room: so many contestants hold their connections side by side.
+        server = replace(embedded(prepare(root / "data", user), user), settings={"max_connections": "200"})
         server.start()
         try:
             yield Server(server.url("postgres"), root)
