@@ -55,7 +55,7 @@ def _cancel_slots(rec: Recorder, command: Command, action: Action) -> None:
     if rec.run.status is not RunStatus.AWAITING_SLOTS:
         rec.refuse(command, f"the run is {rec.run.status.value}, no slots are open")
         return
-    rec.emit(EventType.SLOTS_CANCELLED, {"runId": str(rec.run.run_id), "actor": action.actor, "reason": action.reason})
+    rec.emit(EventType.SLOTS_CANCELLED, {"runId": rec.run.name, "actor": action.actor, "reason": action.reason})
     cancel(rec, "slots cancelled")
 
 

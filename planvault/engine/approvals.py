@@ -117,7 +117,7 @@ def _tell_result(rec: Recorder, question: Question, action: Action, *, approved:
 
 def _subject(rec: Recorder, question: Question) -> dict[str, Any]:
     """What was decided about, as events and the audit log name it."""
-    subject: dict[str, Any] = {"runId": str(rec.run.run_id)}
+    subject: dict[str, Any] = {"runId": rec.run.name}
     if question.kind is QuestionKind.PLAN:
         return {**subject, "planHash": question.bound_to}
     stop = standing(rec.run)

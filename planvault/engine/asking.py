@@ -25,7 +25,7 @@ def ask(rec: Recorder, question: Question, told: dict[str, Any], seconds: int | 
     rec.emit(
         _EVENTS[question.kind],
         {
-            "runId": str(rec.run.run_id),
+            "runId": rec.run.name,
             **told,
             "quorum": ballot.quorum,
             "groups": list(ballot.groups),

@@ -43,7 +43,7 @@ def _follow(rec: Recorder) -> bool:
     for branch in run.stop.trace:
         rec.emit(
             EventType.BRANCH_TAKEN,
-            {"runId": str(run.run_id), "nodeId": branch.node_id, "branch": branch.taken},
+            {"runId": run.name, "nodeId": branch.node_id, "branch": branch.taken},
         )
     if run.cancel_requested:
         end_if_cancelled(rec)
@@ -59,7 +59,7 @@ def _follow(rec: Recorder) -> bool:
         case CallReady():
             return _call_or_limit(rec)
         case FragmentReady():
-            intend(rec, f"{run.run_id}:{run.stop.name}", "fragment", 1)
+            intend(rec, f"{run.name}:{run.stop.name}", "fragment", 1)
     return False
 
 
@@ -146,7 +146,7 @@ def attempt(rec: Recorder, number: int, *, ahead: bool = False) -> None:
     intend(rec, f"{call_effect_id(rec.run)}:{number}", "call", number, ahead=ahead)
     rec.emit(
         EventType.TOOL_START,
-        {"runId": str(rec.run.run_id), "tool": stop.node.tool, "nodeId": stop.node.id, "attempt": number},
+        {"runId": rec.run.name, "tool": stop.node.tool, "nodeId": stop.node.id, "attempt": number},
     )
 
 
@@ -252,7 +252,7 @@ def record(rec: Recorder, outcome: ToolSucceeded | ToolFailed, verdict: dict[str
     run, stop = rec.run, standing(rec.run)
     effect_id = run.intent.effect_id if run.intent is not None else f"{call_effect_id(run)}:{run.attempt}"
     end: dict[str, Any] = {
-        "runId": str(run.run_id),
+        "runId": run.name,
         "tool": stop.node.tool,
         "nodeId": stop.node.id,
         "attempt": run.attempt,

@@ -71,7 +71,7 @@ def effects(state: SessionState) -> tuple[Effect, ...]:
     if run is None:
         return ()
     due = next_timer(state)
-    wait = () if due is None else (Wait(f"{run.run_id}:wait", due),)
+    wait = () if due is None else (Wait(f"{run.name}:wait", due),)
     return (*_in_flight(run), *wait)
 
 
@@ -137,7 +137,7 @@ def call_effect_id(run: RunState) -> str:
     stop = run.stop
     if not isinstance(stop, CallReady):
         raise AssertionError("the machine does not stand before a call")
-    return f"{run.run_id}:{step_of(stop.node, stop.iteration)}"
+    return f"{run.name}:{step_of(stop.node, stop.iteration)}"
 
 
 def idempotency_key(run_id: RunId, node_id: str, iteration: str) -> str:

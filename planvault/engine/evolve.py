@@ -122,7 +122,7 @@ def _run_id(text: object) -> RunId | None:
 
 def _run_status(run: RunState, payload: Payload, at: datetime) -> RunState:
     status = RunStatus(payload["status"])
-    if payload["runId"] != str(run.run_id):
+    if payload["runId"] != run.name:
         return run  # of one that is queued behind it
     waited = run.waited if run.asked_at is None else run.waited + (at - run.asked_at)
     until = payload.get("expiresAt")  # a status without one ends what was asked before

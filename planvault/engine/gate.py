@@ -42,7 +42,7 @@ def passes(rec: Recorder) -> bool:
 def _deny(rec: Recorder, call: CallReady, denied: Deny) -> None:
     constraint = denied.constraint
     told: dict[str, Any] = {
-        "runId": str(rec.run.run_id),
+        "runId": rec.run.name,
         "tool": call.node.tool,
         "nodeId": call.node.id,
         "constraint": constraint.id,

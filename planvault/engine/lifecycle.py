@@ -65,7 +65,7 @@ def _open(rec: Recorder, run_id: RunId) -> RunId:
 
 
 def phase(rec: Recorder, which: RunPhase, detail: str) -> None:
-    rec.emit(EventType.RUN_PHASE, {"runId": str(rec.run.run_id), "phase": which.value, "detail": detail})
+    rec.emit(EventType.RUN_PHASE, {"runId": rec.run.name, "phase": which.value, "detail": detail})
 
 
 def intend(rec: Recorder, effect_id: str, kind: str, attempt: int, *, ahead: bool = False) -> None:
@@ -82,13 +82,13 @@ def complete(rec: Recorder, value: Value) -> None:
         what = f"The reply has {len(reply):,} characters, at most {MAX_REPLY:,} can be shown: reply with a part of it."
         fail(rec, "RESULT_TOO_LARGE", what)
         return
-    rec.emit(EventType.LLM_REPLY, {"content": reply, "runId": str(rec.run.run_id)})
+    rec.emit(EventType.LLM_REPLY, {"content": reply, "runId": rec.run.name})
     rec.status(RunStatus.COMPLETED)
     _end(rec, RunStatus.COMPLETED, reply)
 
 
 def fail(rec: Recorder, code: str, message: str, problems: tuple[PlanProblem, ...] = ()) -> None:
-    payload: dict[str, Any] = {"msg": message, "code": code, "runId": str(rec.run.run_id)}
+    payload: dict[str, Any] = {"msg": message, "code": code, "runId": rec.run.name}
     if problems:
         payload["problems"] = [problem.model_dump(mode="json") for problem in problems]
     rec.emit(EventType.ERROR, payload)
@@ -109,7 +109,7 @@ def interrupt(rec: Recorder, reason: str) -> None:
 
 def _end(rec: Recorder, status: RunStatus, reply: str | None) -> None:
     abandon(rec)
-    rec.emit(EventType.DONE, {"runId": str(rec.run.run_id), "status": status.value, "reply": reply})
+    rec.emit(EventType.DONE, {"runId": rec.run.name, "status": status.value, "reply": reply})
     queue = [message.model_dump(mode="json", by_alias=True) for message in rec.state.queue]
     rec.emit(EventType.SNAPSHOT, {"closed": rec.state.closed, "queue": queue})
 

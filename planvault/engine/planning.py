@@ -31,7 +31,7 @@ def prepared(rec: Recorder, result: Prepared) -> None:
     rec.emit(
         EventType.EFFECT_RECORDED,
         {
-            "effectId": f"{run.run_id}:prepare",
+            "effectId": f"{run.name}:prepare",
             "kind": "prepare",
             "pins": pins,
             "settings": result.settings.model_dump(mode="json"),
@@ -44,7 +44,7 @@ def prepared(rec: Recorder, result: Prepared) -> None:
     rec.emit(
         EventType.TOOL_SELECTION,
         {
-            "runId": str(run.run_id),
+            "runId": run.name,
             "tier": selection.tier.value,
             "catalogSize": selection.catalog_size,
             "shortlist": candidates,
@@ -52,20 +52,22 @@ def prepared(rec: Recorder, result: Prepared) -> None:
         },
     )
     phase(rec, RunPhase.PLANNER_LLM, f"Planning over {len(candidates)} tools")
-    intend(rec, f"{run.run_id}:plan", "plan", 1)
+    intend(rec, f"{run.name}:plan", "plan", 1)
 
 
 def planned(rec: Recorder, result: Planned) -> None:
     run, outcome = rec.run, result.outcome
-    plan_hash = None if outcome.plan is None else hash_of(outcome.plan, result.facts)
+    plan = None if outcome.plan is None else outcome.plan.model_dump(mode="json")
+    facts = [item.model_dump(mode="json") for item in result.facts]
+    plan_hash = None if plan is None else _hash(plan, facts)
     rec.emit(
         EventType.EFFECT_RECORDED,
         {
-            "effectId": f"{run.run_id}:plan",
+            "effectId": f"{run.name}:plan",
             "kind": "plan",
-            "plan": None if outcome.plan is None else outcome.plan.model_dump(mode="json"),
+            "plan": plan,
             "planHash": plan_hash,
-            "facts": [item.model_dump(mode="json") for item in result.facts],
+            "facts": facts,
             "problems": [problem.model_dump(mode="json") for problem in outcome.problems],
         },
     )
@@ -73,7 +75,7 @@ def planned(rec: Recorder, result: Planned) -> None:
     rec.emit(
         EventType.PLAN_SUMMARY,
         {
-            "runId": str(run.run_id),
+            "runId": run.name,
             "planner": outcome.planner,
             "mode": outcome.mode.value,
             "promptVersion": outcome.prompt_version,
@@ -92,14 +94,14 @@ def planned(rec: Recorder, result: Planned) -> None:
 
 def _adopt(rec: Recorder, plan: Plan) -> None:
     graph = plan_graph(plan)
-    rec.emit(EventType.STARTED, {"planGraph": graph, "runId": str(rec.run.run_id)})
+    rec.emit(EventType.STARTED, {"planGraph": graph, "runId": rec.run.name})
     if not plan.slots:
         ask_approval(rec)
         return
     slots: list[JsonValue] = [slot_form(slot) for slot in plan.slots]
     seconds = None if rec.run.settings is None else rec.run.settings.runtime_policy.slots.expires_in_seconds
     until = None if seconds is None else rec.now + timedelta(seconds=seconds)
-    told = {"planGraph": graph, "slots": slots, "runId": str(rec.run.run_id)}
+    told = {"planGraph": graph, "slots": slots, "runId": rec.run.name}
     rec.emit(EventType.SLOTS_REQUIRED, {**told, "expiresAt": None if until is None else until.isoformat()})
     rec.status(RunStatus.AWAITING_SLOTS, pending={"kind": "slots", "slots": slots}, expires_at=until)
 
@@ -139,7 +141,7 @@ def ask_approval(rec: Recorder) -> None:
 
 def _approved_by_rule(rec: Recorder, source: str) -> None:
     told = {"approvalSource": source, "actor": "policy", "planHash": rec.run.plan_hash}
-    rec.emit(EventType.CONFIRM_PLAN_RESULT, {"runId": str(rec.run.run_id), "approved": True, **told})
+    rec.emit(EventType.CONFIRM_PLAN_RESULT, {"runId": rec.run.name, "approved": True, **told})
     rec.audit(AuditAction.PLAN_AUTO_APPROVED, {**told, "tools": sorted(rec.run.facts)})
 
 
@@ -173,10 +175,17 @@ def hash_of(plan: Plan, facts: Iterable[ToolFacts], slot_values: Mapping[str, Js
 
     (Invariant 6: whatever changes in what is shown asks again.)
     """
-    bound: dict[str, Any] = {
-        "plan": plan.model_dump(mode="json"),
-        "tools": [item.model_dump(mode="json") for item in sorted(facts, key=lambda item: item.pin.name)],
-    }
+    return _hash(plan.model_dump(mode="json"), [item.model_dump(mode="json") for item in facts], slot_values)
+
+
+def _hash(plan: JsonObject, facts: Iterable[JsonObject], slot_values: Mapping[str, JsonValue] | None = None) -> str:
+    bound: dict[str, Any] = {"plan": plan, "tools": sorted(facts, key=_name)}
     if slot_values is not None:
         bound["slotValues"] = dict(slot_values)
     return canonical_hash(bound)
+
+
+def _name(facts: JsonObject) -> str:
+    pin = facts["pin"]
+    assert isinstance(pin, dict)
+    return str(pin["name"])

@@ -14,7 +14,7 @@ from models.ids import BlobId, CommandId, RunId
 from models.runs import RunStatus
 from models.tools import ToolFailed, ToolSucceeded
 from planvault.engine.audit_ids import audit_id
-from planvault.engine.evolve import evolve
+from planvault.engine.evolve import FOLDED, evolve
 from planvault.engine.state import RunState, SessionState
 from planvault.engine.timers import wake_at
 from planvault.ports import RunRow, RunWake
@@ -66,7 +66,7 @@ class Recorder:
     def __init__(self, state: SessionState, now: datetime) -> None:
         self.state = state
         self.now = now
-        self._seq_before = state.seq
+        self._seq_before = self._seq = state.seq
         self._wake_before = wake_at(state)
         self._events: list[Event] = []
         self._rows: dict[RunId, RunRow] = {}
@@ -83,9 +83,10 @@ class Recorder:
     def emit(self, type_: EventType, payload: dict[str, Any], *, of: RunId | None = None) -> None:
         """Append one event, by default of the active run. Payloads are JSON made here, and not validated again."""
         run_id = self.state.run.run_id if of is None and self.state.run is not None else of
+        self._seq += 1
         event = Event(
             session_id=self.state.scope.session_id,
-            seq=self.state.seq + 1,
+            seq=self._seq,
             type=type_,
             visibility=Visibility.ENGINE if type_ in _ENGINE else Visibility.HISTORY,
             at=self.now,
@@ -93,7 +94,8 @@ class Recorder:
             payload=payload,
         )
         self._events.append(event)
-        self.state = evolve(self.state, event)
+        if type_ in FOLDED:  # the others move nothing but `seq`, which the decision sets
+            self.state = evolve(self.state, event)
 
     def status(
         self,
@@ -108,7 +110,7 @@ class Recorder:
         `expires_at`: when the question of a waiting run is no longer asked; the run is `interrupted` then.
         """
         run = self.run
-        payload: dict[str, Any] = {"runId": str(run.run_id), "status": status.value}
+        payload: dict[str, Any] = {"runId": run.name, "status": status.value}
         if reason is not None:
             payload["reason"] = reason
         if expires_at is not None:
@@ -172,14 +174,15 @@ class Recorder:
 
     def decision(self) -> Decision:
         """All that was collected; the active run's row says when it is due."""
-        run, wake = self.state.run, wake_at(self.state)
+        state = self.state if self.state.seq == self._seq else replace(self.state, seq=self._seq)
+        run, wake = state.run, wake_at(state)
         wakes: tuple[RunWake, ...] = ()
         if run is not None and run.run_id in self._rows:
             self._rows[run.run_id] = replace(self._rows[run.run_id], wake_at=wake)
         elif run is not None and wake != self._wake_before:
             wakes = (RunWake(run.run_id, wake),)
         return Decision(
-            self.state,
+            state,
             tuple(self._events),
             tuple(self._consumed),
             tuple(self._rows.values()),

@@ -28,7 +28,7 @@ def credentials_changed(rec: Recorder, action: Action) -> None:
     """Call again what was not let in. Where it is on its way just now, its refusal is not the last word."""
     if rec.state.run is None:
         return
-    rec.emit(EventType.CREDENTIALS_CHANGED, {"runId": str(rec.run.run_id), "actor": action.actor})
+    rec.emit(EventType.CREDENTIALS_CHANGED, {"runId": rec.run.name, "actor": action.actor})
     if rec.run.reauth is not None:
         _call_again(rec)
 
@@ -70,7 +70,7 @@ def _audit(rec: Recorder, action: Action, tool: str) -> None:
     """The word of the operator, before it takes effect. What a call is said to have answered stays in the journal."""
     resolution = None if action.resolution is None else action.resolution.value
     told = {"actor": action.actor, "resolution": resolution, "reason": action.reason, "tool": tool}
-    rec.audit(AuditAction.RUN_RESOLVED, {"runId": str(rec.run.run_id), **told})
+    rec.audit(AuditAction.RUN_RESOLVED, {"runId": rec.run.name, **told})
 
 
 def _call_again(rec: Recorder) -> None:

@@ -76,7 +76,7 @@ def policy_version(settings: RunSettings) -> str:
 
 def correlation_id(run: RunState, bound_to: str) -> str:
     """Names one question of one run; another question, another name."""
-    return hashlib.sha256(f"{run.run_id}|{bound_to}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{run.name}|{bound_to}".encode()).hexdigest()[:32]
 
 
 def standing(run: RunState) -> CallReady:

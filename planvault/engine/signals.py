@@ -29,7 +29,7 @@ def arrived(rec: Recorder, command: Command, signal: Signal) -> None:
         return
     rec.emit(
         EventType.SIGNAL_KEPT,
-        {"runId": str(run.run_id), "tokenId": str(signal.token_id), "payload": signal.payload},
+        {"runId": run.name, "tokenId": str(signal.token_id), "payload": signal.payload},
     )
     if run.status is RunStatus.AWAITING_EXTERNAL_SIGNAL:
         _take_if_there(rec)
@@ -71,7 +71,7 @@ def closed(rec: Recorder, result: SignalClosed) -> None:
     rec.emit(
         EventType.SIGNAL_TIMED_OUT,
         {
-            "runId": str(rec.run.run_id),
+            "runId": rec.run.name,
             "tokenId": str(wait.token_id),
             "name": wait.name,
             "nodeId": wait.node_id,

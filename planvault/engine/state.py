@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from models.base import Frozen, JsonObject, JsonValue
 from models.commands import Message
@@ -124,6 +125,11 @@ class RunState:
     expires_at: datetime | None = None  # when the open question is no longer asked
     asked_at: datetime | None = None  # since when the run waits for a person
     waited: timedelta = timedelta()  # … and how long it did before: no part of its wall-clock limit
+
+    @cached_property
+    def name(self) -> str:
+        """The run's id as events spell it, many times a step; copies of the state keep it."""
+        return str(self.run_id)
 
     @property
     def is_ending(self) -> bool:

@@ -79,7 +79,7 @@ def take_kept(rec: Recorder) -> ToolSucceeded:
     rec.emit(
         EventType.SIGNAL_RECEIVED,
         {
-            "runId": str(run.run_id),
+            "runId": run.name,
             "tokenId": str(run.signal.token_id),
             "name": run.signal.name,
             "nodeId": run.signal.node_id,
@@ -93,7 +93,7 @@ def _begin(rec: Recorder, stop: CallReady, wait: Mapping[str, Any], answer: Answ
     rec.emit(EventType.WAIT_BEGUN, {"nodeId": stop.node.id, **wait})
     rec.emit(
         EventType.TOOL_START,
-        {"runId": str(rec.run.run_id), "tool": stop.node.tool, "nodeId": stop.node.id, "attempt": 1},
+        {"runId": rec.run.name, "tool": stop.node.tool, "nodeId": stop.node.id, "attempt": 1},
     )
     return answer
 
@@ -110,7 +110,7 @@ def waits_for_signal(rec: Recorder) -> None:
         "expiresAt": run.signal.expires_at.isoformat(),
         "onTimeout": run.signal.on_timeout.value,
     }
-    rec.emit(EventType.AWAITING_SIGNAL, {"runId": str(run.run_id), **wait})
+    rec.emit(EventType.AWAITING_SIGNAL, {"runId": run.name, **wait})
     rec.status(RunStatus.AWAITING_EXTERNAL_SIGNAL, pending={"kind": "signal", **wait})
 
 

@@ -60,7 +60,7 @@ def _wake(rec: Recorder) -> None:
 def _stop(rec: Recorder) -> None:
     """The wall-clock limit. A read on its way is given up; any other call is waited for, since it has an effect."""
     run = rec.run
-    rec.emit(EventType.DEADLINE_PASSED, {"runId": str(run.run_id)})
+    rec.emit(EventType.DEADLINE_PASSED, {"runId": run.name})
     if run.intent is None or run.intent.kind != "call":
         end_overdue(rec)
     elif is_read(run.facts, standing(run).node):
