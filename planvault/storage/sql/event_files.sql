@@ -48,8 +48,10 @@ WHERE org_id = $1 AND session_id = $2
 ORDER BY first_seq
 
 -- name: choose
--- Fix the mode of this database, the first time.
-INSERT INTO event_store (id, mode) VALUES ($1, $2) ON CONFLICT DO NOTHING
+-- Fix the mode of this database, the first time. One that has events from before there was a choice has made it.
+INSERT INTO event_store (id, mode)
+SELECT $1, CASE WHEN EXISTS (SELECT FROM events) THEN 'postgres' ELSE $2::text END
+ON CONFLICT DO NOTHING
 
 -- name: chosen
 SELECT id, mode, EXISTS (SELECT FROM event_segments) AS has_events FROM event_store

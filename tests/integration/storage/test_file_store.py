@@ -266,6 +266,21 @@ async def test_a_database_keeps_the_mode_that_it_was_made_with(platform: Platfor
         await SessionStore(None).claim(platform.pool, ids)
 
 
+async def test_a_database_from_before_there_were_two_stores_keeps_its_rows(platform: Platform, tmp_path: Path) -> None:
+    scope = await platform.session()
+    await platform.pool.execute(
+        """INSERT INTO events (session_id, seq, org_id, shard, epoch, type, visibility, schema_version, at, payload)
+           VALUES ($1, 1, $2, 0, 1, 'prompt', 'history', 1, now(), 'sealed')""",
+        scope.session_id,
+        scope.org_id,
+    )
+    try:
+        with pytest.raises(BringUpFailed, match="PLANVAULT_SESSION_STORE=postgres"):
+            await SessionStore(tmp_path / "events").claim(platform.pool, TimeOrderedIds())
+    finally:
+        await platform.pool.execute("DELETE FROM events WHERE session_id = $1", scope.session_id)
+
+
 async def test_a_folder_of_another_database_is_refused(platform: Platform, tmp_path: Path) -> None:
     EventFolder(tmp_path / "events").belongs_to(UUID(int=99))
     with pytest.raises(BringUpFailed, match="another database"):
