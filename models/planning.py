@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from pydantic import Field
 
 from models.base import Frozen, JsonObject
 from models.ids import ToolId
 from models.plans import Plan, PlannerMode
+from models.retrieval import RetrievalMode
 from models.tools import Tool
 
 
@@ -20,8 +22,19 @@ class SelectionTier(StrEnum):
     HIERARCHICAL_RAG = "hierarchical_rag"
 
 
+class Exclusion(StrEnum):
+    """Why a candidate is not in the shortlist."""
+
+    SHORTLIST_FULL = "shortlist_full"
+    GROUP_CAP = "group_cap"
+
+
 class Candidate(Frozen):
-    """One tool of a shortlist. `scores` names every part of `score`, e.g. {"vector": 0.71}."""
+    """One tool that was ranked. `scores` names what adds up to `score`, e.g. {"dense": 1.71, "lexical": 0.4}.
+
+    `dense` and `lexical` are the raw scores, one a part of the prompt (`Selection.parts`): cosines, None where the tool
+    has no embedding yet, and BM25. Empty where nobody asked for an explanation.
+    """
 
     tool_id: ToolId
     version: int
@@ -29,15 +42,60 @@ class Candidate(Frozen):
     group: str
     score: float
     scores: dict[str, float] = Field(default_factory=dict)
+    dense: tuple[float | None, ...] = ()
+    lexical: tuple[float, ...] = ()
+    found_by: tuple[str, ...] = ()  # catalog, vector, text, group, link, scenario
+    linked_to: tuple[str, ...] = ()  # names of the tools whose inputs this one makes
+    excluded: Exclusion | None = None
+
+
+class GroupChoice(Frozen):
+    """One group that HierarchicalRag looked at, and why it was opened."""
+
+    group: str
+    score: float  # cosine of the prompt to the centroid, or to the group's best member
+    routing: str  # centroid, members, sub_clusters
+    coherence: float
+    tools: int
+    opened: bool
+    why: str = ""
+
+
+class ScenarioMatch(Frozen):
+    """The scenario whose tools were moved up."""
+
+    scenario_id: UUID
+    name: str
+    similarity: float  # cosine of the prompt to the nearest sample, -1 … 1
+    priority: int
+
+
+class SelectionOptions(Frozen):
+    """What one call decides over the project's settings."""
+
+    max_tools: int | None = None  # 1 … 200
+    mode: RetrievalMode | None = None
+    explain: int = 0  # how many candidates are explained beside the shortlist
 
 
 class Selection(Frozen):
-    """A shortlist, best first. `catalog_size` counts the project's enabled tools."""
+    """A shortlist, best first. `catalog_size` counts the project's enabled tools.
+
+    `candidates` begins with the shortlist and goes on, by score, with what did not make it. `instruction` is the
+    matched scenario's, with its variables still in it. `degraded` says in words what this selection had to do without.
+    """
 
     tier: SelectionTier
     catalog_size: int
     shortlist: tuple[Candidate, ...]
     timings_ms: dict[str, float] = Field(default_factory=dict)
+    tier_reason: str = ""
+    parts: tuple[str, ...] = ()  # the prompt and its clauses
+    candidates: tuple[Candidate, ...] = ()
+    groups: tuple[GroupChoice, ...] = ()
+    scenario: ScenarioMatch | None = None
+    instruction: str = ""
+    degraded: tuple[str, ...] = ()
 
 
 class PlanRequest(Frozen):

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from models.base import Frozen
 from models.plans import PlannerMode
+from models.retrieval import DEFAULT_MAX_TOOLS, RetrievalOverrides
 from models.runtime_policy import RuntimePolicy
 
 
@@ -35,6 +36,7 @@ class RunLimits(Frozen):
 class OrgSettings(Frozen):
     egress: EgressPolicy = EgressPolicy()
     runtime_policy: RuntimePolicy = RuntimePolicy()
+    retrieval: RetrievalOverrides = RetrievalOverrides()
 
 
 class ProjectSettings(Frozen):
@@ -42,7 +44,8 @@ class ProjectSettings(Frozen):
     plan_approval_mode: PlanApprovalMode = PlanApprovalMode.REQUIRE
     planner_mode: PlannerMode | None = None  # None: by the model's capability
     planner_model: str | None = None  # None: the platform's
-    retrieval_max_tools: int = 30
+    retrieval_max_tools: int = DEFAULT_MAX_TOOLS  # the older spelling: models.retrieval.effective_retrieval
+    retrieval: RetrievalOverrides = RetrievalOverrides()
     max_schedule_horizon_days: int = 30  # how far ahead a job may be scheduled
     max_scheduled_jobs: int = 1_000  # that have an occurrence to come
     limits: RunLimits = RunLimits()
