@@ -1,8 +1,12 @@
-"""What a tool says to the embedding model: one short text a tool. Pure."""
+"""What the indexes store of a tool: one short text for the embedding model, lexemes, entities. Pure."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from models.tools import HttpBinding, Tool
+from retrieval.lexical import impacts_of
+from retrieval.links import produced_entities, required_entities
 
 # MiniLM reads 256 tokens, about 1,100 characters of English; the rest of a text is silently cut. The bounds keep a
 # long description from pushing the path and the parameter names out of the window.
@@ -14,6 +18,22 @@ _WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_
 _MARKDOWN_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKUP = re.compile(r"<[^<>]{1,200}>|[`*|]+|^#{1,6}\s+|^\s*[-:| ]+$", re.MULTILINE)
 _SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """`document`: the text to embed. `impacts`: lexeme → BM25 weight in (0, 1), which an index multiplies by the
+    lexeme's inverse document frequency and adds up. `requires`, `produces`: entities (retrieval.links)."""
+
+    document: str
+    impacts: Mapping[str, float]
+    requires: tuple[str, ...]
+    produces: tuple[str, ...]
+
+
+def index_entry(tool: Tool) -> IndexEntry:
+    """Deterministic in the tool's definition and independent of all other tools."""
+    return IndexEntry(tool_document(tool), impacts_of(tool), required_entities(tool), produced_entities(tool))
 
 
 def words_of(name: str) -> str:
