@@ -11,6 +11,7 @@ from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, Project
 from models.runtime_policy import RuntimePolicy
 from models.tenants import ApiKey, Project
 from serve_apps.schemas.base import Body, Name, Reply
+from serve_apps.schemas.retrieval import RetrievalIn
 from serve_apps.schemas.runtime_policy import RuntimePolicyIn
 
 Host = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]
@@ -28,12 +29,14 @@ class OrgSettingsIn(Body):
 
     egress: EgressIn = EgressIn()
     runtime_policy: RuntimePolicyIn = RuntimePolicyIn()
+    retrieval: RetrievalIn = RetrievalIn()
 
     def settings(self) -> OrgSettings:
         """Raises InvalidInput."""
         egress = self.egress
         return OrgSettings(
             runtime_policy=self.runtime_policy.policy("/runtimePolicy", RuntimePolicy()),
+            retrieval=self.retrieval.overrides("/retrieval"),
             egress=EgressPolicy(
                 allow_loopback=egress.allow_loopback,
                 allow_private=egress.allow_private,
@@ -59,7 +62,10 @@ class ProjectSettingsIn(Body):
     runtime_policy: RuntimePolicyIn = RuntimePolicyIn()
     planner_mode: PlannerMode | None = None
     planner_model: Name | None = None
-    retrieval_max_tools: StrictInt = Field(default=30, ge=1, le=200)
+    retrieval_max_tools: StrictInt = Field(
+        default=30, ge=1, le=200, description="The older spelling of retrieval.maxTools, which comes before it."
+    )
+    retrieval: RetrievalIn = RetrievalIn()
     max_schedule_horizon_days: StrictInt = Field(default=30, ge=1, le=3_650)
     max_scheduled_jobs: StrictInt = Field(default=1_000, ge=0, le=100_000)
     limits: RunLimitsIn = RunLimitsIn()
@@ -72,6 +78,7 @@ class ProjectSettingsIn(Body):
             planner_mode=self.planner_mode,
             planner_model=self.planner_model,
             retrieval_max_tools=self.retrieval_max_tools,
+            retrieval=self.retrieval.overrides(f"{pointer}/retrieval"),
             max_schedule_horizon_days=self.max_schedule_horizon_days,
             max_scheduled_jobs=self.max_scheduled_jobs,
             limits=RunLimits(**self.limits.model_dump()),

@@ -164,6 +164,45 @@ async def test_projects_have_settings_of_their_own(admin: httpx.AsyncClient, ten
         assert (await admin.put(f"{url}/settings", json=wrong)).status_code == 422
 
 
+async def test_retrieval_is_set_for_an_organisation_and_a_project(
+    deps: ApiDeps, admin: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    project = f"{tenant.admin}/projects/{tenant.scope.project_id}"
+    for url in (tenant.admin, project):
+        body = {"retrieval": {"mode": "flat_rag", "maxTools": 12, "weights": {"usage": 0.25}}}
+        put = await admin.put(f"{url}/settings", json=body)
+        assert put.status_code == 200, put.text
+        stored = put.json()["retrieval"]
+        assert (stored["mode"], stored["maxTools"], stored["directMax"]) == ("flat_rag", 12, None)
+        assert (stored["weights"]["usage"], stored["weights"]["dense"]) == (0.25, None)
+        assert (await admin.get(f"{url}/settings")).json() == put.json()
+    rows = "SELECT count(*) FROM audit_log WHERE org_id = $1 AND action = 'SETTINGS_CHANGED'"
+    assert await deps.pool.fetchval(rows, tenant.scope.org_id) == 2
+
+
+@pytest.mark.parametrize(
+    ("retrieval", "pointer"),
+    [
+        ({"mode": "best"}, "/retrieval/mode"),
+        ({"maxTools": 201}, "/retrieval/maxTools"),
+        ({"maxTools": "30"}, "/retrieval/maxTools"),
+        ({"directMax": 50, "flatMax": 40}, "/retrieval/flatMax"),
+        ({"centroidTopK": 0}, "/retrieval/centroidTopK"),
+        ({"decayHalfLifeDays": 0}, "/retrieval/decayHalfLifeDays"),
+        ({"weights": {"dense": -1}}, "/retrieval/weights/dense"),
+        ({"rrfK": 60}, "/retrieval/rrfK"),
+        (None, "/retrieval"),
+    ],
+)
+async def test_a_faulty_retrieval_setting_is_refused_with_a_pointer(
+    admin: httpx.AsyncClient, tenant: Tenant, retrieval: object, pointer: str
+) -> None:
+    for url in (tenant.admin, f"{tenant.admin}/projects/{tenant.scope.project_id}"):
+        answer = await admin.put(f"{url}/settings", json={"retrieval": retrieval})
+        assert answer.status_code == 422
+        assert pointer in [error["pointer"] for error in answer.json()["errors"]]
+
+
 async def test_a_key_works_until_it_is_rotated_or_revoked_and_its_text_is_shown_once(
     deps: ApiDeps, admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant
 ) -> None:
