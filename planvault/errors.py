@@ -61,6 +61,10 @@ class Conflict(PlanVaultError):
     code, status, title = "CONFLICT", 409, "The resource is not in a state that allows this"
 
 
+class ToolDeleteBlockedByScenarios(Conflict):
+    code, title = "TOOL_DELETE_BLOCKED_BY_SCENARIOS", "Scenarios name tools of this integration"
+
+
 class AlreadyVoted(Conflict):
     code, title = "ALREADY_VOTED", "This person has approved already"
 

@@ -1,0 +1,1 @@
+"""Scenarios: which tools a prompt like this one needed before, by people's word or by what runs taught."""
