@@ -15,7 +15,7 @@ from models.ids import BlobId
 from models.planning import PlanOutcome, PlanRequest
 from models.results import Extract, FragmentAnswer, FragmentRefused, Inspect, Inspected
 from planvault.errors import PlanVaultError, Unavailable
-from planvault.ports import Vector
+from planvault.ports import Span, Vector
 from planvault.tools.worker import ANSWER
 
 _T = TypeVar("_T")
@@ -50,10 +50,18 @@ class ServeEmbedder:
         self._deployment: Any = None
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        vectors: list[Vector] = await _answer("embedder", self._embedder().embed.remote(list(texts)))
+        return vectors
+
+    async def embed_prompt(self, text: str, spans: Sequence[Span]) -> list[Vector]:
+        call = self._embedder().embed_prompt.remote(text, list(spans))
+        vectors: list[Vector] = await _answer("embedder", call)
+        return vectors
+
+    def _embedder(self) -> Any:
         if self._deployment is None:
             self._deployment = _handle("Embedder", "embedder")
-        vectors: list[Vector] = await _answer("embedder", self._deployment.embed.remote(list(texts)))
-        return vectors
+        return self._deployment
 
 
 class ServePlanner:

@@ -14,7 +14,7 @@ from models.base import JsonObject
 from models.commands import Command
 from models.events import Event
 from models.ids import BlobId, CommandId, JobId, MessageId, OrgId, RunId, SessionId, TokenId, ToolId
-from models.planning import LlmUsage, PlanOutcome, PlanRequest, Selection
+from models.planning import LlmUsage, PlanOutcome, PlanRequest, Selection, SelectionOptions
 from models.policies import EgressPolicy, OrgSettings, ProjectSettings, RunLimits, SessionSettings
 from models.results import Extract, FragmentAnswer, FragmentRefused, Inspect, Inspected, ResultPlace
 from models.runs import RunStatus
@@ -24,6 +24,7 @@ from models.tools import IntegrationState, Tool, ToolOutcome
 from models.values import Value
 
 Vector = Sequence[float]
+Span = tuple[int, int]  # of a text, in characters: begin, end (not included)
 
 
 class Clock(Protocol):
@@ -228,9 +229,15 @@ class Embedder(Protocol):
         """L2-normalised embeddings, one per text, in order."""
         ...
 
+    async def embed_prompt(self, text: str, spans: Sequence[Span]) -> list[Vector]:
+        """The vector of the whole text, as `embed` gives it, then one a span, as the whole text reads it."""
+        ...
+
 
 class ToolSelector(Protocol):
-    async def select(self, scope: ProjectScope, query: str, max_tools: int) -> Selection: ...
+    async def select(self, scope: ProjectScope, query: str, options: SelectionOptions | None = None) -> Selection:
+        """The shortlist for a prompt, under the project's settings as they stand now."""
+        ...
 
 
 class Catalog(Protocol):

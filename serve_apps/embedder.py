@@ -1,12 +1,12 @@
 """The embedder application: one small replica that turns texts into vectors for every process of the platform.
 
-Serve gathers the texts of concurrent callers into one forward pass. A caller with many texts (an import) hands them in
-a slice at a time, so that a prompt's single text waits for one pass, never for the whole import.
+Serve gathers what concurrent callers ask into one forward pass: prompts with prompts, documents with documents. The
+model does one pass at a time, and takes from the two in turn: a prompt waits for one pass of an import at most.
 """
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,27 +15,29 @@ from pydantic import BaseModel, Field
 from ray import serve
 from ray.serve import Application
 
+from planvault.ports import Span
 from planvault.settings import Settings
 from planvault.telemetry import start_logging
-from retrieval.embedding import MiniLm
+from retrieval.embedding import MiniLm, Prompt
 
-# Texts in one forward pass, and of one caller at a time: half a pass, so that the other half stays open to others.
-PASS_TEXTS = 32
-SLICE_TEXTS = PASS_TEXTS // 2
-# How long a lone text waits for company; a forward pass over one takes about 7 ms.
-GATHER_S = 0.003
+# Texts and characters in one forward pass: larger ones are no faster a text, and a prompt would wait longer for them.
+PASS_TEXTS = 16
+PASS_CHARACTERS = 8_000
 
 
 class EmbedderArgs(BaseModel):
     """Arguments of the application in cluster/serve.yaml."""
 
     threads: int = Field(default=1, ge=1, description="Torch threads of one replica; its num_cpus should match")
+    bfloat16: bool | None = Field(
+        default=None, description="Compute in bfloat16, twice as fast; unset: where the CPU has instructions for it"
+    )
 
 
 class TextModel(Protocol):
     """What the deployment needs of a model; retrieval.embedding.MiniLm in production."""
 
-    def embed(self, texts: list[str]) -> NDArray[np.float32]: ...
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> list[NDArray[np.float32]]: ...
 
 
 class EmbedderReplica:
@@ -43,32 +45,60 @@ class EmbedderReplica:
 
     def __init__(self, args: EmbedderArgs, model: TextModel | None = None) -> None:
         self._model: TextModel = model or _model(args)
+        self._turn = asyncio.Lock()  # first come, first served: neither queue can starve the other
         # Called with one text, runs with many: Serve's dynamic batching. Wrapped here and not on the class, because
-        # the queue belongs to the wrapped function and would outlive its instance and event loop.
-        gathered = serve.batch(max_batch_size=PASS_TEXTS, batch_wait_timeout_s=GATHER_S, max_concurrent_batches=1)
-        self._vector: Callable[[str], Awaitable[list[float]]] = gathered(self._one_pass)
+        # the queue belongs to the wrapped function and would outlive its instance and event loop. Nothing waits for
+        # company: what comes during a pass is the next one.
+        gathered = serve.batch(max_batch_size=PASS_TEXTS, batch_wait_timeout_s=0.0, max_concurrent_batches=1)
+        self._prompt: Callable[[Prompt], Awaitable[list[list[float]]]] = gathered(self._pass_of_prompts)
+        self._document: Callable[[Prompt], Awaitable[list[list[float]]]] = gathered(self._pass_of_documents)
 
     async def embed(self, texts: list[str]) -> list[list[float]]:
         """L2-normalised 384-d vectors, one per text, in order."""
-        vectors: list[list[float]] = []
-        for start in range(0, len(texts), SLICE_TEXTS):
-            vectors += await asyncio.gather(*map(self._vector, texts[start : start + SLICE_TEXTS]))
+        if len(texts) == 1:
+            return await self._prompt((texts[0], ()))
+        vectors: list[list[float]] = [[]] * len(texts)
+        for part in _slices(texts):
+            answers = await asyncio.gather(*(self._document((texts[position], ())) for position in part))
+            for position, answer in zip(part, answers, strict=True):
+                vectors[position] = answer[0]
         return vectors
 
-    async def _one_pass(self, texts: list[str]) -> list[list[float]]:
-        """One forward pass, off the event loop; Serve runs one at a time."""
-        matrix = await asyncio.to_thread(self._model.embed, texts)
-        rows: list[list[float]] = matrix.tolist()
-        return rows
+    async def embed_prompt(self, text: str, spans: list[Span]) -> list[list[float]]:
+        """The whole text's vector, then one a span; retrieval.embedding.MiniLm says how."""
+        return await self._prompt((text, spans))
+
+    async def _pass_of_prompts(self, prompts: list[Prompt]) -> list[list[list[float]]]:
+        return await self._pass(prompts)
+
+    async def _pass_of_documents(self, documents: list[Prompt]) -> list[list[list[float]]]:
+        return await self._pass(documents)
+
+    async def _pass(self, prompts: list[Prompt]) -> list[list[list[float]]]:
+        """One forward pass, off the event loop."""
+        async with self._turn:
+            return await asyncio.to_thread(lambda: [matrix.tolist() for matrix in self._model.embed_prompts(prompts)])
 
     async def check_health(self) -> None:
         """Serve restarts the replica when this raises or hangs: a real pass through the queue proves that it works."""
-        await self._vector("alive")
+        await self._prompt(("alive", ()))
+
+
+def _slices(texts: Sequence[str]) -> Iterator[list[int]]:
+    """Positions by growing length, in passes within both bounds: neighbours in length pad each other least."""
+    part: list[int] = []
+    for position in sorted(range(len(texts)), key=lambda position: len(texts[position])):
+        if part and (len(part) == PASS_TEXTS or (len(part) + 1) * len(texts[position]) > PASS_CHARACTERS):
+            yield part
+            part = []
+        part.append(position)
+    if part:
+        yield part
 
 
 def _model(args: EmbedderArgs) -> TextModel:
     start_logging(Settings(), os.environ)
-    return MiniLm.load(threads=args.threads, batch_size=PASS_TEXTS)
+    return MiniLm.load(threads=args.threads, batch_size=PASS_TEXTS, bfloat16=args.bfloat16)
 
 
 Embedder = serve.deployment(

@@ -16,7 +16,7 @@ from actors.session_host import SessionHost
 from models.planning import PlanOutcome, PlanRequest
 from models.plans import PlannerMode
 from planvault.plan.compile import compile_plan
-from planvault.ports import Vector
+from planvault.ports import Span, Vector
 from planvault.settings import Settings
 from planvault.telemetry import start_logging
 from tests.faults.boundaries import Action, Boundary, Faults, Phase, Watch
@@ -26,6 +26,9 @@ from tests.faults.scenarios import program
 class EmbedderTwin:
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         return [[1.0] + [0.0] * 383 for _ in texts]
+
+    async def embed_prompt(self, text: str, spans: Sequence[Span]) -> list[Vector]:
+        return await self.embed([text, *(text[slice(*span)] for span in spans)])
 
 
 class PlannerTwin:

@@ -16,7 +16,7 @@ from models.tools import Tool
 from planvault.clock import TimeOrderedIds
 from planvault.ingestion.worker import CatalogImporter, ImporterOptions
 from planvault.net.client import GuardedHttp
-from planvault.ports import Vector
+from planvault.ports import Span, Vector
 from planvault.storage import catalog, catalog_imports, catalog_tools
 from planvault.storage.pool import Pool
 from planvault.storage.tenants import Tenants
@@ -37,6 +37,9 @@ class CountingEmbedder:
             raise ConnectionError("the embedder is gone")
         self.texts.extend(texts)
         return [_vector(text) for text in texts]
+
+    async def embed_prompt(self, text: str, spans: Sequence[Span]) -> list[Vector]:
+        return await self.embed([text, *(text[slice(*span)] for span in spans)])
 
 
 def _vector(text: str) -> Vector:

@@ -22,7 +22,7 @@ from models.runs import RunStatus
 from models.tenants import ProjectScope, SessionScope
 from planvault.auth.keys import NewKey, new_admin_token
 from planvault.clock import TimeOrderedIds
-from planvault.ports import Vector
+from planvault.ports import Span, Vector
 from planvault.settings import Settings
 from planvault.storage.history import event_seal
 from planvault.storage.runs import detail_seal
@@ -38,6 +38,9 @@ class OneHotEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         return [[1.0 if position == len(text) % 384 else 0.0 for position in range(384)] for text in texts]
+
+    async def embed_prompt(self, text: str, spans: Sequence[Span]) -> list[Vector]:
+        return await self.embed([text, *(text[slice(*span)] for span in spans)])
 
 
 async def _ready() -> PartHealth:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,21 +10,25 @@ import pytest
 from numpy.typing import NDArray
 from ray import serve
 
-from serve_apps.embedder import PASS_TEXTS, SLICE_TEXTS, EmbedderArgs, EmbedderReplica
+from retrieval.embedding import Prompt
+from serve_apps.embedder import PASS_CHARACTERS, PASS_TEXTS, EmbedderArgs, EmbedderReplica
 
 
 class CountingModel:
-    """Embeds a text as its length and remembers each pass; `gate` holds passes back."""
+    """Embeds a text, and each of its spans, as its length and remembers each pass; `gate` holds passes back."""
 
     def __init__(self) -> None:
         self.passes: list[list[str]] = []
         self.gate = threading.Event()
         self.gate.set()
 
-    def embed(self, texts: list[str]) -> NDArray[np.float32]:
-        self.passes.append(list(texts))
+    def embed_prompts(self, prompts: Sequence[Prompt]) -> list[NDArray[np.float32]]:
+        self.passes.append([text for text, _ in prompts])
         assert self.gate.wait(10)
-        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+        return [
+            np.array([[len(part), 1.0] for part in (text, *(text[slice(*span)] for span in spans))], dtype=np.float32)
+            for text, spans in prompts
+        ]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +68,7 @@ async def test_texts_of_concurrent_callers_share_passes(replica: EmbedderReplica
 
 async def test_a_prompt_does_not_wait_for_a_whole_import(replica: EmbedderReplica, model: CountingModel) -> None:
     model.gate.clear()
-    documents = asyncio.create_task(replica.embed(["document"] * SLICE_TEXTS * 10))
+    documents = asyncio.create_task(replica.embed(["document"] * PASS_TEXTS * 10))
     async with asyncio.timeout(10):
         while not model.passes:
             await asyncio.sleep(0)
@@ -85,9 +90,30 @@ async def test_a_pass_is_never_larger_than_its_bound(replica: EmbedderReplica, m
     assert max(map(len, model.passes)) <= PASS_TEXTS
 
 
+async def test_a_pass_of_long_documents_is_short(replica: EmbedderReplica, model: CountingModel) -> None:
+    texts = ["x" * 1_400, "short", "y" * 1_300] * 8
+
+    assert await replica.embed(texts) == [[float(len(text)), 1.0] for text in texts]
+    assert max(len(texts) * max(map(len, texts)) for texts in model.passes) <= PASS_CHARACTERS
+
+
+async def test_documents_of_a_length_share_a_pass(replica: EmbedderReplica, model: CountingModel) -> None:
+    await replica.embed(["x" * (100 if number % 2 else 5) for number in range(2 * PASS_TEXTS)])
+
+    assert [sorted({len(text) for text in texts}) for texts in model.passes] == [[5], [100]]
+
+
+async def test_a_prompts_spans_come_back_behind_its_whole(replica: EmbedderReplica) -> None:
+    answers = await asyncio.gather(
+        replica.embed_prompt("list pets and sell one", [(0, 9), (14, 22)]), replica.embed_prompt("hello", [])
+    )
+
+    assert list(answers) == [[[22.0, 1.0], [9.0, 1.0], [8.0, 1.0]], [[5.0, 1.0]]]
+
+
 async def test_a_model_that_fails_fails_the_health_check() -> None:
     class Broken:
-        def embed(self, texts: list[str]) -> NDArray[np.float32]:
+        def embed_prompts(self, prompts: Sequence[Prompt]) -> list[NDArray[np.float32]]:
             raise RuntimeError("weights are gone")
 
     with pytest.raises(RuntimeError, match="weights are gone"):
