@@ -62,12 +62,16 @@ class GroupChoice(Frozen):
 
 
 class ScenarioMatch(Frozen):
-    """The scenario whose tools were moved up."""
+    """A scenario like the prompt. `contribution` is what its tools were given; `chosen`: its instruction is used."""
 
     scenario_id: UUID
-    name: str
-    similarity: float  # cosine of the prompt to the nearest sample, -1 … 1
+    name: str  # empty for one that was learned
     priority: int
+    similarity: float  # cosine of the prompt, or of a part of it, to the nearest sample, -1 … 1
+    success_rate: float
+    contribution: float
+    brought_in: bool  # its tools were candidates whether or not an index found them
+    chosen: bool
 
 
 class SelectionOptions(Frozen):
@@ -82,7 +86,7 @@ class Selection(Frozen):
     """A shortlist, best first. `catalog_size` counts the project's enabled tools.
 
     `candidates` begins with the shortlist and goes on, by score, with what did not make it. `instruction` is the
-    matched scenario's, with its variables still in it. `degraded` says in words what this selection had to do without.
+    chosen scenario's, with its variables still in it. `degraded` says in words what this selection had to do without.
     """
 
     tier: SelectionTier
@@ -93,7 +97,7 @@ class Selection(Frozen):
     parts: tuple[str, ...] = ()  # the prompt and its clauses
     candidates: tuple[Candidate, ...] = ()
     groups: tuple[GroupChoice, ...] = ()
-    scenario: ScenarioMatch | None = None
+    scenarios: tuple[ScenarioMatch, ...] = ()
     instruction: str = ""
     degraded: tuple[str, ...] = ()
 

@@ -32,6 +32,7 @@ class MakePlan:
     prompt: str
     pins: tuple[ToolPin, ...]
     started_at: datetime
+    instruction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _in_flight(run: RunState) -> tuple[Effect, ...]:
         case "prepare":
             return (Prepare(run.intent.effect_id, run.prompt),)
         case "plan":
-            return (MakePlan(run.intent.effect_id, run.prompt, run.pins, run.started_at),)
+            return (MakePlan(run.intent.effect_id, run.prompt, run.pins, run.started_at, run.instruction),)
         case "fragment":
             return (_fragment(run, run.intent.effect_id), *_ahead(run))
         case "open_signal" | "close_signal":

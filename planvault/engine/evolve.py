@@ -158,7 +158,8 @@ def _effect_recorded(run: RunState, payload: Payload, at: datetime) -> RunState:
     match payload["kind"]:
         case "prepare":
             pins = tuple(ToolPin.model_validate(pin) for pin in payload["pins"])
-            return replace(run, settings=RunSettings.model_validate(payload["settings"]), pins=pins)
+            settings = RunSettings.model_validate(payload["settings"])
+            return replace(run, settings=settings, pins=pins, instruction=payload.get("instruction", ""))
         case "plan":
             return _planned(run, payload)
         case "fragment":

@@ -9,6 +9,7 @@ from typing import Any, cast
 from models.audit import AuditAction
 from models.base import JsonObject, JsonValue
 from models.events import EventType
+from models.planning import Selection
 from models.plans import Plan, Slot
 from models.runs import RunPhase, RunStatus
 from models.values import Value
@@ -24,10 +25,14 @@ from planvault.plan.hashing import canonical_hash
 from planvault.policy.approval import plan_approval
 from planvault.policy.display import shown
 
+SCENARIOS_TOLD = 5
+
 
 def prepared(rec: Recorder, result: Prepared) -> None:
     run, selection = rec.run, result.selection
     pins = [{"id": str(item.tool_id), "version": item.version, "name": item.name} for item in selection.shortlist]
+    # What the planner is told beyond the tools is recorded with them: whoever plans again is told the same.
+    instruction = {"instruction": selection.instruction} if selection.instruction else {}
     rec.emit(
         EventType.EFFECT_RECORDED,
         {
@@ -35,24 +40,38 @@ def prepared(rec: Recorder, result: Prepared) -> None:
             "kind": "prepare",
             "pins": pins,
             "settings": result.settings.model_dump(mode="json"),
+            **instruction,
         },
     )
-    candidates = [
-        {"tool": item.name, "group": item.group, "score": item.score, "scores": item.scores}
+    rec.emit(EventType.TOOL_SELECTION, {"runId": run.name, **selection_told(selection)})
+    phase(rec, RunPhase.PLANNER_LLM, f"Planning over {len(pins)} tools")
+    intend(rec, f"{run.name}:plan", "plan", 1)
+
+
+def selection_told(selection: Selection) -> JsonObject:
+    """What history keeps of a selection: the shortlist, at most 200 names with what their scores are made of."""
+    shortlist: list[JsonValue] = [
+        {
+            "tool": item.name,
+            "group": item.group,
+            "score": item.score,
+            "scores": {name: part for name, part in item.scores.items() if part},
+        }
         for item in selection.shortlist
     ]
-    rec.emit(
-        EventType.TOOL_SELECTION,
-        {
-            "runId": run.name,
-            "tier": selection.tier.value,
-            "catalogSize": selection.catalog_size,
-            "shortlist": candidates,
-            "timingsMs": selection.timings_ms,
-        },
-    )
-    phase(rec, RunPhase.PLANNER_LLM, f"Planning over {len(candidates)} tools")
-    intend(rec, f"{run.name}:plan", "plan", 1)
+    told: JsonObject = {
+        "tier": selection.tier.value,
+        "catalogSize": selection.catalog_size,
+        "shortlist": shortlist,
+        "timingsMs": dict(selection.timings_ms),
+    }
+    if selection.scenarios:
+        told["scenarios"] = [
+            each.model_dump(mode="json", by_alias=True) for each in selection.scenarios[:SCENARIOS_TOLD]
+        ]
+    if selection.degraded:
+        told["degraded"] = list(selection.degraded)
+    return told
 
 
 def planned(rec: Recorder, result: Planned) -> None:

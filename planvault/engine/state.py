@@ -97,6 +97,7 @@ class RunState:
     status: RunStatus = RunStatus.QUEUED
     settings: RunSettings | None = None
     pins: tuple[ToolPin, ...] = ()
+    instruction: str = ""  # the matched scenario's, its variables not filled in
     plan: Plan | None = None
     plan_hash: str | None = None
     facts: Mapping[str, ToolFacts] = field(default_factory=dict)

@@ -45,6 +45,7 @@ from planvault.redact import Redactor
 from planvault.runtime.session import LeaseGate
 from planvault.runtime.tool_cache import ToolCache
 from planvault.storage.pool import is_away
+from retrieval.scenarios.instructions import filled
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -126,7 +127,7 @@ class EffectRunner:
             runtime_policy=effective(policy.organization.runtime_policy, policy.project.runtime_policy),
             session_tags=policy.tags,
         )
-        selection = await self._selector.select(scope, effect.prompt, policy.project.retrieval_max_tools)
+        selection = await self._selector.select(scope, effect.prompt)
         return Prepared(selection, settings)
 
     async def _plan(self, scope: SessionScope, effect: MakePlan) -> Planned:
@@ -152,6 +153,7 @@ class EffectRunner:
             run_started_at=effect.started_at,
             mode=policy.session.planner_mode or policy.project.planner_mode,
             model=policy.session.planner_model or policy.project.planner_model,
+            instruction=redactor.clean(filled(effect.instruction, context)),
         )
 
     async def _facts(self, scope: SessionScope, tool: Tool) -> ToolFacts:

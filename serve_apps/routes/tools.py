@@ -72,9 +72,7 @@ async def put_integration(
 @router.post("/test-selection", tags=["selection"], responses=problems())
 async def test_selection(body: TestSelection, scope: ReadsTools, deps: Deps) -> SelectionOut:
     """A dry run of tool selection: tier, timings, every candidate with every score."""
-    project = await deps.tenants.project(scope)
-    wanted = body.max_tools or project.settings.retrieval_max_tools
-    return SelectionOut.of(await deps.selector.select(scope, body.query, wanted))
+    return SelectionOut.of(await deps.selector.select(scope, body.query, body.options()))
 
 
 async def _integrations(deps: ApiDeps, scope: ProjectScope) -> list[IntegrationOut]:

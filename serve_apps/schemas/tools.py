@@ -6,7 +6,8 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints
 
 from models.base import JsonObject
-from models.planning import Candidate, Selection, SelectionTier
+from models.planning import Candidate, GroupChoice, ScenarioMatch, Selection, SelectionOptions, SelectionTier
+from models.retrieval import RetrievalMode
 from models.tools import ApprovalPolicy, Idempotency, IntegrationState, OutputField, RiskClass, Tool, ToolSource
 from planvault.storage.catalog import ProjectIntegration
 from planvault.tools.request import FRAMING
@@ -139,23 +140,42 @@ class IntegrationsOut(Reply):
 class TestSelection(Body):
     query: Annotated[Text, StringConstraints(min_length=1, max_length=32_000, pattern=r"\S")]
     max_tools: StrictInt | None = Field(default=None, ge=1, le=200, description="Default: the project's setting.")
+    strategy: RetrievalMode | None = Field(default=None, description="Forces a tier. Default: the project's setting.")
+    candidates: StrictInt = Field(
+        default=100, ge=1, le=1_000, description="How many candidates are explained at most, the shortlist included."
+    )
+
+    def options(self) -> SelectionOptions:
+        return SelectionOptions(max_tools=self.max_tools, mode=self.strategy, explain=self.candidates)
 
 
 class SelectionOut(Reply):
-    """A dry run of the selection, every score explained."""
+    """A dry run of the selection. A candidate's `scores` add up to its `score`, which is what the ranking goes by."""
 
     tier: SelectionTier
+    tier_reason: str
     catalog_size: int
     timings_ms: dict[str, float]
-    candidates: list[Candidate]
+    parts: list[str] = Field(description="The prompt and its clauses: `dense` and `lexical` have one score for each.")
+    candidates: list[Candidate] = Field(description="By score; those that are not in the shortlist say why.")
     shortlist: list[str] = Field(description="Names, best first.")
+    groups: list[GroupChoice] = Field(description="What the hierarchical tier searched, and why.")
+    scenarios: list[ScenarioMatch]
+    instruction: str = Field(description="What the planner is told by a scenario, its variables not filled in.")
+    degraded: list[str] = Field(description="What this selection had to do without.")
 
     @classmethod
     def of(cls, selection: Selection) -> "SelectionOut":
         return cls(
             tier=selection.tier,
+            tier_reason=selection.tier_reason,
             catalog_size=selection.catalog_size,
             timings_ms=selection.timings_ms,
-            candidates=list(selection.shortlist),
+            parts=list(selection.parts),
+            candidates=list(selection.candidates or selection.shortlist),
             shortlist=[candidate.name for candidate in selection.shortlist],
+            groups=list(selection.groups),
+            scenarios=list(selection.scenarios),
+            instruction=selection.instruction,
+            degraded=list(selection.degraded),
         )

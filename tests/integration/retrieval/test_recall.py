@@ -39,7 +39,7 @@ async def test_the_shortlist_of_restbench_holds_the_needed_tools(
 
     recalls = []
     for query in lines(shared_data / "restbench" / "queries.jsonl"):
-        selection = await selector.select(scope, str(query["text"]), 30)
+        selection = await selector.select(scope, str(query["text"]))
         assert selection.tier is SelectionTier.FLAT_RAG
         shortlist = {candidate.name for candidate in selection.shortlist}
         gold = query["gold_tool_ids"]

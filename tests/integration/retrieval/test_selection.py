@@ -2,14 +2,16 @@
 
 import pytest
 
-from models.planning import Selection, SelectionTier
+from models.planning import Selection, SelectionOptions, SelectionTier
+from models.retrieval import SHORTLIST_CAP, RetrievalSettings
 from models.tenants import ProjectScope
+from planvault.errors import NotFound
 from planvault.storage.pool import Pool
 from retrieval.embedding import InProcessEmbedder
 from retrieval.selection import Selector
-from retrieval.tiers import DIRECT_MAX, SHORTLIST_CAP
 from tests.integration.retrieval.conftest import CatalogWriter
 
+DIRECT_MAX = RetrievalSettings().direct_max
 SHOP = {
     "cancelOrder": "cancel order (shop). Cancel an order that has not shipped",
     "listCustomers": "list customers (shop). All customers",
@@ -37,7 +39,7 @@ async def test_a_small_catalog_is_offered_whole_best_first_with_scores(
 ) -> None:
     scope = await shop(catalog)
 
-    selection = await selector.select(scope, "please cancel my order", 30)
+    selection = await selector.select(scope, "please cancel my order")
 
     assert selection.tier is SelectionTier.DIRECT
     assert selection.catalog_size == 3
@@ -46,7 +48,7 @@ async def test_a_small_catalog_is_offered_whole_best_first_with_scores(
     scores = [candidate.score for candidate in selection.shortlist]
     assert scores == sorted(scores, reverse=True)
     assert all(candidate.scores == {"vector": candidate.score} for candidate in selection.shortlist)
-    assert set(selection.timings_ms) == {"count", "embed", "search", "total"}
+    assert set(selection.timings_ms) == {"facts", "embed", "search", "total"}
 
 
 async def test_tools_without_an_embedding_of_this_model_stay_in_the_shortlist_unranked(
@@ -57,7 +59,7 @@ async def test_tools_without_an_embedding_of_this_model_stay_in_the_shortlist_un
     await catalog.add(scope, integration, {"cancelOrderFresh": SHOP["cancelOrder"]}, model=None)
     await catalog.add(scope, integration, {"cancelOrderForeign": SHOP["cancelOrder"]}, model="another-model")
 
-    selection = await selector.select(scope, "please cancel my order", 30)
+    selection = await selector.select(scope, "please cancel my order")
 
     assert names(selection)[3:] == ["cancelOrderForeign", "cancelOrderFresh"]
     assert [candidate.scores for candidate in selection.shortlist[3:]] == [{}, {}]
@@ -68,7 +70,7 @@ async def test_a_larger_catalog_is_cut_to_the_nearest(selector: Selector, catalo
     noise = {f"noise{i:03}": f"noise {i} (archive). Digitised newspaper page number {i}" for i in range(DIRECT_MAX)}
     await catalog.add(scope, await catalog.integration(scope, "archive"), noise)
 
-    selection = await selector.select(scope, "cancel an order of a customer", 2)
+    selection = await selector.select(scope, "cancel an order of a customer", SelectionOptions(max_tools=2))
 
     assert selection.tier is SelectionTier.FLAT_RAG
     assert selection.catalog_size == DIRECT_MAX + 3
@@ -80,7 +82,7 @@ async def test_the_cap_holds_whatever_a_project_asks_for(selector: Selector, cat
     same = {f"tool{i:03}": "the very same text" for i in range(SHORTLIST_CAP + 5)}
     await catalog.add(scope, await catalog.integration(scope, "many"), same)
 
-    selection = await selector.select(scope, "anything", 100_000)
+    selection = await selector.select(scope, "anything", SelectionOptions(max_tools=100_000))
 
     assert names(selection) == sorted(same)[:SHORTLIST_CAP], "equal scores go by name"
 
@@ -96,7 +98,7 @@ async def test_only_current_tools_of_enabled_integrations_are_offered(
     await catalog.switch(scope, off, enabled=False)
     await catalog.switch(scope, on, enabled=True)
 
-    selection = await selector.select(scope, "cancel my order", 30)
+    selection = await selector.select(scope, "cancel my order")
 
     assert selection.catalog_size == 4
     assert set(names(selection)) == {*SHOP, "cancelOrderOn"}
@@ -109,8 +111,8 @@ async def test_a_project_switches_off_only_for_itself(selector: Selector, catalo
     await catalog.add(first, integration, SHOP)
     await catalog.switch(first, integration, enabled=False)
 
-    assert names(await selector.select(first, "orders", 30)) == []
-    assert set(names(await selector.select(second, "orders", 30))) == set(SHOP)
+    assert names(await selector.select(first, "orders")) == []
+    assert set(names(await selector.select(second, "orders"))) == set(SHOP)
 
 
 async def test_no_organisation_sees_the_tools_of_another(selector: Selector, catalog: CatalogWriter) -> None:
@@ -119,12 +121,13 @@ async def test_no_organisation_sees_the_tools_of_another(selector: Selector, cat
     # The worst case: a scope that pairs my organisation with a project of theirs.
     mixed = ProjectScope(org_id=mine.org_id, project_id=theirs.project_id)
 
-    assert set(names(await selector.select(mine, "send money", 30))) == set(SHOP)
-    assert names(await selector.select(theirs, "cancel order", 30)) == ["payOut"]
-    assert "payOut" not in names(await selector.select(mixed, "send money", 30))
+    assert set(names(await selector.select(mine, "send money"))) == set(SHOP)
+    assert names(await selector.select(theirs, "cancel order")) == ["payOut"]
+    with pytest.raises(NotFound):
+        await selector.select(mixed, "send money")
 
 
 async def test_an_empty_catalog_gives_an_empty_shortlist(selector: Selector, catalog: CatalogWriter) -> None:
-    selection = await selector.select(await catalog.project(), "anything", 30)
+    selection = await selector.select(await catalog.project(), "anything")
 
     assert (selection.tier, selection.catalog_size, selection.shortlist) == (SelectionTier.DIRECT, 0, ())

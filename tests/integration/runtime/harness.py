@@ -13,7 +13,7 @@ from uuid import UUID
 from models.commands import Action, CommandKind, Message
 from models.events import Event, EventType
 from models.ids import IntegrationId, MessageId, SessionId, ToolId, shard_of
-from models.planning import Candidate, PlanOutcome, PlanRequest, Selection, SelectionTier
+from models.planning import Candidate, PlanOutcome, PlanRequest, Selection, SelectionOptions, SelectionTier
 from models.plans import Plan, PlannerMode
 from models.policies import EgressPolicy, PlanApprovalMode, ProjectSettings, SessionSettings
 from models.tenants import ProjectScope, SessionScope
@@ -67,7 +67,7 @@ class World:
         )
 
     # ToolSelector
-    async def select(self, scope: ProjectScope, query: str, max_tools: int) -> Selection:
+    async def select(self, scope: ProjectScope, query: str, options: SelectionOptions | None = None) -> Selection:
         found = tuple(
             Candidate(tool_id=tool.id, version=1, name=tool.name, group="test", score=1.0)
             for tool in self.tools.values()
