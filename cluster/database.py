@@ -19,7 +19,6 @@ from planvault.storage.leases import create_shards
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import open_pool
 from planvault.storage.session_store import SessionStore
-from retrieval.embedding import EMBEDDING_MODEL
 
 OLDEST_POSTGRES = 15
 OLDEST_PGVECTOR = (0, 8)
@@ -96,7 +95,7 @@ async def ready(url: str, settings: Settings, known: TenantCredentials | None) -
             await SessionStore(settings.events_folder).claim(pool, ids)
             tenant = await ensure_default_tenant(pool, ids, known)
             for org_id in await organizations(pool):
-                await install_native_tools(pool, OrgScope(org_id=org_id), ids, embedding_model=EMBEDDING_MODEL)
+                await install_native_tools(pool, OrgScope(org_id=org_id), ids)
             return tenant
     except asyncpg.InsufficientPrivilegeError as error:
         raise BringUpFailed(

@@ -176,7 +176,7 @@ async def _tenant(pool: Pool, base_url: str, size: int) -> ProjectScope:
             idempotency=Idempotency.SAFE,
             timeout_s=120.0,
         )
-        await catalog_tools.insert_tools(connection, scope, [(tool, TOOL)], "none")
+        await catalog_tools.insert_tools(connection, scope, [(tool, TOOL)])
     return scope
 
 

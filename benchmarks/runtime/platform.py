@@ -109,6 +109,6 @@ async def _tenant(pool: Pool, ids: TimeOrderedIds, service: str) -> ProjectScope
             base_url=service,
         )
         tools = [(tool, tool.name) for tool in workload_tools(ids, scope.org_id, integration.id)]
-        await catalog_tools.insert_tools(connection, scope, tools, "none")
-    await install_native_tools(pool, scope, ids, embedding_model="none")
+        await catalog_tools.insert_tools(connection, scope, tools)
+    await install_native_tools(pool, scope, ids)
     return scope

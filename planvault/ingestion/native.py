@@ -17,7 +17,7 @@ ALIAS = "native"
 
 
 async def install_native_tools(
-    pool: Pool, scope: OrgScope, ids: Ids, *, embedding_model: str, tools: Sequence[NativeTool] = DEFAULT_TOOLS
+    pool: Pool, scope: OrgScope, ids: Ids, *, tools: Sequence[NativeTool] = DEFAULT_TOOLS
 ) -> Integration:
     """The integration `native`, made where the organisation has none; a catalog worker embeds its tools.
 
@@ -35,7 +35,7 @@ async def install_native_tools(
         fresh = [tool for tool in offered if tool.definition_hash not in have]
         if fresh:
             changes = Changes(inserted=fresh, retired=[tool.id for tool in fresh])
-            await write(connection, scope, integration, changes, embedding_model)
+            await write(connection, scope, integration, changes)
             report = [
                 OperationReport(operation=f"native {tool.name}", outcome=ImportOutcome.CREATED, tool=tool.name)
                 for tool in fresh

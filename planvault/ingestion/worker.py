@@ -17,7 +17,7 @@ from planvault.ingestion.isolation import extract_isolated
 from planvault.ingestion.store import store
 from planvault.net.client import GuardedHttp
 from planvault.ports import Embedder, Ids
-from planvault.storage import catalog, catalog_imports, catalog_tools
+from planvault.storage import catalog, catalog_imports, tool_index
 from planvault.storage.catalog_imports import ClaimedImport
 from planvault.storage.pool import Pool, transaction
 from planvault.storage.tenants import Tenants
@@ -102,7 +102,7 @@ class CatalogImporter:
         """Give every current tool of the integration its vector; each batch is stored with its progress."""
         options = self._options
         while True:
-            batch = await catalog_tools.to_embed(
+            batch = await tool_index.to_embed(
                 self._pool, claim.scope, integration.id, options.embedding_model, options.batch
             )
             if not batch:
@@ -110,8 +110,8 @@ class CatalogImporter:
             vectors = await self._held(claim, self._embedder.embed([tool.document for tool in batch]))
             async with transaction(self._pool) as connection:
                 pairs = list(zip(batch, vectors, strict=True))
-                await catalog_tools.set_embeddings(connection, claim.scope, pairs, options.embedding_model)
                 await catalog_imports.import_progress(connection, claim, len(batch), options.lease_s)
+                await tool_index.set_embeddings(connection, claim.scope, integration.id, pairs, options.embedding_model)
 
     async def _held(self, claim: ClaimedImport, work: Coroutine[Any, Any, _T]) -> _T:
         """Await something long while renewing the lease. Raises OwnershipLost, and then the work is cancelled."""

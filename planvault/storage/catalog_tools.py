@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from models.ids import IntegrationId, ToolId
 from models.tenants import OrgScope, ProjectScope
 from models.tools import Tool
-from planvault.ports import Vector
 from planvault.storage.pool import Connection, Queryable
 from planvault.storage.queries import load
 
@@ -20,13 +19,6 @@ class LatestVersion:
     tool: Tool
     document: str
     current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Unembedded:
-    id: ToolId
-    version: int
-    document: str
 
 
 async def list_tools(
@@ -81,10 +73,8 @@ async def revive(db: Queryable, scope: OrgScope, tool: Tool) -> None:
     await db.execute(_SQL["revive"], scope.org_id, tool.integration_id, tool.id, tool.version)
 
 
-async def insert_tools(
-    db: Connection, scope: OrgScope, tools: Sequence[tuple[Tool, str]], embedding_model: str
-) -> None:
-    """New versions with the documents to embed; an older version's vector of the same text and model is reused."""
+async def insert_tools(db: Connection, scope: OrgScope, tools: Sequence[tuple[Tool, str]]) -> None:
+    """New versions with the documents to embed."""
     await db.executemany(
         _SQL["insert_tool"],
         [
@@ -98,30 +88,7 @@ async def insert_tools(
                 tool.model_dump(mode="json", by_alias=True),
                 tool.definition_hash,
                 document,
-                embedding_model,
             )
             for tool, document in tools
         ],
-    )
-
-
-async def count_to_embed(db: Queryable, scope: OrgScope, integration_id: IntegrationId, model: str) -> int:
-    count: int = await db.fetchval(_SQL["count_to_embed"], scope.org_id, integration_id, model)
-    return count
-
-
-async def to_embed(
-    db: Queryable, scope: OrgScope, integration_id: IntegrationId, model: str, limit: int
-) -> list[Unembedded]:
-    """The next current tools without a vector of `model`."""
-    rows = await db.fetch(_SQL["to_embed"], scope.org_id, integration_id, model, limit)
-    return [Unembedded(row["id"], row["version"], row["document"]) for row in rows]
-
-
-async def set_embeddings(
-    db: Connection, scope: OrgScope, vectors: Sequence[tuple[Unembedded, Vector]], model: str
-) -> None:
-    await db.executemany(
-        _SQL["set_embedding"],
-        [(scope.org_id, tool.id, tool.version, list(vector), model) for tool, vector in vectors],
     )

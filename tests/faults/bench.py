@@ -113,7 +113,7 @@ class Bench:
         import_id = self.ids.new()
         text = json.dumps(scenarios.document())
         await catalog_imports.create_import(self.pool, org, import_id, integration, document=text, spec_url=None)  # type: ignore[arg-type]
-        await install_native_tools(self.pool, org, self.ids, embedding_model=EMBEDDING_MODEL)
+        await install_native_tools(self.pool, org, self.ids)
         http = GuardedHttp()
         options = ImporterOptions(embedding_model=EMBEDDING_MODEL)
         importer = CatalogImporter(self.pool, http, EmbedderTwin(), self.ids, options)

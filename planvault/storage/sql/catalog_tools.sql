@@ -20,28 +20,8 @@ UPDATE tools SET current = false WHERE org_id = $1 AND integration_id = $2 AND c
 UPDATE tools SET current = true WHERE org_id = $1 AND integration_id = $2 AND id = $3 AND version = $4
 
 -- name: insert_tool
--- An embedding of the very same text by the same model is reused, whichever of the organisation's tools it stands at.
-INSERT INTO tools (id, version, org_id, integration_id, name, group_name, definition, definition_hash, document,
-                   embedding, embedding_model)
-SELECT $2, $3, $1, $4, $5, $6, $7, $8, $9, known.embedding, known.embedding_model
-FROM (SELECT 1) AS one
-LEFT JOIN LATERAL (
-    SELECT t.embedding, t.embedding_model FROM tools t
-    WHERE t.org_id = $1 AND t.id = $2 AND t.document = $9 AND t.embedding_model = $10 AND t.embedding IS NOT NULL
-    ORDER BY t.version DESC LIMIT 1) AS known ON true
-
--- name: to_embed
--- Current tools of an integration without a vector of this model.
-SELECT id, version, document FROM tools
-WHERE org_id = $1 AND integration_id = $2 AND current AND (embedding IS NULL OR embedding_model IS DISTINCT FROM $3)
-ORDER BY id LIMIT $4
-
--- name: count_to_embed
-SELECT count(*) FROM tools
-WHERE org_id = $1 AND integration_id = $2 AND current AND (embedding IS NULL OR embedding_model IS DISTINCT FROM $3)
-
--- name: set_embedding
-UPDATE tools SET embedding = $4, embedding_model = $5 WHERE org_id = $1 AND id = $2 AND version = $3
+INSERT INTO tools (id, version, org_id, integration_id, name, group_name, definition, definition_hash, document)
+VALUES ($2, $3, $1, $4, $5, $6, $7, $8, $9)
 
 -- name: enabled_tools
 -- A project's current tools by name, after the name $3; of one integration where $5 is given.

@@ -48,10 +48,10 @@ async def test_a_document_becomes_embedded_tools_and_a_report(desk: Desk) -> Non
     tools = await desk.tools()
     assert (tools["a"].group, tools["a"].version, tools["a"].org_id) == ("shop/t", 1, desk.scope.org_id)
     rows = await desk.pool.fetch(
-        "SELECT embedding, embedding_model, document FROM tools WHERE integration_id = $1", integration_id
+        "SELECT embedding, embedding_model FROM tool_index WHERE integration_id = $1", integration_id
     )
     assert {row["embedding_model"] for row in rows} == {MODEL}
-    assert all(row["embedding"] is not None and row["document"] for row in rows)
+    assert all(row["embedding"] is not None for row in rows)
     assert len(desk.embedder.texts) == 10
     assert await desk.pool.fetchval("SELECT document FROM imports WHERE id = $1", job.id) is None
 

@@ -1,14 +1,18 @@
 """The real model, loaded once, and tenants with catalogs in a real database."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from models.ids import IntegrationId, OrgId, ProjectId, ToolId
-from models.tenants import ProjectScope
+from models.tenants import OrgScope, ProjectScope
+from models.tools import Tool
 from planvault.clock import TimeOrderedIds
-from planvault.storage.pool import Pool
+from planvault.storage import catalog_tools, tool_index
+from planvault.storage.pool import Pool, transaction
 from retrieval.embedding import EMBEDDING_MODEL, InProcessEmbedder, MiniLm
+from retrieval.index.entries import index_row
+from tests.unit.retrieval.tool_factory import http_tool
 
 IDS = TimeOrderedIds()
 
@@ -62,26 +66,25 @@ class CatalogWriter:
         current: bool = True,
     ) -> None:
         """One tool a name, embedded from its document; `model=None` leaves them without an embedding."""
-        vectors = self.model.embed(list(documents.values()))
-        rows = [
-            (
-                self._id(name, current),
-                scope.org_id,
-                integration,
-                name,
-                text,
-                vector if model else None,
-                model,
-                current,
-            )
-            for (name, text), vector in zip(documents.items(), vectors, strict=True)
-        ]
-        await self.pool.executemany(
-            """INSERT INTO tools (id, version, org_id, integration_id, name, group_name, definition, definition_hash,
-                                  document, embedding, embedding_model, current)
-               VALUES ($1, 1, $2, $3, $4, 'group', '{}', '', $5, $6, $7, $8)""",
-            rows,
-        )
+        org = OrgScope(org_id=scope.org_id)
+        tools = [self._tool(scope, integration, name, text, current) for name, text in documents.items()]
+        rows = [replace(index_row(tool), document=documents[tool.name]) for tool in tools]
+        async with transaction(self.pool) as connection:
+            await catalog_tools.insert_tools(connection, org, [(tool, documents[tool.name]) for tool in tools])
+            await tool_index.upsert(connection, org, rows)
+            if not current:
+                retired = [tool.id for tool in tools]
+                await catalog_tools.retire(connection, org, integration, retired)
+                await tool_index.deactivate(connection, org, integration, retired)
+        if model:
+            await self.embed(scope, integration, model)
+
+    async def embed(self, scope: ProjectScope, integration: IntegrationId, model: str = EMBEDDING_MODEL) -> None:
+        waiting = await tool_index.to_embed(self.pool, scope, integration, model, 100_000)
+        vectors = self.model.embed([tool.document for tool in waiting]).tolist()
+        async with transaction(self.pool) as connection:
+            pairs = list(zip(waiting, vectors, strict=True))
+            await tool_index.set_embeddings(connection, scope, integration, pairs, model)
 
     async def switch(self, scope: ProjectScope, integration: IntegrationId, *, enabled: bool) -> None:
         await self.pool.execute(
@@ -92,11 +95,12 @@ class CatalogWriter:
             enabled,
         )
 
-    def _id(self, name: str, current: bool) -> ToolId:
+    def _tool(self, scope: ProjectScope, integration: IntegrationId, name: str, text: str, current: bool) -> Tool:
         made = ToolId(IDS.new())
         if current:
             self.tools[name] = made
-        return made
+        tool = http_tool(name, description=text, group="group")
+        return tool.model_copy(update={"id": made, "org_id": scope.org_id, "integration_id": integration})
 
 
 @pytest.fixture

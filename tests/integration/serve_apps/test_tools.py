@@ -7,9 +7,9 @@ import pytest
 
 from models.ids import IntegrationId, ToolId
 from models.tools import HttpBinding, ParamLocation, Tool, ToolParam
-from planvault.storage import catalog, catalog_tools
+from planvault.storage import catalog, catalog_tools, tool_index
 from planvault.storage.pool import transaction
-from retrieval.embedding import EMBEDDING_MODEL
+from retrieval.index.entries import index_row
 from serve_apps.dependencies import ApiDeps
 from tests.integration.serve_apps.conftest import Tenant
 
@@ -39,9 +39,8 @@ async def add_integration(deps: ApiDeps, tenant: Tenant, alias: str, names: list
         await catalog.create_integration(
             connection, tenant.scope, integration_id, alias=alias, display_name=alias.title()
         )
-        await catalog_tools.insert_tools(
-            connection, tenant.scope, [(tool, tool.name) for tool in tools], EMBEDDING_MODEL
-        )
+        await catalog_tools.insert_tools(connection, tenant.scope, [(tool, tool.name) for tool in tools])
+        await tool_index.upsert(connection, tenant.scope, [index_row(tool) for tool in tools])
     return integration_id
 
 

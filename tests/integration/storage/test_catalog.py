@@ -111,7 +111,7 @@ async def test_auth_headers_are_sealed_to_their_row(pool: Pool, acme: Tenant) ->
 
 
 async def test_a_call_target_joins_base_url_decisions_and_egress(pool: Pool, acme: Tenant) -> None:
-    native = await install_native_tools(pool, acme.org, IDS, embedding_model="m", tools=NATIVE_TOOLS)
+    native = await install_native_tools(pool, acme.org, IDS, tools=NATIVE_TOOLS)
     reader = CatalogReader(pool, acme.keyring)
     noop, *_ = await catalog_tools.list_tools(pool, acme.scope)
     state = IntegrationState(auth_headers={"X": "y"})
@@ -127,8 +127,8 @@ async def test_a_call_target_joins_base_url_decisions_and_egress(pool: Pool, acm
 
 
 async def test_native_tools_are_installed_once(pool: Pool, acme: Tenant) -> None:
-    first = await install_native_tools(pool, acme.org, IDS, embedding_model="m")
-    again = await install_native_tools(pool, acme.org, IDS, embedding_model="m")
+    first = await install_native_tools(pool, acme.org, IDS)
+    again = await install_native_tools(pool, acme.org, IDS)
     assert first.id == again.id
     tools = await catalog_tools.list_tools(pool, acme.scope)
     assert [(tool.name, tool.version) for tool in tools] == [
@@ -139,15 +139,15 @@ async def test_native_tools_are_installed_once(pool: Pool, acme: Tenant) -> None
 
 
 async def test_a_native_tool_leaves_its_name_to_whoever_has_it(pool: Pool, acme: Tenant) -> None:
-    other = await install_native_tools(pool, acme.org, IDS, embedding_model="m")
+    other = await install_native_tools(pool, acme.org, IDS)
     await pool.execute("UPDATE integrations SET alias = 'other' WHERE id = $1", other.id)
-    await install_native_tools(pool, acme.org, IDS, embedding_model="m", tools=NATIVE_TOOLS)
+    await install_native_tools(pool, acme.org, IDS, tools=NATIVE_TOOLS)
     mine = await catalog_tools.list_tools(pool, acme.scope)
     assert [tool.name for tool in mine if tool.integration_id != other.id] == ["noop"]
 
 
 async def test_tools_of_a_switched_off_integration_are_not_listed(pool: Pool, acme: Tenant) -> None:
-    native = await install_native_tools(pool, acme.org, IDS, embedding_model="m")
+    native = await install_native_tools(pool, acme.org, IDS)
     await catalog.set_integration_state(pool, acme.scope, native.id, IntegrationState(enabled=False), acme.cipher)
     assert await catalog_tools.list_tools(pool, acme.scope) == []
     assert [tool.name for tool in await catalog_tools.list_tools(pool, acme.other_project, limit=1)] == [

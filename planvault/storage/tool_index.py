@@ -1,0 +1,207 @@
+"""Writes of the index that selection searches: one row a tool, the lexeme counts and the revisions that go with it.
+
+Every function that changes an organisation's index takes the lock of its row in catalog_revision and holds it until the
+caller's transaction ends. So the counts stay exact under concurrent imports, revisions become visible in order, and a
+copy of the index that has read up to revision N has missed nothing before it. Change the index last in a transaction.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+from pgvector import SparseVector, Vector
+
+from models.ids import IntegrationId, OrgId, ToolId
+from models.tenants import OrgScope
+from planvault.ports import Vector as Embedding
+from planvault.storage.pool import Connection, Queryable
+from planvault.storage.queries import load
+
+_SQL = load("planvault.storage", "sql/tool_index.sql")
+
+# pgvector's largest dimension (SPARSEVEC_MAX_DIM): lexeme numbers are below it.
+LEXEME_SPACE = 1_000_000_000
+_INCOMING = (
+    "tool_id",
+    "integration_id",
+    "version",
+    "entry_revision",
+    "document_sha256",
+    "name",
+    "group_name",
+    "impacts",
+    "requires",
+    "produces",
+    "lexemes",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """A tool as it is to be found. `document`: the text to embed. `impacts`: BM25 weight by lexeme number.
+
+    `entry_revision`: of the rules that made it, ≥ 1; rows of an older one are made anew (`to_make`).
+    """
+
+    tool_id: ToolId
+    version: int
+    integration_id: IntegrationId
+    name: str
+    group: str
+    document: str
+    lexemes: Sequence[str]
+    impacts: Mapping[int, float]
+    requires: Sequence[str]
+    produces: Sequence[str]
+    entry_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToEmbed:
+    """A tool whose vector is missing, of another model or of an older text."""
+
+    tool_id: ToolId
+    version: int
+    document: str
+    document_sha256: bytes
+
+
+def term_key(org_id: OrgId, lexeme: str) -> str:
+    """A lexeme as the full-text index holds it: one organisation's terms are no other's."""
+    return f"{_tenant(org_id)}:{lexeme}"
+
+
+def product_key(org_id: OrgId, entity: str) -> str:
+    """An entity that a tool produces, as the full-text index holds it."""
+    return f"{_tenant(org_id)}>{entity}"
+
+
+async def upsert(db: Connection, scope: OrgScope, rows: Sequence[IndexRow]) -> None:
+    """Make these tools findable as they are now. A vector is kept where the tool's text is the one it was made of, and
+    serves until the next is there where it is not. Needs a transaction, as all writes below do."""
+    if not rows:
+        return
+    revision = await _next_revision(db, scope, {row.integration_id for row in rows})
+    await db.execute(_SQL["incoming"])
+    await db.copy_records_to_table(
+        "tool_index_incoming", records=[_record(scope, row) for row in rows], columns=_INCOMING
+    )
+    await db.execute(_SQL["count_incoming_lexemes"], scope.org_id)
+    await db.execute(_SQL["count_incoming_tools"], scope.org_id, revision)
+    await db.execute(_SQL["upsert_incoming"], scope.org_id, revision)
+
+
+async def deactivate(db: Connection, scope: OrgScope, integration_id: IntegrationId, tools: Sequence[ToolId]) -> None:
+    """These tools are found no more; their vectors stay for the day they come back."""
+    await _set_active(db, scope, integration_id, tools, active=False)
+
+
+async def reactivate(db: Connection, scope: OrgScope, integration_id: IntegrationId, tools: Sequence[ToolId]) -> None:
+    """These tools are found again as they were when they were retired."""
+    await _set_active(db, scope, integration_id, tools, active=True)
+
+
+async def to_embed(
+    db: Queryable,
+    scope: OrgScope,
+    integration_id: IntegrationId,
+    model: str,
+    limit: int,
+    *,
+    after: ToolId | None = None,
+) -> list[ToEmbed]:
+    """The next active tools, by id, without a vector of `model` and of their present text; `after` is the cursor."""
+    rows = await db.fetch(_SQL["to_embed"], scope.org_id, integration_id, model, limit, after or UUID(int=0))
+    return [ToEmbed(row["tool_id"], row["version"], row["document"], row["document_sha256"]) for row in rows]
+
+
+async def count_to_embed(db: Queryable, scope: OrgScope, integration_id: IntegrationId, model: str) -> int:
+    count: int = await db.fetchval(_SQL["count_to_embed"], scope.org_id, integration_id, model)
+    return count
+
+
+async def set_embeddings(
+    db: Connection,
+    scope: OrgScope,
+    integration_id: IntegrationId,
+    vectors: Sequence[tuple[ToEmbed, Embedding]],
+    model: str,
+) -> None:
+    """Store vectors of the texts that `to_embed` gave. A tool whose text has changed since then keeps what it has."""
+    if not vectors:
+        return
+    revision = await _next_revision(db, scope, {integration_id})
+    await db.execute(
+        _SQL["set_embeddings"],
+        scope.org_id,
+        integration_id,
+        model,
+        revision,
+        [tool.tool_id for tool, _ in vectors],
+        [tool.document_sha256 for tool, _ in vectors],
+        [Vector(list(vector)) for _, vector in vectors],
+    )
+
+
+async def set_groups(
+    db: Connection, scope: OrgScope, integration_id: IntegrationId, groups: Mapping[ToolId, UUID | None]
+) -> None:
+    """Put tools into groups of tool_group_centroids (None: into none)."""
+    if not groups:
+        return
+    revision = await _next_revision(db, scope, {integration_id})
+    await db.execute(_SQL["set_groups"], scope.org_id, integration_id, revision, list(groups), list(groups.values()))
+
+
+async def touch(db: Queryable, scope: OrgScope) -> None:
+    """What the organisation's projects may be offered has changed without a change of the index."""
+    await db.execute(_SQL["touch"], scope.org_id)
+
+
+async def to_make(db: Queryable, scope: OrgScope, entry_revision: int, limit: int) -> list[tuple[ToolId, int]]:
+    """Active tools (id, version) whose rows were made by rules older than `entry_revision`: `upsert` them again."""
+    rows = await db.fetch(_SQL["to_make"], scope.org_id, entry_revision, limit)
+    return [(ToolId(row["tool_id"]), row["version"]) for row in rows]
+
+
+def _tenant(org_id: OrgId) -> str:
+    """Sixty-two random bits of the organisation's id, in eleven characters (migration 0010 counts on the length)."""
+    return urlsafe_b64encode(org_id.bytes[8:]).decode().rstrip("=")
+
+
+def _record(scope: OrgScope, row: IndexRow) -> tuple[object, ...]:
+    keys = [term_key(scope.org_id, lexeme) for lexeme in dict.fromkeys(row.lexemes)]
+    return (
+        row.tool_id,
+        row.integration_id,
+        row.version,
+        row.entry_revision,
+        sha256(row.document.encode()).digest(),
+        row.name,
+        row.group,
+        SparseVector(dict(row.impacts), LEXEME_SPACE),
+        list(row.requires),
+        list(row.produces),
+        keys + [product_key(scope.org_id, entity) for entity in row.produces],
+    )
+
+
+async def _next_revision(db: Connection, scope: OrgScope, integrations: set[IntegrationId]) -> int:
+    """Lock the organisation's index until the transaction ends. The integrations first, as their deletion does."""
+    await db.execute(_SQL["hold_integrations"], scope.org_id, sorted(integrations))
+    revision: int = await db.fetchval(_SQL["next_revision"], scope.org_id)
+    await db.execute(_SQL["mark_integrations"], scope.org_id, sorted(integrations), revision)
+    return revision
+
+
+async def _set_active(
+    db: Connection, scope: OrgScope, integration_id: IntegrationId, tools: Sequence[ToolId], *, active: bool
+) -> None:
+    if not tools:
+        return
+    revision = await _next_revision(db, scope, {integration_id})
+    await db.execute(
+        _SQL["set_active"], scope.org_id, integration_id, list(tools), active, revision, 1 if active else -1
+    )
