@@ -18,6 +18,7 @@ from ray.exceptions import RayError
 from actors.caretaker import Caretaker
 from actors.catalog_worker import CatalogWorker
 from actors.handles import RayToolWorkers, ServeEmbedder, ServePlanner, tool_worker_names
+from actors.learner import Learner
 from actors.scheduler import Scheduler
 from actors.session_host import SessionHost
 from actors.supervisor import Desired
@@ -61,13 +62,16 @@ class CatalogWorkerActor:
         settings, _ = open_process()
         self._worker = CatalogWorker(settings, ServeEmbedder())
         self._task = asyncio.create_task(self._worker.run())
+        self._learner = Learner(settings, ServeEmbedder())
+        self._learning = asyncio.create_task(self._learner.run())
 
     async def pid(self) -> int:
         return os.getpid()
 
     async def drain(self) -> None:
-        """Stop; an import under way is taken over by the next worker when its lease runs out."""
+        """Stop; an import under way is taken over by the next worker when its lease runs out, a lesson by the next."""
         self._task.cancel()
+        self._learning.cancel()
 
 
 @ray.remote
