@@ -59,3 +59,16 @@ class Pool:
     # The score that a text holding every term of a part could reach at most: BM25 of different prompts is compared by
     # its share of this. Shape (parts,).
     lexical_ceiling: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A pool in its order. What a tool's `contributions` add up to is its `score`: the ranking has no other reason.
+
+    `order`: rows of the pool, best first, equal scores by name; shape (tools,). `score` and each of the contributions,
+    by name: shape (tools,), a row a tool as in the pool.
+    """
+
+    order: NDArray[np.intp]
+    score: NDArray[np.float64]
+    contributions: Mapping[str, NDArray[np.float64]]
