@@ -83,7 +83,7 @@ async def upsert(db: Connection, scope: OrgScope, rows: Sequence[IndexRow]) -> N
     serves until the next is there where it is not. Needs a transaction, as all writes below do."""
     if not rows:
         return
-    revision = await _next_revision(db, scope, {row.integration_id for row in rows})
+    revision = await next_revision(db, scope, {row.integration_id for row in rows})
     await db.execute(_SQL["incoming"])
     await db.copy_records_to_table(
         "tool_index_incoming", records=[_record(scope, row) for row in rows], columns=_INCOMING
@@ -132,7 +132,7 @@ async def set_embeddings(
     """Store vectors of the texts that `to_embed` gave. A tool whose text has changed since then keeps what it has."""
     if not vectors:
         return
-    revision = await _next_revision(db, scope, {integration_id})
+    revision = await next_revision(db, scope, {integration_id})
     await db.execute(
         _SQL["set_embeddings"],
         scope.org_id,
@@ -151,13 +151,25 @@ async def set_groups(
     """Put tools into groups of tool_group_centroids (None: into none)."""
     if not groups:
         return
-    revision = await _next_revision(db, scope, {integration_id})
+    revision = await next_revision(db, scope, {integration_id})
     await db.execute(_SQL["set_groups"], scope.org_id, integration_id, revision, list(groups), list(groups.values()))
 
 
 async def touch(db: Queryable, scope: OrgScope) -> None:
     """What the organisation's projects may be offered has changed without a change of the index."""
     await db.execute(_SQL["touch"], scope.org_id)
+
+
+async def next_revision(db: Connection, scope: OrgScope, integrations: set[IntegrationId]) -> int:
+    """Lock the organisation's index until the transaction ends, and give the revision of what is changed under the lock.
+
+    The integrations come first, as their deletion does. Others' tables that copies of the index read along (groups)
+    are changed under the same lock.
+    """
+    await db.execute(_SQL["hold_integrations"], scope.org_id, sorted(integrations))
+    revision: int = await db.fetchval(_SQL["next_revision"], scope.org_id)
+    await db.execute(_SQL["mark_integrations"], scope.org_id, sorted(integrations), revision)
+    return revision
 
 
 async def to_make(db: Queryable, scope: OrgScope, entry_revision: int, limit: int) -> list[tuple[ToolId, int]]:
@@ -188,20 +200,12 @@ def _record(scope: OrgScope, row: IndexRow) -> tuple[object, ...]:
     )
 
 
-async def _next_revision(db: Connection, scope: OrgScope, integrations: set[IntegrationId]) -> int:
-    """Lock the organisation's index until the transaction ends. The integrations first, as their deletion does."""
-    await db.execute(_SQL["hold_integrations"], scope.org_id, sorted(integrations))
-    revision: int = await db.fetchval(_SQL["next_revision"], scope.org_id)
-    await db.execute(_SQL["mark_integrations"], scope.org_id, sorted(integrations), revision)
-    return revision
-
-
 async def _set_active(
     db: Connection, scope: OrgScope, integration_id: IntegrationId, tools: Sequence[ToolId], *, active: bool
 ) -> None:
     if not tools:
         return
-    revision = await _next_revision(db, scope, {integration_id})
+    revision = await next_revision(db, scope, {integration_id})
     await db.execute(
         _SQL["set_active"], scope.org_id, integration_id, list(tools), active, revision, 1 if active else -1
     )
