@@ -161,7 +161,7 @@ async def touch(db: Queryable, scope: OrgScope) -> None:
 
 
 async def next_revision(db: Connection, scope: OrgScope, integrations: set[IntegrationId]) -> int:
-    """Lock the organisation's index until the transaction ends, and give the revision of what is changed under the lock.
+    """Lock the organisation's index until the transaction ends; the revision of what is changed under this lock.
 
     The integrations come first, as their deletion does. Others' tables that copies of the index read along (groups)
     are changed under the same lock.
