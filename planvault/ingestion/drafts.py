@@ -11,6 +11,7 @@ class ToolDraft(Frozen):
 
     operation: str  # `GET /orders/{orderId}`, as the document writes it
     name: str  # unique in the document
+    stem: str = ""  # the name before it was made unique: what the document itself says
     tag: str | None = None
     summary: str = ""
     description: str = ""

@@ -1,11 +1,18 @@
-"""Extraction in a process of its own, so that no document can stop, starve or kill the worker that reads it."""
+"""Extraction in a process of its own, so that no document can stop, starve or kill the worker that reads it.
+
+The process reads one document after the other: starting it takes longer than most documents. One that takes too long
+or too much memory is refused, and costs the process; the next document gets a new one.
+"""
 
 import asyncio
 import json
+import os
 import resource
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from planvault.errors import PlanVaultError, SpecRejected, TooLarge, Unavailable
 from planvault.ingestion.drafts import Extraction
@@ -14,58 +21,129 @@ from planvault.ingestion.parse import parse_spec
 
 TIMEOUT_S = 120.0  # the largest public documents (20,000 operations, 47 MB) take 25 s
 MEMORY_BYTES = 4 * 1024**3
+# A document above this size has the process replaced behind it: what it took is given back to the machine.
+LARGE_BYTES = 8 * 1024**2
 _REFUSALS: dict[str, Callable[[str], PlanVaultError]] = {SpecRejected.code: SpecRejected, TooLarge.code: TooLarge}
+_FRAME = 8  # bytes of a frame's length
+_OK, _REFUSED = b"o", b"r"
 
 
 async def extract_isolated(text: str, timeout_s: float = TIMEOUT_S) -> Extraction:
     """Raises SpecRejected or TooLarge for what is wrong with the document, Unavailable where no process starts."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "planvault.ingestion.isolation",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    except OSError as fault:
-        raise Unavailable(f"No process could be started to read the document: {fault}.") from fault
-    try:
-        async with asyncio.timeout(timeout_s):
-            output, _ = await process.communicate(text.encode("utf-8", errors="surrogatepass"))
-    except TimeoutError:
-        raise SpecRejected(f"Reading the document took longer than {timeout_s:g} s; import it in parts.") from None
-    finally:
-        if process.returncode is None:
+    async with ExtractionProcess() as process:
+        answer = await process.extract(text.encode("utf-8", errors="surrogatepass"), timeout_s)
+    return await asyncio.to_thread(Extraction.model_validate_json, answer)
+
+
+class ExtractionProcess:
+    """A process that reads documents; it starts with the first. Not for concurrent use."""
+
+    def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
+        self._memory_bytes = memory_bytes
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def extract(self, document: bytes, timeout_s: float = TIMEOUT_S) -> bytes:
+        """The JSON of an `Extraction`. Raises as `extract_isolated` does; the next call works either way."""
+        process = await self._running()
+        try:
+            async with asyncio.timeout(timeout_s):
+                kind, content = await _ask(process, document)
+        except TimeoutError:
+            await self.close()
+            raise SpecRejected(f"Reading the document took longer than {timeout_s:g} s; import it in parts.") from None
+        except (asyncio.IncompleteReadError, OSError):
+            await self.close()
+            raise SpecRejected("Reading the document took more memory than allowed; import it in parts.") from None
+        except BaseException:
+            await self.close()  # half an answer may be on its way
+            raise
+        if len(document) > LARGE_BYTES:
+            await self.close()
+        if kind == _OK:
+            return content
+        refusal = json.loads(content)
+        raise _REFUSALS[refusal["code"]](refusal["detail"])
+
+    async def close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    if process.returncode != 0:
-        raise SpecRejected("Reading the document took more memory than allowed; import it in parts.")
-    return await asyncio.to_thread(_answer, output)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is not None and self._process.returncode is None:
+            return self._process
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "planvault.ingestion.isolation",
+                str(self._memory_bytes),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError as fault:
+            raise Unavailable(f"No process could be started to read the document: {fault}.") from fault
+        return self._process
 
 
-def _answer(output: bytes) -> Extraction:
-    kind, _, content = output.partition(b"\n")
-    if kind == b"ok":
-        return Extraction.model_validate_json(content)
-    refusal = json.loads(content)
-    raise _REFUSALS[refusal["code"]](refusal["detail"])
+async def _ask(process: asyncio.subprocess.Process, document: bytes) -> tuple[bytes, bytes]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(len(document).to_bytes(_FRAME, "big"))
+    process.stdin.write(document)
+    await process.stdin.drain()
+    kind = await process.stdout.readexactly(1)
+    size = int.from_bytes(await process.stdout.readexactly(_FRAME), "big")
+    return kind, await process.stdout.readexactly(size)
 
 
-def main() -> None:
-    """Standard input: a document's text. Standard output: `ok` or `refused`, a line break, and JSON."""
+# ── the process ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def main(memory_bytes: int) -> None:
+    """Standard input: frames of documents, until it closes. Standard output: for each its kind and a frame of JSON."""
     with suppress(
         ValueError, OSError
     ):  # macOS knows no such limit, a container may set a lower one; the deadline holds
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    text = sys.stdin.buffer.read().decode("utf-8", errors="surrogatepass")
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    # What a library prints must not get between the frames.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    serve(sys.stdin.buffer, answers)
+
+
+def serve(documents: BinaryIO, answers: BinaryIO) -> None:
+    while head := documents.read(_FRAME):
+        kind, content = _extracted(documents.read(int.from_bytes(head, "big")))
+        answers.write(kind + len(content).to_bytes(_FRAME, "big"))
+        answers.write(content)
+        answers.flush()
+
+
+def _extracted(document: bytes) -> tuple[bytes, bytes]:
     try:
-        answer = b"ok\n" + extract(parse_spec(text)).model_dump_json().encode()
+        return _OK, extract(parse_spec(_text(document))).model_dump_json().encode("utf-8", errors="surrogatepass")
     except (SpecRejected, TooLarge) as refusal:
-        answer = b"refused\n" + json.dumps({"code": refusal.code, "detail": refusal.detail}).encode()
-    sys.stdout.buffer.write(answer)
+        return _REFUSED, json.dumps({"code": refusal.code, "detail": refusal.detail}).encode()
+
+
+def _text(document: bytes) -> str:
+    try:
+        return document.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="surrogatepass")
+    except UnicodeDecodeError:
+        raise SpecRejected("The document is not UTF-8 text.") from None
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

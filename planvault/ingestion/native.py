@@ -10,6 +10,7 @@ from planvault.ingestion.reconcile import Changes, definition_hash
 from planvault.ingestion.store import write
 from planvault.ports import Ids
 from planvault.storage import catalog, catalog_imports, catalog_tools
+from planvault.storage.catalog_tools import KnownTool
 from planvault.storage.pool import Connection, Pool, transaction
 from planvault.tools.native import DEFAULT_TOOLS, NativeTool
 
@@ -26,16 +27,16 @@ async def install_native_tools(
     async with transaction(pool) as connection:
         await catalog_tools.lock_names(connection, scope)
         integration = await _integration(connection, scope, ids)
-        known = await catalog_tools.latest_versions(connection, scope, integration.id)
-        have = {latest.tool.definition_hash for latest in known if latest.current}
-        versions = {latest.tool.name: latest.tool for latest in known}
-        taken = await catalog_tools.names_of_others(connection, scope, integration.id)
-        free = [native for native in tools if native.name not in taken]
+        known = await catalog_tools.known_tools(connection, scope, [integration.id])
+        have = {tool.definition_hash for tool in known if tool.current}
+        versions = {tool.name: tool for tool in known}
+        holders = await catalog_tools.name_holders(connection, scope, [native.name for native in tools])
+        free = [native for native in tools if holders.get(native.name, integration.id) == integration.id]
         offered = [_tool(native, versions.get(native.name), integration, ids) for native in free]
         fresh = [tool for tool in offered if tool.definition_hash not in have]
         if fresh:
-            changes = Changes(inserted=fresh, retired=[tool.id for tool in fresh])
-            await write(connection, scope, integration, changes)
+            changes = Changes(integration.id, inserted=fresh, replaced=[tool.id for tool in fresh])
+            await write(connection, scope, [changes])
             report = [
                 OperationReport(operation=f"native {tool.name}", outcome=ImportOutcome.CREATED, tool=tool.name)
                 for tool in fresh
@@ -58,7 +59,7 @@ async def _integration(connection: Connection, scope: OrgScope, ids: Ids) -> Int
         )
 
 
-def _tool(native: NativeTool, known: Tool | None, integration: Integration, ids: Ids) -> Tool:
+def _tool(native: NativeTool, known: KnownTool | None, integration: Integration, ids: Ids) -> Tool:
     tool = Tool(
         id=known.id if known else ToolId(ids.new()),
         org_id=integration.org_id,

@@ -13,6 +13,8 @@ from planvault.ingestion.operations import Source, draft
 from planvault.ingestion.parameters import CredentialParams, Unimportable
 from planvault.ingestion.parse import ParsedSpec, SpecVersion
 
+# Raise it with every change of what is made of a document: bulk imports then read unchanged documents again.
+EXTRACTION = 1
 MAX_OPERATIONS = 20_000
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
 _MAX_NAME = 200
@@ -64,6 +66,8 @@ def _take(source: Source, walk: _Walk, method: str, path: str, item: JsonObject,
     except Unimportable as problem:
         walk.skip(label, str(problem))
         return
+    except MemoryError:
+        raise  # not of this operation: the process that reads is at its limit
     except Exception as fault:  # noqa: BLE001 - a stranger's document: what we did not foresee costs one operation
         walk.skip(label, f"The operation is malformed ({type(fault).__name__}).")
         return
@@ -77,7 +81,7 @@ def _take(source: Source, walk: _Walk, method: str, path: str, item: JsonObject,
         walk.ids.add(operation_id)
     name = unique(found.name, walk.names)
     walk.names.add(name)
-    walk.drafts.append(found.model_copy(update={"name": name, "problems": tuple(problems)}))
+    walk.drafts.append(found.model_copy(update={"name": name, "stem": found.name, "problems": tuple(problems)}))
 
 
 def _operations(

@@ -1,10 +1,12 @@
-"""Writes what a document changed: one transaction, fenced by the import's lease."""
+"""Writes what documents changed: one transaction, fenced by the import's lease."""
 
 import asyncio
+from collections.abc import Sequence
 
 from models.tenants import OrgScope
 from models.tools import Integration
 from planvault.ingestion.drafts import Extraction
+from planvault.ingestion.names import Compared, name_all
 from planvault.ingestion.reconcile import Changes, reconcile
 from planvault.ports import Ids
 from planvault.storage import catalog, catalog_imports, catalog_tools, tool_index
@@ -12,9 +14,9 @@ from planvault.storage.catalog_imports import ClaimedImport
 from planvault.storage.pool import Connection, Pool, transaction
 from retrieval.index.entries import index_row
 
-# The pool's short limits guard the session hosts' fence, which this transaction never touches; thousands of tools are
-# compared between its statements, and another import of the organisation may hold the names for as long.
-_PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL lock_timeout = '5min'"
+# The pool's short limits guard the session hosts' fence, which these transactions never touch; thousands of tools are
+# compared between their statements, and another import of the organisation may hold the names for as long.
+PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL lock_timeout = '5min'"
 
 
 async def store(
@@ -31,36 +33,38 @@ async def store(
     """Raises OwnershipLost where another worker took the import over; then nothing is written."""
     scope = claim.scope
     async with transaction(pool) as connection:
-        await connection.execute(_PATIENCE)
+        await connection.execute(PATIENCE)
         await catalog_tools.lock_names(connection, scope)
         await catalog_imports.renew_import(connection, claim, lease_s)
-        known = await catalog_tools.latest_versions(connection, scope, integration.id)
-        taken = await catalog_tools.names_of_others(connection, scope, integration.id)
-        changes = await asyncio.to_thread(reconcile, extraction, integration, known, taken, ids)
-        await write(connection, scope, integration, changes)
+        known = await catalog_tools.known_tools(connection, scope, [integration.id])
+        [identified] = await name_all(connection, scope, [Compared(extraction, integration, known)])
+        changes = await asyncio.to_thread(reconcile, extraction, integration, identified, known, ids)
         await catalog.record_document(
             connection,
             scope,
             integration.id,
             sha256=extraction.sha256,
-            changed=bool(known and (changes.inserted or changes.retired or changes.revived)),
+            changed=bool(known and changes.any),
             server=server,
         )
+        await write(connection, scope, [changes])
         waiting = await tool_index.count_to_embed(connection, scope, integration.id, model)
         await catalog_imports.import_parsed(
             connection, claim, changes.report, extraction.notes, total=changes.total, done=changes.total - waiting
         )
 
 
-async def write(connection: Connection, scope: OrgScope, integration: Integration, changes: Changes) -> None:
+async def write(connection: Connection, scope: OrgScope, documents: Sequence[Changes]) -> None:
     """Old versions first: a name is current once in an organisation. The index last: it makes others wait."""
-    await catalog_tools.retire(connection, scope, integration.id, changes.retired)
-    for tool in changes.revived:
-        await catalog_tools.revive(connection, scope, tool)
-    rows = await asyncio.to_thread(lambda: [index_row(tool) for tool in (*changes.inserted, *changes.revived)])
-    documents = [(tool, row.document) for tool, row in zip(changes.inserted, rows, strict=False)]
-    await catalog_tools.insert_tools(connection, scope, documents)
-    offered = {tool.id for tool in changes.inserted}
-    gone = [tool_id for tool_id in changes.retired if tool_id not in offered]
-    await tool_index.deactivate(connection, scope, integration.id, gone)
+    inserted = [tool for changes in documents for tool in changes.inserted]
+    rows = await asyncio.to_thread(lambda: [index_row(tool) for tool in inserted])
+    old = [tool_id for changes in documents for tool_id in (*changes.replaced, *changes.retired)]
+    await catalog_tools.retire(connection, scope, old)
+    await catalog_tools.revive(connection, scope, [tool for changes in documents for tool in changes.revived])
+    texts = [(tool, row.document) for tool, row in zip(inserted, rows, strict=True)]
+    await catalog_tools.insert_tools(connection, scope, texts)
+    for changes in documents:
+        revived = [tool.id for tool in changes.revived]
+        await tool_index.deactivate(connection, scope, changes.integration_id, changes.retired)
+        await tool_index.reactivate(connection, scope, changes.integration_id, revived)
     await tool_index.upsert(connection, scope, rows)

@@ -1,6 +1,6 @@
 """Tools at all their versions. A run keeps the version that it was planned with; selection sees the current ones."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from models.ids import IntegrationId, ToolId
@@ -12,12 +12,22 @@ from planvault.storage.queries import load
 _SQL = load("planvault.storage", "sql/catalog_tools.sql")
 
 
-@dataclass(frozen=True, slots=True)
-class LatestVersion:
-    """The newest version of a tool that an integration has or had."""
+_INCOMING = ("id", "version", "integration_id", "name", "group_name", "definition", "definition_hash", "document")
 
-    tool: Tool
-    document: str
+
+@dataclass(frozen=True, slots=True)
+class KnownTool:
+    """The newest version of a tool that an integration has or had, without its definition.
+
+    `route`: method and path of its request; `("native", function)` of a native tool.
+    """
+
+    id: ToolId
+    integration_id: IntegrationId
+    version: int
+    name: str
+    route: tuple[str, str]
+    definition_hash: str
     current: bool
 
 
@@ -54,41 +64,59 @@ async def lock_names(db: Connection, scope: OrgScope) -> None:
     await db.execute(_SQL["lock_names"], scope.org_id)
 
 
-async def latest_versions(db: Queryable, scope: OrgScope, integration_id: IntegrationId) -> list[LatestVersion]:
-    rows = await db.fetch(_SQL["latest_versions"], scope.org_id, integration_id)
-    return [LatestVersion(Tool.model_validate(row["definition"]), row["document"], row["current"]) for row in rows]
+async def known_tools(db: Queryable, scope: OrgScope, integrations: Sequence[IntegrationId]) -> list[KnownTool]:
+    """Every tool that these integrations have or had, at its newest version."""
+    rows = await db.fetch(_SQL["known_tools"], scope.org_id, list(integrations))
+    return [
+        KnownTool(
+            ToolId(row["id"]),
+            IntegrationId(row["integration_id"]),
+            row["version"],
+            row["name"],
+            (row["method"], row["path"]),
+            row["definition_hash"],
+            row["current"],
+        )
+        for row in rows
+    ]
 
 
-async def names_of_others(db: Queryable, scope: OrgScope, integration_id: IntegrationId) -> set[str]:
-    """Tool names that the organisation's other integrations hold."""
-    return {row["name"] for row in await db.fetch(_SQL["names_of_others"], scope.org_id, integration_id)}
+async def name_holders(db: Queryable, scope: OrgScope, names: Collection[str]) -> dict[str, IntegrationId]:
+    """Which integration holds which of these names now; free ones are missing from the answer."""
+    rows = await db.fetch(_SQL["name_holders"], scope.org_id, list(names))
+    return {row["name"]: IntegrationId(row["integration_id"]) for row in rows}
 
 
-async def retire(db: Queryable, scope: OrgScope, integration_id: IntegrationId, ids: Sequence[ToolId]) -> None:
+async def retire(db: Queryable, scope: OrgScope, ids: Sequence[ToolId]) -> None:
     """These tools are offered no more; their versions stay for the runs that hold them."""
-    await db.execute(_SQL["retire"], scope.org_id, integration_id, list(ids))
+    if ids:
+        await db.execute(_SQL["retire"], scope.org_id, list(ids))
 
 
-async def revive(db: Queryable, scope: OrgScope, tool: Tool) -> None:
-    await db.execute(_SQL["revive"], scope.org_id, tool.integration_id, tool.id, tool.version)
+async def revive(db: Queryable, scope: OrgScope, tools: Sequence[KnownTool]) -> None:
+    """Their newest versions are offered again."""
+    if tools:
+        ids, versions = [tool.id for tool in tools], [tool.version for tool in tools]
+        await db.execute(_SQL["revive"], scope.org_id, ids, versions)
 
 
 async def insert_tools(db: Connection, scope: OrgScope, tools: Sequence[tuple[Tool, str]]) -> None:
-    """New versions with the documents to embed."""
-    await db.executemany(
-        _SQL["insert_tool"],
-        [
-            (
-                scope.org_id,
-                tool.id,
-                tool.version,
-                tool.integration_id,
-                tool.name,
-                tool.group,
-                tool.model_dump(mode="json", by_alias=True),
-                tool.definition_hash,
-                document,
-            )
-            for tool, document in tools
-        ],
-    )
+    """New versions with the documents to embed. Needs a transaction."""
+    if not tools:
+        return
+    await db.execute(_SQL["incoming"])
+    records = [
+        (
+            tool.id,
+            tool.version,
+            tool.integration_id,
+            tool.name,
+            tool.group,
+            tool.model_dump_json(by_alias=True),
+            tool.definition_hash,
+            document,
+        )
+        for tool, document in tools
+    ]
+    await db.copy_records_to_table("tools_incoming", records=records, columns=_INCOMING)
+    await db.execute(_SQL["insert_incoming"], scope.org_id)

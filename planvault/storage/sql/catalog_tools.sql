@@ -4,24 +4,36 @@ Tools: every version stays, `current` marks what selection may offer. $1 is alwa
 -- Names are unique in the organisation: those who hand them out take turns. Held until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('planvault.tools:' || $1::uuid::text, 0))
 
--- name: latest_versions
--- The newest version of every tool that an integration ever had.
-SELECT DISTINCT ON (id) id, version, definition, definition_hash, document, current
-FROM tools WHERE org_id = $1 AND integration_id = $2 ORDER BY id, version DESC
+-- name: known_tools
+-- The newest version of every tool that these integrations ever had.
+SELECT DISTINCT ON (integration_id, id) id, integration_id, version, name, definition_hash, current,
+       coalesce(definition #>> '{binding,method}', 'native') AS method,
+       coalesce(definition #>> '{binding,path}', definition #>> '{binding,function}') AS path
+FROM tools WHERE org_id = $1 AND integration_id = ANY($2::uuid[]) ORDER BY integration_id, id, version DESC
 
--- name: names_of_others
-SELECT name FROM tools WHERE org_id = $1 AND integration_id <> $2 AND current
+-- name: name_holders
+SELECT name, integration_id FROM tools WHERE org_id = $1 AND name = ANY($2::text[]) AND current
 
 -- name: retire
-UPDATE tools SET current = false WHERE org_id = $1 AND integration_id = $2 AND current AND id = ANY($3::uuid[])
+UPDATE tools SET current = false WHERE org_id = $1 AND current AND id = ANY($2::uuid[])
 
 -- name: revive
--- A tool that came back unchanged: its newest version is offered again.
-UPDATE tools SET current = true WHERE org_id = $1 AND integration_id = $2 AND id = $3 AND version = $4
+-- Tools that came back unchanged: their newest versions are offered again.
+UPDATE tools t SET current = true
+FROM unnest($2::uuid[], $3::integer[]) AS back (id, version)
+WHERE t.org_id = $1 AND t.id = back.id AND t.version = back.version
 
--- name: insert_tool
+-- name: incoming
+CREATE TEMP TABLE IF NOT EXISTS tools_incoming (
+    id uuid, version integer, integration_id uuid, name text, group_name text, definition text, definition_hash text,
+    document text
+) ON COMMIT DROP;
+TRUNCATE pg_temp.tools_incoming;
+
+-- name: insert_incoming
 INSERT INTO tools (id, version, org_id, integration_id, name, group_name, definition, definition_hash, document)
-VALUES ($2, $3, $1, $4, $5, $6, $7, $8, $9)
+SELECT id, version, $1, integration_id, name, group_name, definition::jsonb, definition_hash, document
+FROM pg_temp.tools_incoming
 
 -- name: enabled_tools
 -- A project's current tools by name, after the name $3; of one integration where $5 is given.
