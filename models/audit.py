@@ -23,6 +23,10 @@ class AuditAction(StrEnum):
     SETTINGS_CHANGED = "SETTINGS_CHANGED"
     JOB_SCHEDULED = "JOB_SCHEDULED"  # by a caller of the API, or by a run: `sessionId`
     JOB_CANCELLED = "JOB_CANCELLED"
+    SCENARIO_CREATED = "SCENARIO_CREATED"
+    SCENARIO_CHANGED = "SCENARIO_CHANGED"
+    SCENARIO_DELETED = "SCENARIO_DELETED"  # by itself, or with the integration whose tools it named
+    ROUTING_CACHE_CLEARED = "ROUTING_CACHE_CLEARED"  # one entry, or all: `entry` is null
 
 
 class AuditRow(Frozen):

@@ -25,12 +25,15 @@ from serve_apps.routes import (
     actions,
     admin_audit,
     admin_projects,
+    admin_routing_cache,
+    admin_scenarios,
     admin_scheduled_jobs,
     admin_secrets,
     admin_tools,
     blobs,
     callbacks,
     chat,
+    feedback,
     health,
     history,
     messages,
@@ -82,10 +85,11 @@ def assemble(settings: Settings) -> FastAPI:
     app.include_router(
         _under(RUNTIME_PREFIX, sessions, messages, actions, history, blobs, chat, runs, tools, scheduled_jobs)
     )
-    app.include_router(_under(RUNTIME_PREFIX, signals, callbacks))
+    app.include_router(_under(RUNTIME_PREFIX, signals, callbacks, feedback))
     app.include_router(
         _under(ADMIN_PREFIX, admin_tools, admin_projects, admin_secrets, admin_scheduled_jobs, admin_audit)
     )
+    app.include_router(_under(ADMIN_PREFIX, admin_scenarios, admin_routing_cache))
     documents.install(app)
     # Added inside out: the last one sees the request first.
     app.add_middleware(BodyLimit, limit_for=_body_limit(settings.max_body_bytes))

@@ -25,6 +25,7 @@ from planvault.storage.api_keys import ApiKeys
 from planvault.storage.audit import AuditLog
 from planvault.storage.blobs import Blobs
 from planvault.storage.commands import Commands
+from planvault.storage.feedback import Feedback
 from planvault.storage.health import live_hosts
 from planvault.storage.hints import Hints
 from planvault.storage.history import HistoryReader
@@ -32,7 +33,9 @@ from planvault.storage.idempotency import AnswerScope, Idempotency, IdempotencyK
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool, open_pool
 from planvault.storage.redis_link import open_link
+from planvault.storage.routing_cache import RoutingCache
 from planvault.storage.runs import Runs
+from planvault.storage.scenarios import Scenarios
 from planvault.storage.scheduled_jobs import ScheduledJobs
 from planvault.storage.secrets import PostgresSecrets
 from planvault.storage.session_store import SessionStore
@@ -71,6 +74,10 @@ class ApiDeps:
     scheduled_jobs: ScheduledJobs
     bookings: Bookings
     selector: ToolSelector
+    embedder: Embedder
+    scenarios: Scenarios
+    routing_cache: RoutingCache
+    feedback: Feedback
     chats: ChatStreams
     feed: HistoryFeed
     probes: Mapping[str, Probe]
@@ -119,6 +126,10 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             scheduled_jobs=jobs,
             bookings=Bookings(jobs, commands, tenants, AuditLog(pool, keyring), ids),
             selector=Selector(pool, embedder),
+            embedder=embedder,
+            scenarios=Scenarios(pool, keyring, ids),
+            routing_cache=RoutingCache(pool),
+            feedback=Feedback(keyring, keyring.pseudonym, ids),
             chats=ChatStreams(history, sessions, feed),
             feed=feed,
             probes={

@@ -6,6 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from models.audit import AuditAction, AuditRow
+from models.base import JsonObject
 from models.ids import ImportId, IntegrationId
 from models.imports import ImportJob
 from models.tenants import OrgScope
@@ -13,8 +15,9 @@ from planvault.errors import FieldError, InvalidInput
 from planvault.storage import catalog, catalog_imports, catalog_tools
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection, transaction
+from planvault.storage.scenarios import leave_integration
 from serve_apps import spec_upload
-from serve_apps.dependencies import ApiDeps, Deps, OnceKey, Organisation, answers_of
+from serve_apps.dependencies import Actor, ApiDeps, Deps, OnceKey, Organisation, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.imports import (
@@ -87,10 +90,21 @@ async def delete_tools(
     toolId: UUID,  # noqa: N803 - the path's own name
     scope: Organisation,
     deps: Deps,
+    actor: Actor,
     confirm: Annotated[bool, Query(alias="confirmDeleteScenarios", description="Delete its scenarios too.")] = False,
 ) -> None:
-    """Remove an integration with its tools of every version, its imports and the projects' decisions about it."""
-    await catalog.delete_integration(deps.pool, scope, IntegrationId(toolId))
+    """Remove an integration with its tools of every version, its imports and the projects' decisions about it.
+
+    409 `TOOL_DELETE_BLOCKED_BY_SCENARIOS` while scenarios name its tools, unless `confirmDeleteScenarios=true`."""
+    integration_id = IntegrationId(toolId)
+    found = await catalog.get_integration(deps.pool, scope, integration_id)
+    details: JsonObject = {"actor": actor, "integration": found.alias}
+    row = AuditRow(id=deps.ids.new(), at=deps.clock.now(), action=AuditAction.SCENARIO_DELETED, details=details)
+    witness = await deps.audit.witness(scope.org_id, row)
+    async with transaction(deps.pool) as connection:
+        if await leave_integration(connection, scope, integration_id, delete_scenarios=confirm):
+            await witness(connection)
+        await catalog.delete_integration(connection, scope, integration_id)
 
 
 @router.get("/tools", responses=problems())

@@ -36,6 +36,11 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/scheduled-jobs/{jobId}/cancel"): None,
     ("POST", "/projects/{projectId}/scheduled-jobs"): {"prompt": "hi", "delaySeconds": 60},
     ("POST", "/projects/{projectId}/scheduled-jobs/{jobId}/cancel"): None,
+    ("POST", "/sessions/{sessionId}/feedback"): {"runId": SOME_ID, "value": "like"},
+    ("POST", "/scenarios"): {"name": "orders", "sampleQueries": ["my orders"], "tools": ["list_orders"]},
+    ("PUT", "/scenarios/{scenarioId}"): {"name": "orders", "sampleQueries": ["my orders"], "tools": ["list_orders"]},
+    ("PUT", "/routing-cache"): {"enabled": True},
+    ("POST", "/routing-cache/suggestions/{entryId}"): {"name": "orders", "sampleQueries": ["my orders"]},
 }
 
 

@@ -1,0 +1,28 @@
+"""What people say of a run that has ended."""
+
+from fastapi import APIRouter
+
+from models.ids import RunId
+from planvault.errors import Conflict
+from planvault.policy.voting import Voter, identity
+from planvault.storage.pool import transaction
+from serve_apps.dependencies import Actor, Deps, Operator, WritesSession
+from serve_apps.routes.answers import problems
+from serve_apps.schemas.scenarios import FeedbackOut, PostFeedback
+
+router = APIRouter(prefix="/sessions/{sessionId}/feedback", tags=["feedback"])
+
+
+@router.post("", responses=problems(409))
+async def post_feedback(
+    body: PostFeedback, scope: WritesSession, deps: Deps, actor: Actor, operator: Operator
+) -> FeedbackOut:
+    """Like or dislike an ended run. One vote a run and person (`X-Operator-Id`, else the key): another replaces it."""
+    run_id = RunId(body.run_id)
+    voter = identity(Voter(operator, actor))
+    async with transaction(deps.pool) as connection:
+        run = await deps.runs.get(scope, run_id, connection)
+        if run.is_open:
+            raise Conflict(f"The run is {run.status.value}: feedback is for runs that have ended.")
+        given = await deps.feedback.give(connection, scope, run_id, voter, body.value, body.comment, deps.clock.now())
+    return FeedbackOut.of(given)
