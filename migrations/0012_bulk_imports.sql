@@ -67,6 +67,6 @@ CREATE TABLE bulk_import_findings (
     operation text NOT NULL,
     outcome   text NOT NULL CHECK (outcome IN ('created', 'updated', 'unchanged', 'removed', 'skipped', 'refused')),
     tool      text,
-    problems  jsonb NOT NULL DEFAULT '[]',
+    problems  text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (import_id, path, position)
 );

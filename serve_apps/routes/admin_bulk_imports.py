@@ -1,0 +1,159 @@
+"""Many API descriptions as one import: make it, send the documents one by one, start it, watch it, read its report."""
+
+import json
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from models.bulk_imports import DocumentStatus, FindingOutcome, UploadedDocument
+from models.ids import BulkImportId
+from planvault.errors import FieldError, InvalidInput
+from planvault.storage import bulk_imports
+from planvault.storage.idempotency import Answer
+from planvault.storage.pool import Connection, transaction
+from serve_apps import document_upload
+from serve_apps.dependencies import Deps, OnceKey, Organisation, answers_of
+from serve_apps.paging import Cursor, Limit, bad_cursor, decode, decode_uuid, encode
+from serve_apps.routes.answers import problems, respond, wire
+from serve_apps.schemas.base import Page
+from serve_apps.schemas.bulk_imports import BulkDocument, BulkImportOut, FindingOut, NewBulkImport
+
+router = APIRouter(prefix="/bulk-imports", tags=["admin: tools"])
+
+_DOCUMENT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The document as it is, JSON or YAML, up to 64 MiB.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+Path = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^\x00-\x1f\x7f\\]+$",
+        description="Where the document lies in its folder, with `/`: it names the document over imports.",
+    ),
+]
+# A page begins behind a path, which may be long.
+PathCursor = Annotated[str | None, Query(max_length=1_500, description="From the page before: `nextCursor`.")]
+
+
+@router.post("", status_code=201, response_model=BulkImportOut, responses=problems(409))
+async def create_bulk_import(body: NewBulkImport, scope: Organisation, deps: Deps, key: OnceKey) -> Response:
+    """An import that takes documents until it is started."""
+    job_id = BulkImportId(deps.ids.new())
+
+    async def create(connection: Connection) -> Answer:
+        job = await bulk_imports.create_job(connection, scope, job_id, name_prefix=body.name_prefix, prune=body.prune)
+        return Answer(201, wire(BulkImportOut.of(job)))
+
+    return respond(await deps.idempotency.once(answers_of(scope), key, create))
+
+
+@router.get("", responses=problems())
+async def list_bulk_imports(
+    scope: Organisation, deps: Deps, cursor: Cursor = None, limit: Limit = 20
+) -> Page[BulkImportOut]:
+    """Newest first."""
+    before = decode_uuid(cursor)
+    jobs = await bulk_imports.list_jobs(deps.pool, scope, BulkImportId(before) if before else None, limit + 1)
+    more, jobs = len(jobs) > limit, jobs[:limit]
+    return Page[BulkImportOut](
+        items=[BulkImportOut.of(job) for job in jobs], next_cursor=encode(str(jobs[-1].id)) if more else None
+    )
+
+
+@router.get("/{importId}", responses=problems())
+async def get_bulk_import(importId: UUID, scope: Organisation, deps: Deps) -> BulkImportOut:  # noqa: N803
+    """Progress: documents, operations, vectors, the rate and an estimate."""
+    return BulkImportOut.of(await bulk_imports.get_job(deps.pool, scope, BulkImportId(importId)))
+
+
+@router.put("/{importId}/documents", responses=problems(409, 415), openapi_extra=_DOCUMENT)
+async def put_bulk_document(
+    importId: UUID,  # noqa: N803 - the path's own name
+    path: Path,
+    request: Request,
+    scope: Organisation,
+    deps: Deps,
+) -> BulkDocument:
+    """Send one document. Sent again it takes the place of what was sent before under the same path."""
+    if path.startswith("/") or any(part in {"", ".", ".."} for part in path.split("/")):
+        fault = FieldError("/path", "must be relative, without empty parts, `.` and `..`")
+        raise InvalidInput("The path is not valid.", errors=(fault,))
+    job_id = BulkImportId(importId)
+    await bulk_imports.require_upload(deps.pool, scope, job_id)  # before the body is read
+    upload = await document_upload.read(request, path)
+    await bulk_imports.put_document(deps.pool, scope, job_id, upload)
+    return BulkDocument.of(UploadedDocument(path=path, sha256=upload.sha256, size=upload.size))
+
+
+@router.get("/{importId}/documents", responses=problems())
+async def list_bulk_documents(
+    importId: UUID,  # noqa: N803 - the path's own name
+    scope: Organisation,
+    deps: Deps,
+    status: DocumentStatus | None = None,
+    cursor: PathCursor = None,
+    limit: Limit = 100,
+) -> Page[BulkDocument]:
+    """By path."""
+    job = await bulk_imports.get_job(deps.pool, scope, BulkImportId(importId))
+    after = decode(cursor) if cursor else ""
+    found = await bulk_imports.list_documents(deps.pool, scope, job.id, after=after, limit=limit + 1, status=status)
+    more, found = len(found) > limit, found[:limit]
+    return Page[BulkDocument](
+        items=[BulkDocument.of(one) for one in found], next_cursor=encode(found[-1].path) if more else None
+    )
+
+
+@router.get("/{importId}/report", responses=problems())
+async def bulk_import_report(
+    importId: UUID,  # noqa: N803 - the path's own name
+    scope: Organisation,
+    deps: Deps,
+    outcome: FindingOutcome | None = None,
+    path: Annotated[str | None, Query(max_length=500, description="Of one document.")] = None,
+    cursor: PathCursor = None,
+    limit: Limit = 100,
+) -> Page[FindingOut]:
+    """What was refused and why, by document and operation; also what lost something on the way, and what is gone."""
+    job = await bulk_imports.get_job(deps.pool, scope, BulkImportId(importId))
+    found = await bulk_imports.list_findings(
+        deps.pool, scope, job.id, after=_place(cursor), limit=limit + 1, outcome=outcome, path=path
+    )
+    more, found = len(found) > limit, found[:limit]
+    return Page[FindingOut](
+        items=[FindingOut.of(one) for one in found],
+        next_cursor=encode(json.dumps([found[-1].path, found[-1].position])) if more else None,
+    )
+
+
+@router.post("/{importId}/start", status_code=202, responses=problems(409))
+async def start_bulk_import(importId: UUID, scope: Organisation, deps: Deps) -> BulkImportOut:  # noqa: N803
+    """All documents are there. Starting twice is starting once."""
+    async with transaction(deps.pool) as connection:
+        return BulkImportOut.of(await bulk_imports.start_job(connection, scope, BulkImportId(importId)))
+
+
+@router.post("/{importId}/cancel", responses=problems(409))
+async def cancel_bulk_import(importId: UUID, scope: Organisation, deps: Deps) -> BulkImportOut:  # noqa: N803
+    """End it where it is. What it has stored stays in the catalog; another import of the folder goes on from there."""
+    async with transaction(deps.pool) as connection:
+        return BulkImportOut.of(await bulk_imports.cancel_job(connection, scope, BulkImportId(importId)))
+
+
+def _place(cursor: str | None) -> tuple[str, int]:
+    if cursor is None:
+        return "", -1
+    try:
+        path, position = json.loads(decode(cursor))
+    except ValueError:
+        raise bad_cursor() from None
+    if not isinstance(path, str) or not isinstance(position, int) or position >= 2**31:
+        raise bad_cursor()
+    return path, position
