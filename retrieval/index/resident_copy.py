@@ -1,0 +1,200 @@
+"""One organisation's tools in memory, as of one revision, and the search over them. Pure: no I/O, no clock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ids import IntegrationId, ToolId
+from retrieval.index.port import PoolLimits
+from retrieval.index.resident_block import NO_GROUP, Block, Columns, Ids, Mask, ids_of, joined, kept
+from retrieval.lexical import inverse_document_frequency
+from retrieval.query import IndexedTool, Matrix, Pool, Query
+from retrieval.text import lexeme_id
+
+# Vectors in one product: its result stays in the cache.
+_ROWS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Immutable: a refresh makes the next one, which shares what has not changed.
+
+    `alive`: for each block the rows that still count; a tool that has changed counts in a later block.
+    `revisions`: of the integrations as they were read.
+    """
+
+    revision: int
+    revisions: Mapping[IntegrationId, int]
+    blocks: tuple[Block, ...] = ()
+    alive: tuple[Mask, ...] = ()
+    tools: int = field(init=False)
+    nbytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tools", sum(int(alive.sum()) for alive in self.alive))
+        object.__setattr__(self, "nbytes", sum(block.nbytes + len(block) for block in self.blocks))
+
+    def refreshed(
+        self, revision: int, revisions: Mapping[IntegrationId, int], changed: Columns, active: Mask
+    ) -> "Copy":
+        """The copy as of `revision`: `changed` replaces the tools of the same ids, what is not `active` goes, and so do
+        the tools of integrations that `revisions` does not name."""
+        there = ids_of(list(revisions))
+        blocks, alive = [], []
+        for block, counts in zip(self.blocks, self.alive, strict=True):
+            stays = counts & np.isin(block.integrations, there)[block.integration]
+            stays[block.rows_of(changed.ids)] = False
+            blocks.append(block)
+            alive.append(stays)
+        added = kept(changed, active)
+        if len(added.ids):
+            blocks.append(Block(added))
+            alive.append(np.ones(len(added.ids), dtype=np.bool_))
+        return Copy(revision, revisions, *_merged(blocks, alive))
+
+
+def _merged(blocks: list[Block], alive: list[Mask]) -> tuple[tuple[Block, ...], tuple[Mask, ...]]:
+    """Blocks of geometrically falling sizes, of which a quarter at most is dead: a change costs the logarithm of the
+    catalog's size on average, and a search visits few blocks."""
+    sizes = [int(counts.sum()) for counts in alive]
+    if sum(map(len, blocks)) * 3 > sum(sizes) * 4:
+        first = 0
+    else:
+        first = len(blocks) - 1
+        while first > 0 and sum(sizes[first:]) * 2 > sizes[first - 1]:
+            first -= 1
+    if first >= len(blocks) - 1 and all(counts.all() for counts in alive[first:]):
+        return tuple(blocks), tuple(alive)
+    tail = [kept(block.columns(), counts) for block, counts in zip(blocks[first:], alive[first:], strict=True)]
+    tail = [columns for columns in tail if len(columns.ids)]
+    merged = [Block(joined(tail))] if tail else []
+    whole = [np.ones(len(block), dtype=np.bool_) for block in merged]
+    return (*blocks[:first], *merged), (*alive[:first], *whole)
+
+
+class View:
+    """A copy through the eyes of one project: without the integrations that it has switched off."""
+
+    def __init__(self, copy: Copy, switched_off: Sequence[IntegrationId]) -> None:
+        self._copy = copy
+        off = ids_of(switched_off)
+        self._masks = [
+            alive & ~np.isin(block.integrations, off)[block.integration] if len(off) else alive
+            for block, alive in zip(copy.blocks, copy.alive, strict=True)
+        ]
+        self._offsets = np.cumsum([0, *map(len, copy.blocks)])
+
+    def size(self) -> int:
+        return sum(int(mask.sum()) for mask in self._masks)
+
+    def search(
+        self, query: Query, limits: PoolLimits, groups: Sequence[UUID] | None, include: Sequence[ToolId]
+    ) -> Pool:
+        """As retrieval.index.port.ToolIndex.search."""
+        lexical, ceiling = self._lexical(query)
+        mask = np.concatenate(self._masks) if self._masks else np.zeros(0, dtype=np.bool_)
+        if limits.whole:
+            rows = np.flatnonzero(mask)
+        else:
+            chosen = [self._nearest(query.vectors, groups, limits.dense), self._included(include)]
+            chosen += [_best(column, mask & (column > 0), limits.lexical) for column in lexical]
+            rows = np.unique(np.concatenate(chosen))
+            rows = rows[mask[rows]]
+        return Pool(
+            tools=[self._tool(row) for row in rows.tolist()],
+            dense=self._dense(rows, query.vectors),
+            lexical=np.ascontiguousarray(lexical[:, rows].T),
+            lexical_ceiling=ceiling,
+        )
+
+    def producers(
+        self, integrations: Sequence[IntegrationId], entities: Sequence[str], limit: int
+    ) -> list[IndexedTool]:
+        wanted = ids_of(integrations)
+        found: dict[ToolId, IndexedTool] = {}
+        for entity in entities:
+            tools = [
+                block.tool(row)
+                for block, mask in zip(self._copy.blocks, self._masks, strict=True)
+                for row in block.producers(entity).tolist()
+                if mask[row] and block.integrations[block.integration[row]] in wanted
+            ]
+            found |= {tool.tool_id: tool for tool in sorted(tools, key=lambda tool: tool.name)[:limit]}
+        return list(found.values())
+
+    def _lexical(self, query: Query) -> tuple[Matrix, NDArray[np.float32]]:
+        """BM25 of every tool: (parts, rows), and the ceiling of each part."""
+        scores = np.zeros((len(query.terms), int(self._offsets[-1])), dtype=np.float32)
+        ceiling = np.zeros(len(query.terms), dtype=np.float32)
+        parts: dict[str, list[tuple[int, float]]] = {}
+        for part, terms in enumerate(query.terms):
+            for lexeme, weight in terms.items():
+                parts.setdefault(lexeme, []).append((part, weight))
+        for lexeme, uses in parts.items():
+            postings = [block.postings(lexeme_id(lexeme)) for block in self._copy.blocks]
+            holding = sum(int(alive[rows].sum()) for (rows, _), alive in zip(postings, self._copy.alive, strict=True))
+            rarity = inverse_document_frequency(self._copy.tools, holding)
+            for part, weight in uses:
+                ceiling[part] += rarity * weight
+                for (rows, weights), offset in zip(postings, self._offsets, strict=False):
+                    scores[part, rows + offset] += weights * np.float32(rarity * weight)
+        return scores, ceiling
+
+    def _nearest(self, vectors: Matrix, groups: Sequence[UUID] | None, limit: int) -> NDArray[np.intp]:
+        """Rows that are among the `limit` nearest to a part, of those groups."""
+        if not limit:
+            return np.zeros(0, dtype=np.intp)
+        rows = [self._searched(number, groups) + offset for number, offset in enumerate(self._offsets[:-1])]
+        searched = np.concatenate(rows) if rows else np.zeros(0, dtype=np.intp)
+        cosines = self._cosines(searched, vectors)
+        anyone = np.ones(len(searched), dtype=np.bool_)
+        nearest = [searched[_best(column, anyone, limit)] for column in np.ascontiguousarray(cosines.T)]
+        return np.concatenate(nearest) if nearest else searched
+
+    def _searched(self, number: int, groups: Sequence[UUID] | None) -> NDArray[np.intp]:
+        block, mask = self._copy.blocks[number], self._masks[number]
+        if not block.all_embedded:
+            mask = mask & block.embedded
+        if groups is not None:
+            mask = mask & np.isin(block.group_ids, ids_of([*groups, NO_GROUP]))[block.group]
+        return np.flatnonzero(mask)
+
+    def _cosines(self, rows: NDArray[np.intp], vectors: Matrix) -> Matrix:
+        """(rows, parts); `rows` ascend."""
+        made = np.empty((len(rows), len(vectors)), dtype=np.float32)
+        turned = np.ascontiguousarray(vectors.T)
+        for block, offset in zip(self._copy.blocks, self._offsets, strict=False):
+            first, last = np.searchsorted(rows, (offset, offset + len(block)))
+            whole = last - first == len(block)
+            for start in range(first, last, _ROWS):
+                part = slice(start, min(start + _ROWS, last))
+                taken = slice(part.start - first, part.stop - first) if whole else rows[part] - offset
+                np.matmul(block.vectors[taken], turned, out=made[part])
+        return made
+
+    def _dense(self, rows: NDArray[np.intp], vectors: Matrix) -> Matrix:
+        cosines = self._cosines(rows, vectors)
+        if not all(block.all_embedded for block in self._copy.blocks):
+            embedded = np.concatenate([block.embedded for block in self._copy.blocks])
+            cosines[~embedded[rows]] = np.nan
+        return cosines
+
+    def _included(self, include: Sequence[ToolId]) -> NDArray[np.intp]:
+        ids: Ids = ids_of(include)
+        rows = [block.rows_of(ids) + offset for block, offset in zip(self._copy.blocks, self._offsets, strict=False)]
+        return np.concatenate([np.zeros(0, dtype=np.intp), *rows])
+
+    def _tool(self, row: int) -> IndexedTool:
+        number = int(np.searchsorted(self._offsets, row, side="right")) - 1
+        return self._copy.blocks[number].tool(row - int(self._offsets[number]))
+
+
+def _best(scores: NDArray[np.float32], among: Mask, limit: int) -> NDArray[np.intp]:
+    """Positions of the `limit` highest of those scores, in no order."""
+    positions = np.flatnonzero(among)
+    if len(positions) <= limit:
+        return positions
+    return positions[np.argpartition(scores[positions], -limit)[-limit:]] if limit else positions[:0]
