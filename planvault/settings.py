@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     )
 
     embedding_batch: int = Field(default=64, ge=1, description="Documents of an import embedded in one request")
+    resident_index_mb: int = Field(
+        default=512, ge=0, description="Memory of one process for copies of large catalogs; 0: Postgres searches them"
+    )
     max_body_bytes: int = Field(default=25 * 1024 * 1024, description="Largest request body, imports included")
     public_url: str = Field(
         default="",
