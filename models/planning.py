@@ -44,21 +44,19 @@ class Candidate(Frozen):
     scores: dict[str, float] = Field(default_factory=dict)
     dense: tuple[float | None, ...] = ()
     lexical: tuple[float, ...] = ()
-    found_by: tuple[str, ...] = ()  # catalog, vector, text, group, link, scenario
     linked_to: tuple[str, ...] = ()  # names of the tools whose inputs this one makes
     excluded: Exclusion | None = None
 
 
 class GroupChoice(Frozen):
-    """One group that HierarchicalRag looked at, and why it was opened."""
+    """A group that HierarchicalRag searched, and why."""
 
     group: str
-    score: float  # cosine of the prompt to the centroid, or to the group's best member
-    routing: str  # centroid, members, sub_clusters
-    coherence: float
     tools: int
-    opened: bool
-    why: str = ""
+    routing: str  # centroid: by the mean of its members; best_member: each member speaks for it
+    similarity: float  # cosine of a part of the prompt to the centroid, or to the best member, -1 … 1
+    part: int  # which part of the prompt, see Selection.parts
+    coherence: float  # mean cosine of the members to their centroid, 0 … 1
 
 
 class ScenarioMatch(Frozen):

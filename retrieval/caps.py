@@ -16,7 +16,7 @@ class Cut:
 
 
 def cut(order: Sequence[int], groups: Sequence[str], limit: int, per_group: int) -> Cut:
-    """`order`: rows, best first; `groups`: of each row. At most `limit` rows, and `per_group` of a group (0: any number).
+    """`order`: rows, best first; `groups`: of each row. At most `limit` rows, `per_group` of a group (0: any number).
 
     Caps take tools out and never reorder: what is kept stands as it was ranked.
     """

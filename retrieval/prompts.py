@@ -10,18 +10,15 @@ from retrieval.text import terms_of
 
 
 async def read_prompt(embedder: Embedder, text: str) -> Query:
-    """The prompt and its clauses with vectors and terms, from one pass of the model. Raises what the embedder raises."""
+    """The prompt and its clauses with vectors and terms, of one pass of the model. Raises what the embedder raises."""
     spans = clause_spans(text)
     vectors = await embedder.embed_prompt(text, spans)
-    return _query(text, spans, np.asarray(vectors, dtype=np.float32))
-
-
-def read_without_vectors(text: str) -> Query:
-    """The same where there is no model: every vector is zero, and is like no tool's."""
-    spans = clause_spans(text)
-    return _query(text, spans, np.zeros((1 + len(spans), DIMENSIONS), dtype=np.float32))
-
-
-def _query(text: str, spans: list[tuple[int, int]], vectors: np.typing.NDArray[np.float32]) -> Query:
     parts = (text, *(text[start:end] for start, end in spans))
-    return Query(parts, vectors, tuple(terms_of(part) for part in parts))
+    return Query(parts, np.asarray(vectors, dtype=np.float32), tuple(map(terms_of, parts)))
+
+
+def read_without_model(text: str) -> Query:
+    """The same where no model answers."""
+    parts = (text, *(text[start:end] for start, end in clause_spans(text)))
+    nothing = np.zeros((len(parts), DIMENSIONS), dtype=np.float32)
+    return Query(parts, nothing, tuple(map(terms_of, parts)), blind=True)

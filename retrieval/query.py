@@ -19,12 +19,14 @@ Terms: TypeAlias = Mapping[str, float]
 class Query:
     """A prompt and its clauses. Part 0 is the whole prompt, the others are its clauses (none for a single intent).
 
-    `vectors`: shape (parts, 384), L2-normalised. `terms`: one a part.
+    `vectors`: shape (parts, 384), L2-normalised. `terms`: one a part. `blind`: no model read it, the vectors are zeros
+    and cosines to them mean nothing.
     """
 
     parts: tuple[str, ...]
     vectors: Matrix
     terms: tuple[Terms, ...]
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,10 @@ class Chosen:
     limit: int
     reason: str
 
+    @property
+    def shows_all(self) -> bool:
+        return self.tier is SelectionTier.DIRECT
+
 
 def choose_tier(
     size: int, settings: RetrievalSettings, *, mode: RetrievalMode | None = None, max_tools: int | None = None

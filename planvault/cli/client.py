@@ -220,8 +220,9 @@ class ApiClient:
         response = self._send("PUT", path, self._project_auth, body=dict(fields))
         return _OBJECT.validate_json(response.content)
 
-    def test_selection(self, query: str) -> JsonObject:
-        return self._post(f"{self._runtime}/tools/test-selection", {"query": query})
+    def test_selection(self, query: str, **options: JsonValue) -> JsonObject:
+        """A dry run; options are wire names: `maxTools`, `strategy`, `candidates`."""
+        return self._post(f"{self._runtime}/tools/test-selection", {"query": query, **options})
 
     def create_job(self, body: JsonObject) -> JsonObject:
         """Schedule a prompt: `prompt` and one of `runAt`, `delaySeconds` and `recurrence`, in wire names."""

@@ -15,6 +15,7 @@ from planvault.cli.platform import down, status, up
 from planvault.cli.resolve import resolve
 from planvault.cli.runs import runs
 from planvault.cli.show import demo
+from planvault.cli.tools import tools
 
 app = typer.Typer(
     name="planvault",
@@ -39,4 +40,5 @@ app.command()(approve)
 app.command()(reject)
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
+app.add_typer(tools, name="tools")
 app.command()(logs)
