@@ -16,9 +16,10 @@ Routing: TypeAlias = Literal["centroid", "best_member"]
 class RoutedGroup:
     """One group that is searched.
 
-    `similarity`: cosine of the nearest part of the query to the group's centroid (centroid) or to its best member
-    (best_member). `part`: which part of the query that was, 0 the whole prompt. `coherence`: mean cosine of the members
-    to the normalised centroid, 0 … 1.
+    `similarity`: cosine of a part of the query to the group's centroid (centroid) or to its best member (best_member);
+    `expected`: the cosine that its best member is expected to have (`similarity` + `reach`), or has; groups are taken
+    in this order. `part`: the part of the query that `expected` is highest for, 0 the whole prompt. `coherence`: mean
+    cosine of the members to the centroid, 0 … 1. `why`: one sentence, how the group came to be and is routed to.
     """
 
     group_id: UUID
@@ -28,12 +29,14 @@ class RoutedGroup:
     coherence: float
     routing: Routing
     similarity: float
+    expected: float
     part: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """`groups`: nearest first. `considered`: how many groups the project's enabled integrations have.
+    """`groups`: highest `expected` first. `considered`: how many groups the project's enabled integrations have.
 
     `ungrouped`: enabled tools that have a vector but no group yet (an import is at work, or a database from before
     there were groups is being healed). The search restricted to `group_ids` would miss them: where there are more than
