@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from models.base import JsonObject
 from models.commands import Action, CommandKind, Message
 from models.events import Event, EventType
 from models.ids import IntegrationId, MessageId, SessionId, ToolId, shard_of
@@ -52,6 +53,7 @@ class World:
     answers: dict[str, Answer] = field(default_factory=dict)
     calls: list[ToolCall] = field(default_factory=list)
     planned: list[PlanRequest] = field(default_factory=list)
+    instruction: str = ""  # of the scenario that every prompt matches
 
     def tool(self, name: str, answer: Answer, idempotency: Idempotency = Idempotency.SAFE) -> None:
         self.answers[name] = answer
@@ -72,7 +74,9 @@ class World:
             Candidate(tool_id=tool.id, version=1, name=tool.name, group="test", score=1.0)
             for tool in self.tools.values()
         )
-        return Selection(tier=SelectionTier.DIRECT, catalog_size=len(found), shortlist=found)
+        return Selection(
+            tier=SelectionTier.DIRECT, catalog_size=len(found), shortlist=found, instruction=self.instruction
+        )
 
     # Planner
     async def plan_(self, request: PlanRequest) -> PlanOutcome:
@@ -126,9 +130,9 @@ class Platform:
     quick: bool = False
     hosts: list[SessionRuntime] = field(default_factory=list)
 
-    async def session(self, **settings: Any) -> SessionScope:
+    async def session(self, context_vars: JsonObject | None = None, **settings: Any) -> SessionScope:
         sessions = Sessions(self.pool, self.keyring, self.keyring.pseudonym, SHARDS)
-        draft = SessionDraft({}, {}, (), None, SessionSettings.model_validate(settings))
+        draft = SessionDraft(context_vars or {}, {}, (), None, SessionSettings.model_validate(settings))
         session_id = SessionId(self.ids.new())
         async with transaction(self.pool) as connection:
             await sessions.insert(connection, self.scope, session_id, draft)

@@ -36,6 +36,18 @@ async def test_a_secret_s_value_typed_into_the_prompt_does_not_reach_the_planner
     assert request.prompt.startswith("log in with ")
 
 
+async def test_a_scenarios_instruction_speaks_of_the_session_and_holds_no_secret(platform: Platform) -> None:
+    platform.world.instruction = "Answer in {{language}}, as {{role}}; the pass word is {{word}}."
+    session = await platform.session({"language": "French", "word": CANARY})
+    await PostgresSecrets(platform.pool, platform.keyring, platform.ids).put(session, {"TOKEN": CANARY})
+    async with platform.host("a"):
+        await platform.says(session)
+        await platform.saw(session, EventType.DONE)
+    [request] = platform.world.planned
+    assert request.instruction.startswith("Answer in French, as (role: not given); the pass word is ")
+    assert CANARY not in request.model_dump_json()
+
+
 async def test_an_approval_policy_set_a_moment_ago_counts_for_the_next_plan(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
