@@ -87,7 +87,7 @@ def kept(columns: Columns, keep: Mask) -> Columns:
 
 
 class Block:
-    """Columns with their postings and tables. Never changed: who reads it needs no lock."""
+    """Columns with their postings and tables. What it says never changes: who reads it needs no lock."""
 
     def __init__(self, columns: Columns) -> None:
         order = np.argsort(columns.entry_lexemes, kind="stable")
@@ -106,16 +106,20 @@ class Block:
         self._requires = [shared.setdefault(entities, entities) for entities in columns.requires]
         self._produces = [shared.setdefault(entities, entities) for entities in columns.produces]
         self._producers = _producers(self._produces)
+        self._integration_ids = [IntegrationId(uuid_of(value)) for value in self.integrations]
+        self._group_ids = [None if (made := uuid_of(value)) == NO_GROUP else made for value in self.group_ids]
+        self._tools: list[IndexedTool | None] = [None] * len(columns.ids)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def nbytes(self) -> int:
-        """What it holds in memory, strings and Python's own overhead included (within some percent)."""
+        """What it holds in memory once every tool was found, Python's own overhead included (within some percent)."""
         arrays = (self._lexemes, self._starts, self._rows, self._weights, self.ids, self.versions, self.vectors)
         tables = (self.embedded, self._by_id, self.integrations, self.integration, self.group_ids, self.group)
-        texts = sum(map(len, self.names)) + 96 * len(self.names)  # 64 a str object, 8 in each of four lists
+        # A str object takes 64 bytes, a place in each of five lists 40, an IndexedTool with its UUID 200.
+        texts = sum(map(len, self.names)) + 304 * len(self.names)
         shared = {
             id(text): 64 + len(text) for texts in (self._groups, self._requires, self._produces) for text in texts
         }
@@ -143,17 +147,20 @@ class Block:
         return self._producers.get(entity, self._by_id[:0])
 
     def tool(self, row: int) -> IndexedTool:
-        group_id = uuid_of(self.group_ids[self.group[row]])
-        return IndexedTool(
-            tool_id=ToolId(uuid_of(self.ids[row])),
-            version=int(self.versions[row]),
-            name=self.names[row],
-            group=self._groups[row],
-            integration_id=IntegrationId(uuid_of(self.integrations[self.integration[row]])),
-            group_id=None if group_id == NO_GROUP else group_id,
-            requires=entities(self._requires[row]),
-            produces=entities(self._produces[row]),
-        )
+        """Made when it is first found: half of a search's time would go into the making otherwise."""
+        made = self._tools[row]
+        if made is None:
+            made = self._tools[row] = IndexedTool(
+                tool_id=ToolId(uuid_of(self.ids[row])),
+                version=int(self.versions[row]),
+                name=self.names[row],
+                group=self._groups[row],
+                integration_id=self._integration_ids[self.integration[row]],
+                group_id=self._group_ids[self.group[row]],
+                requires=entities(self._requires[row]),
+                produces=entities(self._produces[row]),
+            )
+        return made
 
     def columns(self) -> Columns:
         """What the block was made of."""

@@ -104,7 +104,7 @@ class View:
             rows = np.unique(np.concatenate(chosen))
             rows = rows[mask[rows]]
         return Pool(
-            tools=[self._tool(row) for row in rows.tolist()],
+            tools=self._tools(rows),
             dense=self._dense(rows, query.vectors),
             lexical=np.ascontiguousarray(lexical[:, rows].T),
             lexical_ceiling=ceiling,
@@ -187,9 +187,11 @@ class View:
         rows = [block.rows_of(ids) + offset for block, offset in zip(self._copy.blocks, self._offsets, strict=False)]
         return np.concatenate([np.zeros(0, dtype=np.intp), *rows])
 
-    def _tool(self, row: int) -> IndexedTool:
-        number = int(np.searchsorted(self._offsets, row, side="right")) - 1
-        return self._copy.blocks[number].tool(row - int(self._offsets[number]))
+    def _tools(self, rows: NDArray[np.intp]) -> list[IndexedTool]:
+        """`rows` ascend."""
+        edges = np.searchsorted(rows, self._offsets)
+        parts = zip(self._copy.blocks, self._offsets, edges, edges[1:], strict=False)
+        return [block.tool(row) for block, offset, first, last in parts for row in (rows[first:last] - offset).tolist()]
 
 
 def _best(scores: NDArray[np.float32], among: Mask, limit: int) -> NDArray[np.intp]:
