@@ -1,0 +1,63 @@
+The index over the tools that a project may be offered: those of $1, its organisation, without the integrations $2 that
+the project has switched off. Both conditions are part of every scan, so that no scan returns too few.
+`{…}` are columns that are written once a part of the prompt (retrieval.index.postgres).
+
+-- name: catalog
+-- What is known before a search: tools of the organisation, of the project, and how common the prompt's lexemes are.
+SELECT c.tools AS documents, c.tools - coalesce(off.tools, 0) AS size,
+       coalesce(off.integrations, '{}') AS disabled, held.lexemes, held.counts
+FROM catalog_revision c,
+     LATERAL (SELECT array_agg(p.integration_id) AS integrations, sum(r.tools)::integer AS tools
+              FROM project_integrations p
+              LEFT JOIN integration_revision r ON r.integration_id = p.integration_id AND r.org_id = p.org_id
+              WHERE p.org_id = $1 AND p.project_id = $2 AND NOT p.enabled) AS off,
+     LATERAL (SELECT array_agg(s.lexeme) AS lexemes, array_agg(s.tools) AS counts
+              FROM lexeme_stats s WHERE s.org_id = $1 AND s.lexeme = ANY($3::text[])) AS held
+WHERE c.org_id = $1
+
+-- name: nearest_exactly
+-- Every embedded tool with its cosines, as one row of arrays: a row each would cost more than the comparing.
+SELECT string_agg(uuid_send(t.tool_id), ''::bytea) AS tools, {dense}
+FROM tool_index t
+WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[]) AND t.embedding_model = $3
+
+-- name: nearest_in_groups
+-- The same of some tool groups and of the tools that have none yet.
+SELECT string_agg(uuid_send(t.tool_id), ''::bytea) AS tools, {dense}
+FROM tool_index t
+WHERE t.org_id = $1 AND t.active AND (t.group_id = ANY($4::uuid[]) OR t.group_id IS NULL)
+  AND t.integration_id <> ALL($2::uuid[]) AND t.embedding_model = $3
+
+-- name: with_terms
+-- Every tool that holds one of some lexemes, with its BM25.
+SELECT string_agg(uuid_send(t.tool_id), ''::bytea) AS tools, {lexical}
+FROM tool_index t
+WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[]) AND t.lexemes @@ $3::text::tsquery
+
+-- name: all_tools
+-- Every tool with both scores; no cosine without a vector of model $3.
+SELECT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.group_id, t.requires, t.produces,
+       CASE WHEN t.embedding_model = $3 THEN {dense} END AS dense, {lexical} AS lexical
+FROM tool_index t
+WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[])
+
+-- name: these_tools
+-- The same of some tools.
+SELECT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.group_id, t.requires, t.produces,
+       CASE WHEN t.embedding_model = $3 THEN {dense} END AS dense, {lexical} AS lexical
+FROM tool_index t
+WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[]) AND t.tool_id = ANY($4::uuid[])
+
+-- name: producers
+-- Tools of the integrations $3 that produce an entity, for each of the keys $4. The names come from the project's own
+-- catalog: $2 is the project here.
+SELECT DISTINCT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.group_id, t.requires, t.produces
+FROM unnest($4::text[]) AS wanted (key)
+CROSS JOIN LATERAL (
+    SELECT * FROM tool_index t
+    WHERE t.org_id = $1 AND t.active AND t.integration_id = ANY($3::uuid[]) AND t.lexemes @@ wanted.key::tsquery
+      AND NOT EXISTS (SELECT FROM project_integrations p
+                      WHERE p.org_id = $1 AND p.project_id = $2 AND p.integration_id = t.integration_id
+                        AND NOT p.enabled)
+    ORDER BY t.name LIMIT $5) AS t
+ORDER BY t.name
