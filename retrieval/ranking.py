@@ -1,4 +1,9 @@
-"""A pool in its order: what each tool's scores say of it, as contributions that add up. Pure."""
+"""A pool in its order: what each tool's scores say of it, as contributions that add up. Pure.
+
+A part of the prompt matches a tool by its cosine and by BM25, both on fixed scales: a candidate's own match does not
+depend on who else is in the pool. A tool's score is the match of the whole prompt, that of its best clause, what the
+best member of its group lends it, its place among the best of a clause, and boosts (docs/retrieval-ablations.md).
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -8,55 +13,68 @@ from numpy.typing import NDArray
 
 from models.ids import ToolId
 from models.retrieval import RankingWeights
+from retrieval.groups_boost import best_members, group_trust
 from retrieval.query import IndexedTool, Pool, Ranked
 from retrieval.scenarios.boosts import Boosts
 
 Column = NDArray[np.float64]
+Table = NDArray[np.float64]
 
-LEXICAL: Final = 0.7
-CLAUSES: Final = 0.5
-GROUPS: Final = 0.6
+# One unit is about the standard deviation of cosines in a pool: a cosine counts 8, a nat of BM25's evidence 0.4.
+DENSE: Final = 8.0
+LEXICAL: Final = 0.4
+GROUPS: Final = 0.6  # of the best member's own score
+QUOTA: Final = 1.6  # to the first of a clause; to the second half of it, to the third a third
+QUOTA_PLACES: Final = 3
 
 
 def rank(pool: Pool, boosts: Boosts, weights: RankingWeights) -> Ranked:
-    """Standardised over the pool: what the vectors say of the whole prompt and of its nearest clause, and the text;
-    then the best member of a tool's group, then boosts as they are."""
-    dense, lexical = _standard(pool.dense), _standard(pool.lexical)
-    own = {
-        "dense": weights.dense * dense[:, 0],
-        "lexical": weights.lexical * LEXICAL * lexical[:, 0],
-        "clauses": weights.clauses * CLAUSES * dense[:, 1:].max(axis=1, initial=-np.inf)
-        if dense.shape[1] > 1
-        else np.zeros(len(pool.tools)),
-    }
-    base = np.sum(list(own.values()), axis=0)
+    """The order does not depend on the pool's; equal scores stand by name."""
+    dense = weights.dense * DENSE * _known(pool.dense)
+    lexical = weights.lexical * LEXICAL * pool.lexical.astype(np.float64)
+    match = dense + lexical
+    clauses = weights.clauses * (match[:, 1:] if match.shape[1] > 1 else match).max(axis=1, initial=-np.inf)
+    own = match[:, 0] + clauses
+    group = _numbered([f"{tool.integration_id} {tool.group}" for tool in pool.tools])
+    trust = weights.groups * GROUPS * group_trust(dense if dense.any() else lexical, group)
     contributions = {
-        **own,
-        "groups": weights.groups * GROUPS * _best_of_group(base, pool.tools),
+        "dense": dense[:, 0],
+        "lexical": lexical[:, 0],
+        "clauses": clauses,
+        "quota": weights.clauses * QUOTA * _places(match[:, 1:], group, trust),
+        "groups": trust * best_members(own, group),
         "scenario": _boosts(pool.tools, boosts.scenario),
         "usage": _boosts(pool.tools, boosts.usage),
     }
     score = np.sum(list(contributions.values()), axis=0)
-    names = np.array([tool.name for tool in pool.tools])
-    return Ranked(np.lexsort((names, -score)), score, contributions)
+    return Ranked(np.lexsort(([tool.name for tool in pool.tools], -score)), score, contributions)
 
 
-def _standard(scores: NDArray[np.float32]) -> Column:
-    """Columns with mean 0 and deviation 1; a missing score stands for the worst that was seen."""
-    wide = scores.astype(np.float64)
-    if not wide.size or np.isnan(wide).all():
-        return np.zeros_like(wide)
-    wide = np.where(np.isnan(wide), np.nanmin(wide), wide)
-    spread = wide.std(axis=0)
-    standard: Column = (wide - wide.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return standard
+def _known(dense: NDArray[np.float32]) -> Table:
+    """A tool without a vector stands in the middle of those with one; without any vector nothing is said."""
+    unknown = np.isnan(dense)
+    if not unknown.any():
+        return dense.astype(np.float64)
+    if unknown.all():
+        return np.zeros(dense.shape)
+    return np.where(unknown, np.nanmedian(dense, axis=0), dense).astype(np.float64)
 
 
-def _best_of_group(base: Column, tools: Sequence[IndexedTool]) -> Column:
-    best: dict[str, float] = {}
-    for tool, score in zip(tools, base, strict=True):
-        best[tool.group] = max(best.get(tool.group, -np.inf), float(score))
-    return np.array([best[tool.group] for tool in tools], dtype=np.float64)
+def _places(clauses: Table, group: NDArray[np.intp], trust: float) -> Column:
+    """1, 1/2, 1/3 for the first tools of each clause, the best place counts: no clause is crowded out by a longer one.
+
+    Among a clause's equals the one whose group has the better match goes first.
+    """
+    share = np.zeros(len(clauses))
+    for clause in clauses.T:
+        first = np.argsort(-(clause + trust / 2 * best_members(clause, group)), kind="stable")[:QUOTA_PLACES]
+        share[first] = np.maximum(share[first], 1.0 / np.arange(1, len(first) + 1))
+    return share
+
+
+def _numbered(names: Sequence[str]) -> NDArray[np.intp]:
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(name, len(number)) for name in names], dtype=np.intp)
 
 
 def _boosts(tools: Sequence[IndexedTool], boosts: Mapping[ToolId, float]) -> Column:

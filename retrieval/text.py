@@ -104,4 +104,5 @@ def _stem(word: str) -> str:
     stemmer: Stemmer.Stemmer | None = getattr(_local, "stemmer", None)
     if stemmer is None:
         stemmer = _local.stemmer = Stemmer.Stemmer("english")
-    return stemmer.stemWord(word)
+    stem: str = stemmer.stemWord(word)
+    return stem
