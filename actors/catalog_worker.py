@@ -15,10 +15,12 @@ from planvault.storage.catalog_imports import CHANNEL
 from planvault.storage.listen import listen
 from planvault.storage.pool import open_pool
 from retrieval.embedding import EMBEDDING_MODEL
+from retrieval.groups.upkeep import GroupKeeper
 
 _log = structlog.get_logger(__name__)
 
 _POLL_S = 1.0  # a floor: notifications are hints
+_HEAL_EVERY_S = 30.0  # groups of tools follow each import by themselves; this finds what was left behind
 _PAUSE_S = 2.0  # after a fault of ours, which the same import may meet again when its lease has run out
 
 
@@ -46,6 +48,7 @@ class CatalogWorker:
         listener = asyncio.create_task(listen(self._settings.database_url, CHANNEL, lambda _: self._woken.set()))
         options = ImporterOptions(embedding_model=EMBEDDING_MODEL, batch=self._settings.embedding_batch)
         importer = CatalogImporter(pool, http, self._embedder, TimeOrderedIds(), options)
+        healer = asyncio.create_task(_heal(GroupKeeper(pool, TimeOrderedIds(), EMBEDDING_MODEL)))
         try:
             while True:
                 self._woken.clear()
@@ -53,8 +56,9 @@ class CatalogWorker:
                     pass
                 await self._wait()
         finally:
-            listener.cancel()
-            await asyncio.wait({listener})
+            for task in (listener, healer):
+                task.cancel()
+            await asyncio.wait({listener, healer})
             await http.aclose()
             await pool.close()
 
@@ -64,3 +68,14 @@ class CatalogWorker:
                 await self._woken.wait()
         except TimeoutError:
             return
+
+
+async def _heal(groups: GroupKeeper) -> None:
+    """Group what has no groups yet or old ones: tools from before there were groups, first of all."""
+    while True:
+        try:
+            await groups.heal()
+        # Imports go on without it; the cause is in the log.
+        except Exception:  # noqa: BLE001
+            _log.exception("catalog_worker.groups_not_healed")
+        await asyncio.sleep(_HEAL_EVERY_S)

@@ -1,4 +1,4 @@
-"""Imports, one after the other: claim, read, store, embed. What a crash leaves behind, the next claim picks up."""
+"""Imports, one after the other: claim, read, store, embed, group. What a crash leaves, the next claim picks up."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -21,6 +21,7 @@ from planvault.storage import catalog, catalog_imports, tool_index
 from planvault.storage.catalog_imports import ClaimedImport
 from planvault.storage.pool import Pool, transaction
 from planvault.storage.tenants import Tenants
+from retrieval.groups.upkeep import GroupKeeper
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -44,6 +45,7 @@ class CatalogImporter:
         self._ids = ids
         self._options = options
         self._tenants = Tenants(pool, ids)
+        self._groups = GroupKeeper(pool, ids, options.embedding_model)
 
     async def run_one(self) -> bool:
         """Claim one import and bring it to its end; False where none is waiting.
@@ -88,6 +90,7 @@ class CatalogImporter:
                 server=_server(extraction, claim.spec_url),
             )
         await self._embed(claim, integration)
+        await self._held(claim, self._groups.follow(claim.scope, integration.id))
         await catalog_imports.complete_import(self._pool, claim)
 
     async def _text(self, claim: ClaimedImport) -> str:

@@ -14,6 +14,7 @@ from planvault.storage.pool import Connection, Queryable
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/tool_groups.sql")
+_START = OrgScope(org_id=OrgId(UUID(int=0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ async def members(
     """The tools of these groups, by id."""
     rows = await db.fetch(_SQL["group_members"], scope.org_id, integration_id, model, list(groups))
     return [
-        EmbeddedTool(row["tool_id"], row["name"], row["group_name"], np.asarray(row["embedding"], dtype=np.float32))
+        EmbeddedTool(row["tool_id"], row["name"], row["group_name"], row["embedding"].to_numpy().astype(np.float32))
         for row in rows
     ]
 
@@ -137,7 +138,10 @@ async def record_progress(
     await db.execute(_SQL["record_progress"], scope.org_id, integration_id, revision, rules, model)
 
 
-async def stale(db: Queryable, rules: int, model: str, limit: int) -> list[tuple[OrgScope, IntegrationId]]:
-    """Integrations, of any organisation, whose groups may not be right any more."""
-    rows = await db.fetch(_SQL["stale_integrations"], rules, model, limit)
+async def stale(
+    db: Queryable, rules: int, model: str, limit: int, *, after: tuple[OrgScope, IntegrationId] | None = None
+) -> list[tuple[OrgScope, IntegrationId]]:
+    """Integrations, of any organisation, whose groups may not be right any more; `after` is the cursor."""
+    scope, integration_id = after or (_START, IntegrationId(UUID(int=0)))
+    rows = await db.fetch(_SQL["stale_integrations"], rules, model, limit, scope.org_id, integration_id)
     return [(OrgScope(org_id=OrgId(row["org_id"])), IntegrationId(row["integration_id"])) for row in rows]

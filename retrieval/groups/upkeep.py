@@ -98,13 +98,23 @@ class GroupKeeper:
         For the start (databases from before there were groups) and for idle times: whatever changed tools without
         grouping them is found here.
         """
-        healed = 0
-        while stale := await tool_groups.stale(self._pool, RULES, self._model, _STALE):
+        healed, after = 0, None
+        while stale := await tool_groups.stale(self._pool, RULES, self._model, _STALE, after=after):
             for scope, integration_id in stale:
-                done = await self.regroup(scope, integration_id)
-                _log.debug("groups.healed", integration_id=str(integration_id), bases=done.bases, groups=done.groups)
-            healed += len(stale)
+                healed += await self.follow(scope, integration_id)
+            after = stale[-1]
         return healed
+
+    async def follow(self, scope: OrgScope, integration_id: IntegrationId) -> bool:
+        """Regroup where that succeeds; False where it is left to the next `heal`. For those who need not know."""
+        log = _log.bind(org_id=str(scope.org_id), integration_id=str(integration_id))
+        try:
+            done = await self.regroup(scope, integration_id)
+        except Unavailable:
+            log.warning("groups.changing_too_fast")
+            return False
+        log.debug("groups.healed", bases=done.bases, groups=done.groups, removed=done.removed)
+        return True
 
     async def _wanted(self, db: Queryable, scope: OrgScope, integration_id: IntegrationId) -> dict[str, _Base]:
         """The bases that the integration's tools make now, by name."""

@@ -65,6 +65,7 @@ SELECT r.org_id, r.integration_id
 FROM integration_revision r
 LEFT JOIN tool_group_progress p ON p.integration_id = r.integration_id
 WHERE (p.revision IS DISTINCT FROM r.revision OR p.rules <> $1 OR p.model <> $2)
+  AND (r.org_id, r.integration_id) > ($4::uuid, $5::uuid)
   AND NOT EXISTS (SELECT FROM imports i
                   WHERE i.integration_id = r.integration_id AND i.status NOT IN ('completed', 'failed'))
   AND NOT EXISTS (SELECT FROM bulk_imports b WHERE b.org_id = r.org_id AND b.status = 'running')
