@@ -9,6 +9,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+from pgvector import Vector
 
 from models.ids import ToolId
 from models.tenants import OrgScope, ProjectScope
@@ -55,7 +56,7 @@ async def near_scenarios(
         scope.org_id,
         scope.project_id,
         wanted.model,
-        list(vectors),
+        [Vector(vector) for vector in vectors],  # bare arrays in a list read as one array of more dimensions
         wanted.least,
         _MOST_NEAR,
         wanted.manual,

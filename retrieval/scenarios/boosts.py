@@ -13,8 +13,10 @@ from models.ids import ToolId
 from models.retrieval import RetrievalSettings
 from retrieval.scenarios.rates import Tally, success_rate, usage_share
 
-# In the ranking's units, at weight 1: what scenarios can add to a score at most.
-SCENARIO_CAP: Final = 1.0
+# In the ranking's units (standard deviations over a pool), at weight 1: what a scenario can add to a score at most. A
+# person's word that fits strongly is meant to decide, so its tools make the cut from far below.
+SCENARIO_CAP: Final = 3.0
+STRONG_CAP: Final = 10.0
 # Cosine of the prompt, or of one of its clauses, to a sample. From MATCH on a scenario counts; from STRONG on a manual
 # one brings its tools in, whatever the index found, and its instruction reaches the planner (docs/scenarios.md).
 MATCH: Final = 0.6
@@ -109,7 +111,7 @@ def usage_contributions(
 
 def _match(known: KnownScenario, settings: RetrievalSettings, now: datetime) -> MatchedScenario:
     rate = success_rate(known.tally.as_of(now, half_life(settings)), manual=known.is_manual)
-    weight = SCENARIO_CAP * settings.weights.scenario
+    weight = (STRONG_CAP if known.is_strong else SCENARIO_CAP) * settings.weights.scenario
     return MatchedScenario(
         id=known.id,
         name=known.name,

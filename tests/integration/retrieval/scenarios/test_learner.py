@@ -1,0 +1,203 @@
+"""Runs and votes are learned from, once each, and what was learned moves tools."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from models.policies import OrgSettings
+from models.retrieval import RetrievalOverrides
+from models.runs import RunStatus
+from planvault.errors import Unavailable
+from planvault.storage import lessons
+from planvault.storage.feedback import Vote
+from planvault.storage.pool import Pool
+from planvault.storage.tenants import Tenants
+from tests.integration.retrieval.scenarios.conftest import IDS, SETTINGS, World, make_world
+
+pytestmark = pytest.mark.postgres
+PROMPT = "show me the orders of today please"
+
+
+async def test_a_repeated_intent_moves_its_tools_up_after_success_and_down_after_rejection(world: World) -> None:
+    assert await world.contribution(PROMPT, "list_orders") == 0
+    await world.run(PROMPT, "list_orders")
+    await world.learn()
+    after_one = await world.contribution(PROMPT, "list_orders")
+    await world.run(PROMPT, "list_orders")
+    await world.learn()
+    after_two = await world.contribution(PROMPT, "list_orders")
+    await world.run(PROMPT, "list_orders", rejected=True)
+    await world.learn()
+    rejected = await world.contribution(PROMPT, "list_orders")
+    assert 0 < after_one < after_two
+    assert 0 < rejected < after_one
+    assert await world.contribution(PROMPT, "get_order") == 0
+    assert await world.contribution("something entirely different", "list_orders") == 0
+
+
+async def test_runs_of_one_intent_with_the_same_tools_support_one_scenario(world: World) -> None:
+    for _ in range(3):
+        await world.run(PROMPT, "list_orders", "get_order")
+    await world.run(PROMPT, "list_orders", "send_mail")
+    await world.learn()
+    counts = await world.scenarios()
+    assert [round(successes) for successes, _ in counts] == [3, 1]
+
+
+async def test_a_run_is_learned_from_once_however_many_learn(world: World) -> None:
+    for _ in range(6):
+        await world.run(PROMPT, "list_orders")
+    await asyncio.gather(*(world.learner.learn() for _ in range(4)))
+    [(successes, failures)] = await world.scenarios()
+    assert (round(successes, 2), failures) == (6.0, 0.0)
+    assert not await lessons.ended_runs(world.pool, 10)
+
+
+async def test_a_crash_before_the_commit_loses_nothing_and_doubles_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.run(PROMPT, "list_orders")
+    link = lessons.link
+
+    async def dies(*args: object) -> None:
+        raise OSError("the process is gone")
+
+    monkeypatch.setattr(lessons, "link", dies)
+    with pytest.raises(OSError, match="gone"):
+        await world.learn()
+    assert await world.scenarios() == []
+    monkeypatch.setattr(lessons, "link", link)
+    await world.learn()
+    assert [round(successes) for successes, _ in await world.scenarios()] == [1]
+
+
+async def test_while_nobody_embeds_runs_wait_for_their_lesson(world: World) -> None:
+    await world.run(PROMPT, "list_orders")
+    world.embedder.away = True
+    with pytest.raises(Unavailable):
+        await world.learn()
+    world.embedder.away = False
+    await world.learn()
+    assert await world.contribution(PROMPT, "list_orders") > 0
+
+
+async def test_a_run_that_cannot_be_read_does_not_keep_the_others_waiting(world: World) -> None:
+    broken = await world.run(PROMPT, "list_orders")
+    await world.pool.execute("UPDATE events SET payload = 'x' WHERE run_id = $1", broken)
+    await world.run(PROMPT, "get_order")
+    await world.learn()
+    assert await world.contribution(PROMPT, "get_order") > 0
+    assert await world.contribution(PROMPT, "list_orders") == 0
+
+
+async def test_a_service_that_refuses_the_call_lowers_and_one_that_is_away_does_not(world: World) -> None:
+    await world.run(PROMPT, "list_orders")
+    await world.learn()
+    before = await world.contribution(PROMPT, "list_orders")
+    await world.run(PROMPT, "list_orders", fails_with="HTTP_503")
+    await world.run(PROMPT, "list_orders", status=RunStatus.INTERRUPTED)
+    await world.learn()
+    assert await world.contribution(PROMPT, "list_orders") == pytest.approx(before, rel=1e-3)
+    await world.run(PROMPT, "list_orders", fails_with="HTTP_404")
+    await world.learn()
+    assert await world.contribution(PROMPT, "list_orders") < before
+
+
+async def test_a_like_raises_a_dislike_lowers_and_a_second_vote_replaces_the_first(world: World) -> None:
+    run = await world.run(PROMPT, "list_orders")
+    await world.vote(run, Vote.LIKE)
+    await world.learn()
+    [(liked, _)] = await world.scenarios()
+    assert liked == pytest.approx(2.0, rel=1e-3)
+    await world.vote(run, Vote.DISLIKE)
+    await world.vote(run, Vote.DISLIKE)
+    await world.learn()
+    [(successes, failures)] = await world.scenarios()
+    assert [successes, failures] == pytest.approx([1.0, 2.0], rel=1e-3)
+    await world.vote(run, Vote.LIKE, voter="bob")
+    await world.learn()
+    [(successes, failures)] = await world.scenarios()
+    assert [successes, failures] == pytest.approx([2.0, 2.0], rel=1e-3)
+
+
+async def test_what_was_learned_fades_with_the_clock(world: World) -> None:
+    await world.run(PROMPT, "list_orders")
+    await world.learn()
+    now = await world.contribution(PROMPT, "list_orders")
+    world.clock.ahead = timedelta(days=SETTINGS.decay_half_life_days)
+    later = await world.contribution(PROMPT, "list_orders")
+    world.clock.ahead *= 8
+    assert now > later > await world.contribution(PROMPT, "list_orders") > 0
+
+
+async def test_nothing_of_a_prompt_is_kept_but_its_vector_with_where_it_came_from(world: World) -> None:
+    run = await world.run(PROMPT, "list_orders", user="ada")
+    await world.learn()
+    [row] = await world.pool.fetch("SELECT * FROM scenarios WHERE org_id = $1", world.scope.org_id)
+    [sample] = await world.pool.fetch("SELECT * FROM scenario_samples WHERE scenario_id = $1", row["id"])
+    assert (row["name"], row["samples"], row["instruction"]) == ("", None, None)
+    assert sample["run_id"] == run
+    assert sample["subject"] == await world.keyring.pseudonym(world.scope.org_id, "ada")
+
+
+async def test_erasing_the_only_person_behind_a_scenario_erases_it_and_the_second_persons_stays(world: World) -> None:
+    await world.run(PROMPT, "list_orders", user="ada")
+    await world.run(PROMPT, "list_orders", user="bob")
+    await world.run("mail the invoice to me", "send_mail", user="ada")
+    await world.learn()
+    ada = await world.keyring.pseudonym(world.scope.org_id, "ada")
+    await world.pool.execute("DELETE FROM scenario_samples WHERE org_id = $1 AND subject = $2", world.scope.org_id, ada)
+    assert await world.contribution(PROMPT, "list_orders") > 0
+    assert len(await world.scenarios()) == 1
+
+
+async def test_with_its_session_a_prompts_vector_goes(world: World) -> None:
+    session = await world.session()
+    await world.run(PROMPT, "list_orders", session=session)
+    await world.learn()
+    await world.pool.execute("DELETE FROM sessions WHERE id = $1", session)
+    assert await world.scenarios() == []
+
+
+async def decide(world: World, **decided: object) -> None:
+    def change(settings: OrgSettings) -> OrgSettings:
+        return settings.model_copy(update={"retrieval": RetrievalOverrides.model_validate(decided)})
+
+    await Tenants(world.pool, IDS).change_organization(world.org, change)
+
+
+async def test_a_cache_that_is_off_learns_no_prompt_and_use_is_counted_all_the_same(world: World) -> None:
+    await decide(world, routing_cache=False)
+    await world.run(PROMPT, "list_orders")
+    await world.learn()
+    assert await world.scenarios() == []
+    assert (await world.boosts(PROMPT)).usage[world.tools["list_orders"]] > 0
+
+
+async def test_an_entry_waits_until_enough_people_share_it(world: World) -> None:
+    two = SETTINGS.model_copy(update={"routing_cache_min_users": 2})
+    await world.run(PROMPT, "list_orders", user="ada")
+    await world.run(PROMPT, "list_orders", user="ada")
+    await world.learn()
+    assert await world.contribution(PROMPT, "list_orders", two) == 0
+    await world.run(PROMPT, "list_orders", user="bob")
+    await world.learn()
+    assert await world.contribution(PROMPT, "list_orders", two) > 0
+
+
+async def test_another_organisation_learns_nothing_of_it(world: World, pool: Pool) -> None:
+    other = await make_world(pool)
+    await world.run(PROMPT, "list_orders")
+    await world.learn()
+    found = await other.boosts(PROMPT)
+    assert (found.scenario, found.usage, found.matched) == ({}, {}, ())
+
+
+async def test_a_long_session_is_read_back_to_its_prompts(world: World) -> None:
+    session = await world.session()
+    for _ in range(3):
+        await world.run(PROMPT, "list_orders", session=session)
+        await world.run("a question without any tools", session=session)
+    await world.learn()
+    assert [round(successes) for successes, _ in await world.scenarios()] == [3]
