@@ -1,5 +1,9 @@
 """What the organisation has decided about learning, as it stands for a project that decides nothing itself."""
 
+from __future__ import annotations
+
+from __future__ import annotations
+
 from models.retrieval import RetrievalOverrides, RetrievalSettings, effective_retrieval
 from models.tenants import OrgScope
 from planvault.storage.pool import Queryable
