@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -26,6 +27,7 @@ from actors.tool_worker import ToolWorker
 from planvault.clock import TimeOrderedIds
 from planvault.redact import Redactor
 from planvault.settings import Settings
+from planvault.storage.bulk_imports import ClaimedJob
 from planvault.telemetry import start_logging
 
 _log = structlog.get_logger(__name__)
@@ -58,9 +60,12 @@ class SessionHostActor:
 
 @ray.remote
 class CatalogWorkerActor:
-    def __init__(self, name: str) -> None:
+    """`bulk_import`: the Ray task that does a bulk import, given from above (cluster.jobs)."""
+
+    def __init__(self, name: str, bulk_import: Any = None) -> None:
         settings, _ = open_process()
-        self._worker = CatalogWorker(settings, ServeEmbedder())
+        jobs = None if bulk_import is None else RayJobs(bulk_import)
+        self._worker = CatalogWorker(settings, ServeEmbedder(), jobs)
         self._task = asyncio.create_task(self._worker.run())
         self._learner = Learner(settings, ServeEmbedder())
         self._learning = asyncio.create_task(self._learner.run())
@@ -108,15 +113,17 @@ class SchedulerActor:
 
 @ray.remote
 class SupervisorActor:
-    """`rank`: an id in order of time, made where the actor was started; `build_id`: whose actors it keeps running.
+    """`rank`: an id in order of time, made where the actor was started; `build_id`: whose actors it keeps running;
+    `bulk_import`: what its catalog workers do bulk imports with.
 
     Ray restarts it with the same. The environment is the node's, which an upgrade inside a cluster does not change.
     """
 
-    def __init__(self, rank: str, build_id: str) -> None:
+    def __init__(self, rank: str, build_id: str, bulk_import: Any = None) -> None:
         settings, _ = open_process()
         settings = settings.model_copy(update={"build_id": build_id})
-        fleet = RayFleet(supervisor_name(settings), settings.drain_seconds)
+        given = {"CatalogWorker": (bulk_import,)}
+        fleet = RayFleet(supervisor_name(settings), settings.drain_seconds, given)
         self._caretaker = Caretaker(settings, fleet, desired(settings), cluster=this_cluster(), rank=rank)
         self._task = asyncio.create_task(self._caretaker.run())
 
@@ -146,19 +153,37 @@ def desired(settings: Settings) -> Desired:
     return Desired({**hosts, **workers, **tool_workers})
 
 
-class RayFleet:
-    """Implements Fleet over the cluster's named actors. `supervisor` is the one that it works for."""
+class RayJobs:
+    """Implements RunsJobs by a Ray task, which ends with whoever waits for it."""
 
-    def __init__(self, supervisor: str, drain_s: float) -> None:
+    def __init__(self, task: Any) -> None:
+        self._task = task
+
+    async def run(self, claim: ClaimedJob) -> None:
+        running = self._task.remote(claim)
+        try:
+            await running
+        except asyncio.CancelledError:
+            # Its pipelines are its children and end with it; what they have stored stays.
+            await asyncio.to_thread(ray.cancel, running, force=True)
+            raise
+
+
+class RayFleet:
+    """Implements Fleet over the cluster's named actors. `supervisor` is the one that it works for; `given`: what
+    actors of a kind get beside their name."""
+
+    def __init__(self, supervisor: str, drain_s: float, given: Mapping[str, tuple[Any, ...]] | None = None) -> None:
         self._supervisor = supervisor
         self._drain_s = drain_s
+        self._given = given or {}
 
     async def running(self) -> frozenset[str]:
         return await asyncio.to_thread(_named_actors)
 
     async def start(self, name: str, kind: str) -> None:
         options: dict[str, Any] = {**_DETACHED, "name": name, "get_if_exists": True, "max_concurrency": 1_000}
-        _KINDS[kind].options(**options).remote(name)
+        _KINDS[kind].options(**options).remote(name, *self._given.get(kind, ()))
 
     async def serves(self, name: str, kind: str) -> bool:
         actor = await asyncio.to_thread(_found, name)
@@ -214,9 +239,12 @@ def _named_actors() -> frozenset[str]:
     return frozenset(name for name in ours if not name.startswith(_SUPERVISOR))
 
 
-def start_platform_actors(settings: Settings, timeout_s: float = 30.0) -> None:
-    """Start the supervisor and wait until it has started the rest. Needs a Ray that this process is connected to."""
+def start_platform_actors(settings: Settings, timeout_s: float = 30.0, *, bulk_import: Any = None) -> None:
+    """Start the supervisor and wait until it has started the rest. Needs a Ray that this process is connected to.
+
+    `bulk_import`: a Ray task of one ClaimedJob; without it bulk imports wait.
+    """
     options: dict[str, Any] = {**_DETACHED, "name": supervisor_name(settings), "get_if_exists": True}
     actor: Any = SupervisorActor
-    supervisor = actor.options(**options).remote(str(TimeOrderedIds().new()), settings.build_id)
+    supervisor = actor.options(**options).remote(str(TimeOrderedIds().new()), settings.build_id, bulk_import)
     ray.get(supervisor.rounds.remote(), timeout=timeout_s)

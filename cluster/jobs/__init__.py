@@ -1,1 +1,1 @@
-"""Ray Data pipelines over retrieval's pure stages. The door; its furniture comes with the selection issue."""
+"""Ray Data pipelines over the stages of planvault.ingestion.bulk: reading, storing and embedding many documents."""

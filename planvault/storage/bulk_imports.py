@@ -18,7 +18,7 @@ from models.bulk_imports import (
 from models.ids import BulkImportId
 from models.tenants import OrgScope
 from planvault.errors import Conflict, NotFound, OwnershipLost
-from planvault.storage.pool import Connection, Queryable
+from planvault.storage.pool import Connection, Pool, Queryable, transaction
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/bulk_imports.sql")
@@ -171,9 +171,14 @@ async def claim_job(db: Queryable, lease_s: float) -> ClaimedJob | None:
     )
 
 
-async def renew_job(db: Queryable, claim: ClaimedJob, lease_s: float) -> None:
-    """Raises OwnershipLost where another worker took the job over or it was cancelled, as do all writes below."""
-    _held(await db.fetchval(_SQL["renew"], *_fence(claim), lease_s))
+async def renew_job(pool: Pool, claim: ClaimedJob, lease_s: float) -> None:
+    """Raises OwnershipLost where another worker took the job over or it was cancelled, as do all writes below.
+
+    Waits for a write of the job that is being committed; until then nobody can take the job over.
+    """
+    async with transaction(pool) as connection:
+        await connection.execute(_SQL["patience"])
+        _held(await connection.fetchval(_SQL["renew"], *_fence(claim), lease_s))
 
 
 async def hold_job(db: Connection, claim: ClaimedJob) -> None:

@@ -88,6 +88,7 @@ GROUP BY i.id, i.alias, i.catalog_path ORDER BY i.catalog_path
 INSERT INTO bulk_import_documents (import_id, org_id, path, alias, sha256, size, status, integration_id, removed)
 VALUES ($2, $1, $3, $4, '', 0, 'vanished', $5, $6)
 ON CONFLICT (import_id, path) DO NOTHING
+RETURNING path
 
 -- name: forget_document
 -- So that the same bytes are read again when they come back.
@@ -95,3 +96,8 @@ UPDATE integrations SET spec_sha256 = '', version = version + 1, updated_at = no
 
 -- name: tools_of
 SELECT id FROM tools WHERE org_id = $1 AND integration_id = $2 AND current
+
+-- name: integrations
+-- Of all documents of the job, those that vanished included.
+SELECT integration_id FROM bulk_import_documents
+WHERE org_id = $1 AND import_id = $2 AND integration_id IS NOT NULL ORDER BY path

@@ -99,6 +99,10 @@ UPDATE bulk_imports SET leased_until = now() + make_interval(secs => $4)
 WHERE org_id = $1 AND id = $2 AND attempts = $3 AND status = 'running'
 RETURNING id
 
+-- name: patience
+-- A write of the job holds its row for as long as it takes to store a large document.
+SET LOCAL lock_timeout = '5min'
+
 -- name: hold
 -- Until the transaction ends nobody takes the job over, and nobody cancels it.
 SELECT id FROM bulk_imports WHERE org_id = $1 AND id = $2 AND attempts = $3 AND status = 'running' FOR SHARE

@@ -1,0 +1,130 @@
+"""The first pipeline: compressed documents from Postgres → extraction in isolated processes → tools into Postgres."""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray
+import structlog
+from ray.data import DataContext, Datasink, Datasource
+from ray.data.block import Block, BlockAccessor, BlockMetadata
+from ray.data.datasource import ReadTask
+
+from cluster.jobs.bounds import Bounds
+from cluster.jobs.session import settings, with_database
+from planvault.clock import TimeOrderedIds
+from planvault.errors import SpecRejected, TooLarge
+from planvault.ingestion.bulk.store import ReadDocument, store_documents
+from planvault.ingestion.isolation import ExtractionProcess
+from planvault.storage import bulk_documents
+from planvault.storage.bulk_imports import ClaimedJob
+
+_log = structlog.get_logger(__name__)
+
+_BODIES = pa.schema([("path", pa.string()), ("body", pa.binary())])
+_READ = pa.schema([("path", pa.string()), ("extraction", pa.binary()), ("refusal", pa.string())])
+_FAST = 1  # zlib's level for what lives for seconds
+
+
+class WaitingDocuments(Datasource):
+    """One read task a portion: its documents as they lie in the database."""
+
+    def __init__(self, claim: ClaimedJob, portions: Sequence[Sequence[str]]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._claim = claim
+        self._portions = portions
+
+    def get_name(self) -> str:
+        return "Documents"
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        return None
+
+    def get_read_tasks(
+        self, parallelism: int, per_task_row_limit: int | None = None, data_context: DataContext | None = None
+    ) -> list[ReadTask]:
+        return [
+            ReadTask(
+                _reading(self._claim, paths),
+                BlockMetadata(num_rows=len(paths), size_bytes=None, input_files=None, exec_stats=None),
+                schema=_BODIES,
+            )
+            for paths in self._portions
+        ]
+
+
+def _reading(claim: ClaimedJob, paths: Sequence[str]) -> Callable[[], Iterable[Block]]:
+    def read() -> Iterable[Block]:
+        found = with_database(lambda pool: bulk_documents.bodies(pool, claim, paths))
+        return [pa.table({"path": [path for path, _ in found], "body": [body for _, body in found]}, schema=_BODIES)]
+
+    return read
+
+
+class Extractor:
+    """Reads documents in a process of its own, which a document may cost (planvault.ingestion.isolation)."""
+
+    def __init__(self) -> None:
+        settings()
+        self._runner = asyncio.Runner()
+        self._process = ExtractionProcess()
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        read = [
+            self._runner.run(self._read(path.as_py(), body.as_buffer()))
+            for path, body in zip(block["path"], block["body"], strict=True)
+        ]
+        return pa.table(
+            {
+                "path": [one.path for one in read],
+                "extraction": [one.extraction for one in read],
+                "refusal": [one.refusal for one in read],
+            },
+            schema=_READ,
+        )
+
+    async def _read(self, path: str, body: pa.Buffer) -> ReadDocument:
+        try:
+            answer = await self._process.extract(zlib.decompress(body))
+        except (SpecRejected, TooLarge) as refusal:
+            return ReadDocument(path, refusal=refusal.detail)
+        return ReadDocument(path, extraction=zlib.compress(answer, _FAST))
+
+
+class ToolsSink(Datasink[int]):
+    """Stores what was read. A task that is retried finds its documents stored, and does nothing."""
+
+    def __init__(self, claim: ClaimedJob) -> None:
+        self._claim = claim
+
+    def write(self, blocks: Iterable[Block], ctx: object) -> int:
+        documents = [
+            _document(row) for block in blocks for row in BlockAccessor.for_block(block).to_arrow().to_pylist()
+        ]
+        if documents:
+            settings()
+            with_database(lambda pool: store_documents(pool, self._claim, documents, TimeOrderedIds()))
+        return len(documents)
+
+
+def _document(row: dict[str, Any]) -> ReadDocument:
+    extraction = row["extraction"]
+    return ReadDocument(row["path"], None if extraction is None else zlib.decompress(extraction), row["refusal"])
+
+
+def import_documents(claim: ClaimedJob, portions: Sequence[Sequence[str]], bounds: Bounds) -> None:
+    """Raises OwnershipLost where another worker took the job over or it was cancelled."""
+    if not portions:
+        return
+    source = WaitingDocuments(claim, portions)
+    ray.data.read_datasource(
+        source, num_cpus=bounds.cpus, concurrency=bounds.workers, override_num_blocks=len(portions)
+    ).map_batches(
+        Extractor,
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=min(bounds.workers, len(portions)), max_tasks_in_flight_per_actor=2),
+        num_cpus=bounds.cpus,
+    ).write_datasink(ToolsSink(claim), ray_remote_args={"num_cpus": bounds.cpus}, concurrency=bounds.workers)

@@ -1,0 +1,16 @@
+"""After the vectors: the groups of every integration that the job has touched."""
+
+from planvault.ports import Ids
+from planvault.storage import bulk_documents, bulk_imports
+from planvault.storage.bulk_imports import ClaimedJob
+from planvault.storage.pool import Pool, transaction
+from retrieval.groups.upkeep import GroupKeeper
+
+
+async def regroup(pool: Pool, claim: ClaimedJob, ids: Ids, model: str) -> None:
+    """Cheap for integrations of which nothing changed. Raises OwnershipLost between two of them."""
+    keeper = GroupKeeper(pool, ids, model)
+    for integration_id in await bulk_documents.integrations(pool, claim):
+        async with transaction(pool) as connection:
+            await bulk_imports.hold_job(connection, claim)
+        await keeper.regroup(claim.scope, integration_id)
