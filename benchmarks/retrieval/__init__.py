@@ -1,0 +1,1 @@
+"""`python -m benchmarks.retrieval DIR …`: how much of what a prompt needs its shortlist holds (docs/retrieval.md)."""

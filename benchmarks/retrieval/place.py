@@ -1,0 +1,74 @@
+"""Where a set is measured: a tenant of a fresh database with its catalog, and the selection that a host would have."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.retrieval.catalog import Catalog, Rate
+from benchmarks.retrieval.sets import Named
+from models.ids import ToolId
+from models.tenants import ProjectScope
+from planvault.clock import SystemClock, TimeOrderedIds
+from planvault.crypto.kek import LocalKeyWrapper
+from planvault.ports import Embedder
+from planvault.storage.bootstrap import ensure_default_tenant
+from planvault.storage.keys import PostgresKeyring
+from planvault.storage.migrate import migrate
+from planvault.storage.pool import open_pool
+from retrieval.assembly import open_selector
+from retrieval.embedding import EMBEDDING_MODEL
+from retrieval.groups.upkeep import GroupKeeper
+from retrieval.selection import Selector
+
+_EMBEDDING_BATCH = 64  # the default of PLANVAULT_EMBEDDING_BATCH
+_IMPORT_PATIENCE_MS = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What the imports came to. `embedded`: with the writing of the vectors."""
+
+    stored: Rate
+    embedded: Rate
+    grouped: Rate  # in groups
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    url: str
+    scope: ProjectScope
+    ids: Mapping[ToolId, str]  # the set's id of each tool
+    imported: Imported
+
+
+async def filled(url: str, sources: Sequence[Named], embedder: Embedder) -> Place:
+    """A project of a default tenant with these integrations. `url`: of an empty database."""
+    await migrate(url)
+    ids = TimeOrderedIds()
+    async with await open_pool(
+        url, name="benchmark-import", maximum=2, lock_timeout_ms=_IMPORT_PATIENCE_MS
+    ) as importing:
+        tenant = await ensure_default_tenant(importing, ids)
+        scope = ProjectScope(org_id=tenant.org_id, project_id=tenant.project_id)
+        catalog = Catalog(importing, scope, ids, EMBEDDING_MODEL)
+        tools = await catalog.add([each.source for each in sources])
+        embedded = await catalog.embed(embedder, _EMBEDDING_BATCH)
+        grouped = await catalog.group(GroupKeeper(importing, ids, EMBEDDING_MODEL))
+        # A server that has run for a while has looked at its tables; one that was filled a second ago has not.
+        await importing.execute("VACUUM (ANALYZE)")
+    named = {
+        tool.id: given
+        for each, made in zip(sources, tools, strict=True)
+        for tool, given in zip(made, each.ids, strict=True)
+    }
+    return Place(url, scope, named, Imported(catalog.stored, embedded, grouped))
+
+
+@asynccontextmanager
+async def selecting(place: Place, embedder: Embedder, keyset: Path, resident_mb: int) -> AsyncIterator[Selector]:
+    """The selector that a session host opens, over as many connections as its reads have."""
+    async with await open_pool(place.url, name="reads", maximum=6) as pool:
+        keyring = PostgresKeyring(pool, LocalKeyWrapper.at(keyset), TimeOrderedIds())
+        async with open_selector(pool, keyring, embedder, SystemClock(), resident_mb=resident_mb) as selector:
+            yield selector
