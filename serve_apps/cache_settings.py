@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from __future__ import annotations
-
 from models.retrieval import RetrievalOverrides, RetrievalSettings, effective_retrieval
 from models.tenants import OrgScope
 from planvault.storage.pool import Queryable
