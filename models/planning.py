@@ -55,8 +55,10 @@ class GroupChoice(Frozen):
     tools: int
     routing: str  # centroid: by the mean of its members; best_member: each member speaks for it
     similarity: float  # cosine of a part of the prompt to the centroid, or to the best member, -1 … 1
+    expected: float  # the cosine that its best member is expected to have, or has: groups stand in this order
     part: int  # which part of the prompt, see Selection.parts
     coherence: float  # mean cosine of the members to their centroid, 0 … 1
+    why: str
 
 
 class ScenarioMatch(Frozen):

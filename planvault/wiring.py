@@ -38,7 +38,7 @@ from planvault.tools.http import HttpExecutor
 from planvault.tools.large import LargeResults
 from planvault.tools.native import NativeExecutor
 from planvault.tools.pool import WorkerProcesses
-from retrieval.selection import Selector
+from retrieval.assembly import open_selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,11 @@ async def open_session_runtime(
         chunks = await stack.enter_async_context(await open_pool(settings.database_url, name="blobs", maximum=4))
         large = LargeResults(Blobs(chunks, keyring, ids), keyring, workers)
         native = NativeExecutor(clock, _scheduling(reads, keyring, ids, settings.shards))
+        selector = await stack.enter_async_context(
+            open_selector(reads, keyring, embedder, clock, resident_mb=settings.resident_index_mb)
+        )
         runner = EffectRunner(
-            selector=Selector(reads, embedder),
+            selector=selector,
             catalog=CatalogReader(reads, keyring),
             planner=planner,
             executor=ToolDispatcher(HttpExecutor(http, redactor, clock, large), native),

@@ -16,15 +16,15 @@ from retrieval.groups.router import GroupRouter
 from retrieval.index.port import PoolLimits, ToolIndex
 from retrieval.query import Pool, Query
 from retrieval.stages import Stages
+from retrieval.tiers import Chosen
 
 # A catalog of this size is one pool; a larger one is searched, whatever tier was asked for.
 WHOLE: Final = 400
 # Tools that have no group yet are searched beside the groups; more of them than this, and all tools are.
 MAX_UNGROUPED: Final = 2_000
-# Of each part of the prompt.
-SEARCHED: Final = PoolLimits(dense=100, lexical=100)
-BY_TEXT: Final = PoolLimits(dense=0, lexical=200)
-EVERYTHING: Final = PoolLimits(dense=0, lexical=0, whole=True)
+# Candidates that each part of the prompt brings at least, by vector and by text, and twice the shortlist where that is
+# more: what stands far down in both may be first in their sum.
+SEARCHED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +45,27 @@ class Finder:
         self,
         scope: ProjectScope,
         query: Query,
-        tier: SelectionTier,
+        chosen: Chosen,
         facts: Facts,
         stages: Stages,
         include: Sequence[ToolId] = (),
     ) -> Found:
         """`include`: tools that are candidates whatever was found."""
         routed = None
-        if tier is SelectionTier.HIERARCHICAL_RAG and not query.blind:
+        if chosen.tier is SelectionTier.HIERARCHICAL_RAG and not query.blind:
             with stages.timed("route"):
                 routed = await self.router.route(scope, query, facts.settings.centroid_top_k)
         groups, note = _opened(routed)
         with stages.timed("search"):
-            pool = await self.index.search(scope, query, _limits(query, tier, facts), groups, include)
+            pool = await self.index.search(scope, query, _limits(query, chosen, facts), groups, include)
         return Found(_without_cosines(pool) if query.blind else pool, routed, note)
 
 
-def _limits(query: Query, tier: SelectionTier, facts: Facts) -> PoolLimits:
-    if facts.size <= WHOLE and tier is not SelectionTier.HIERARCHICAL_RAG:
-        return EVERYTHING
-    return BY_TEXT if query.blind else SEARCHED
+def _limits(query: Query, chosen: Chosen, facts: Facts) -> PoolLimits:
+    if facts.size <= WHOLE and chosen.tier is not SelectionTier.HIERARCHICAL_RAG:
+        return PoolLimits(dense=0, lexical=0, whole=True)
+    most = max(SEARCHED, 2 * chosen.limit)
+    return PoolLimits(dense=0 if query.blind else most, lexical=most)
 
 
 def _without_cosines(pool: Pool) -> Pool:

@@ -45,8 +45,10 @@ def groups(routed: Routed | None) -> tuple[GroupChoice, ...]:
             tools=each.size,
             routing=each.routing,
             similarity=round(each.similarity, DIGITS),
+            expected=round(each.expected, DIGITS),
             part=each.part,
             coherence=round(each.coherence, DIGITS),
+            why=each.why,
         )
         for each in routed.groups
     )

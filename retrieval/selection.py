@@ -1,68 +1,126 @@
-"""The shortlist: which of a project's tools the planner may see for one prompt."""
+"""The shortlist: which of a project's tools the planner may see for one prompt. A pipeline of timed stages."""
 
-from models.planning import Candidate, Selection, SelectionOptions
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.planning import Selection, SelectionOptions
+from models.retrieval import RetrievalSettings
 from models.tenants import ProjectScope
-from planvault.clock import SystemClock
+from planvault.errors import Unavailable
 from planvault.ports import Clock, Embedder
 from planvault.storage.pool import Pool
-from retrieval.embedding import EMBEDDING_MODEL
-from retrieval.facts import read_facts
-from retrieval.index.nearest import Hit, ToolIndex
-from retrieval.tiers import choose_tier
+from retrieval import explanation
+from retrieval.candidates import Finder, Found
+from retrieval.caps import Cut, cut
+from retrieval.facts import Facts, read_facts
+from retrieval.patience import Absence
+from retrieval.prompts import read_prompt, read_without_model
+from retrieval.query import Query, Ranked
+from retrieval.ranking import rank
+from retrieval.scenarios.boosts import NO_BOOSTS, Boosts
+from retrieval.stages import Stages
+from retrieval.tiers import Chosen, choose_tier
+
+WITHOUT_VECTORS = "The embedding model does not answer: tools were ranked by their text alone."
+
+
+class BoostsOf(Protocol):
+    """What scenarios and usage add; retrieval.scenarios.source in production."""
+
+    async def of(self, scope: ProjectScope, query: Query, settings: RetrievalSettings) -> Boosts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the stages before the answer came to."""
+
+    chosen: Chosen
+    facts: Facts
+    query: Query
+    boosts: Boosts
+    found: Found
+    ranked: Ranked
+    kept: Cut
 
 
 class Selector:
-    """Implements the ToolSelector port: Direct for small catalogs, vector search above.
+    """Implements the ToolSelector port.
 
-    Both tiers rank by cosine and explain each score; Direct returns every enabled tool, embedded yet or not.
+    facts → prompt (clauses, vectors, terms) → boosts → candidates of the tier → ranking → cut. A tool without a vector
+    is found by its text. While the embedder is away a selection is Unavailable, which callers ask again; when it has
+    been away for long, tools are ranked by their text and the selection says so.
     """
 
-    def __init__(
-        self, pool: Pool, embedder: Embedder, *, model: str = EMBEDDING_MODEL, clock: Clock | None = None
-    ) -> None:
-        self._pool = pool
-        self._index = ToolIndex(pool)
+    def __init__(self, database: Pool, embedder: Embedder, finder: Finder, boosts: BoostsOf, clock: Clock) -> None:
+        self._database = database
         self._embedder = embedder
-        self._model = model
-        self._clock = clock or SystemClock()
+        self._finder = finder
+        self._boosts = boosts
+        self._clock = clock
+        self._absence = Absence()
 
     async def select(self, scope: ProjectScope, query: str, options: SelectionOptions | None = None) -> Selection:
-        """The project's enabled tools, best first, equal scores by name. Raises NotFound for an unknown project."""
-        started = self._clock.monotonic()
+        """The project's enabled tools, best first, equal scores by name. Raises NotFound for an unknown project, and
+        Unavailable."""
         options = options or SelectionOptions()
-        facts = await read_facts(self._pool, scope)
+        stages = Stages(self._clock.monotonic)
+        with stages.timed("facts"):
+            facts = await read_facts(self._database, scope)
         chosen = choose_tier(facts.size, facts.settings, mode=options.mode, max_tools=options.max_tools)
-        counted = self._clock.monotonic()
-        vectors = await self._embedder.embed([query]) if facts.size else []
-        embedded = self._clock.monotonic()
-        hits = await self._index.nearest(scope, vectors[0], self._model, chosen.limit) if vectors else []
-        searched = self._clock.monotonic()
-        return Selection(
-            tier=chosen.tier,
-            tier_reason=chosen.reason,
-            catalog_size=facts.size,
-            shortlist=tuple(map(_candidate, hits)),
-            timings_ms={
-                "facts": _ms(counted - started),
-                "embed": _ms(embedded - counted),
-                "search": _ms(searched - embedded),
-                "total": _ms(searched - started),
-            },
-        )
+        if not facts.size:
+            return _of_nothing(chosen, query, stages)
+        with stages.timed("embed"):
+            read = await self._read(query)
+        with stages.timed("boosts"):
+            boosts = NO_BOOSTS if read.blind else await self._boosts.of(scope, read, facts.settings)
+        found = await self._finder.find(scope, read, chosen, facts, stages, boosts.bring_in)
+        with stages.timed("rank"):
+            ranked = rank(found.pool, boosts, facts.settings.weights)
+            groups = [tool.group for tool in found.pool.tools]
+            # Direct shows everything; its limit is the only thing that can take a tool out.
+            cap = 0 if chosen.shows_all else facts.settings.per_group_cap
+            kept = cut(ranked.order.tolist(), groups, chosen.limit, cap)
+        return _answer(_Made(chosen, facts, read, boosts, found, ranked, kept), options.explain, stages)
+
+    async def _read(self, text: str) -> Query:
+        """The prompt, without vectors where the model has been away for long. Raises Unavailable."""
+        try:
+            read = await read_prompt(self._embedder, text)
+        except Unavailable:
+            if not self._absence.is_too_long(self._clock.monotonic()):
+                raise
+            return read_without_model(text)
+        self._absence.answered()
+        return read
 
 
-def _candidate(hit: Hit) -> Candidate:
-    """A tool without an embedding scores 0 and names no part: nobody may read a similarity into it."""
-    score = 0.0 if hit.score is None else round(hit.score, 6)
-    return Candidate(
-        tool_id=hit.tool_id,
-        version=hit.version,
-        name=hit.name,
-        group=hit.group,
-        score=score,
-        scores={} if hit.score is None else {"vector": score},
+def _of_nothing(chosen: Chosen, text: str, stages: Stages) -> Selection:
+    return Selection(
+        tier=chosen.tier,
+        tier_reason=chosen.reason,
+        catalog_size=0,
+        shortlist=(),
+        parts=(text,),
+        timings_ms=stages.milliseconds(),
     )
 
 
-def _ms(seconds: float) -> float:
-    return round(seconds * 1_000, 3)
+def _answer(made: _Made, explain: int, stages: Stages) -> Selection:
+    """`explain`: how many candidates are shown with their raw scores, the shortlist among them; 0: only that."""
+    pool, ranked, kept = made.found.pool, made.ranked, made.kept
+    rest = [row for row in ranked.order.tolist() if row in kept.excluded][: max(0, explain - len(kept.kept))]
+    shown = explanation.candidates(pool, ranked, [*kept.kept, *rest], kept.excluded, raw=explain > 0)
+    notes = (WITHOUT_VECTORS if made.query.blind else "", made.found.note)
+    return Selection(
+        tier=made.chosen.tier,
+        tier_reason=made.chosen.reason,
+        catalog_size=made.facts.size,
+        shortlist=shown[: len(kept.kept)],
+        candidates=shown if explain else (),
+        parts=made.query.parts,
+        groups=explanation.groups(made.found.routed),
+        scenarios=explanation.scenarios(made.boosts),
+        instruction=made.boosts.instruction,
+        degraded=tuple(note for note in notes if note),
+        timings_ms=stages.milliseconds(),
+    )

@@ -42,7 +42,7 @@ from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import Sessions
 from planvault.storage.signals import Callbacks, PostgresSignals
 from planvault.storage.tenants import Tenants
-from retrieval.selection import Selector
+from retrieval.assembly import open_selector
 from serve_apps.chat_stream import ChatStreams
 from serve_apps.history_feed import HistoryFeed
 from serve_apps.readiness import Probe, redis_probe
@@ -104,6 +104,9 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         commands = Commands(pool, keyring, ids, hints)
         feed = HistoryFeed(history, settings.database_url, hints=hints)
         await stack.enter_async_context(feed.running())
+        selector = await stack.enter_async_context(
+            open_selector(pool, keyring, embedder, SystemClock(), resident_mb=settings.resident_index_mb)
+        )
         yield ApiDeps(
             settings=settings,
             ids=ids,
@@ -125,7 +128,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             api_keys=api_keys,
             scheduled_jobs=jobs,
             bookings=Bookings(jobs, commands, tenants, AuditLog(pool, keyring), ids),
-            selector=Selector(pool, embedder),
+            selector=selector,
             embedder=embedder,
             scenarios=Scenarios(pool, keyring, ids),
             routing_cache=RoutingCache(pool),

@@ -1,17 +1,23 @@
 """The real model, loaded once, and tenants with catalogs in a real database."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from models.ids import IntegrationId, OrgId, ProjectId, ToolId
 from models.tenants import OrgScope, ProjectScope
 from models.tools import Tool
-from planvault.clock import TimeOrderedIds
+from planvault.clock import SystemClock, TimeOrderedIds
+from planvault.crypto.kek import LocalKeyWrapper
 from planvault.storage import catalog_tools, tool_index
+from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool, transaction
+from retrieval.assembly import open_selector
 from retrieval.embedding import EMBEDDING_MODEL, InProcessEmbedder, MiniLm
 from retrieval.index.entries import index_row
+from retrieval.selection import Selector
 from tests.unit.retrieval.tool_factory import http_tool
 
 IDS = TimeOrderedIds()
@@ -74,7 +80,7 @@ class CatalogWriter:
             await tool_index.upsert(connection, org, rows)
             if not current:
                 retired = [tool.id for tool in tools]
-                await catalog_tools.retire(connection, org, integration, retired)
+                await catalog_tools.retire(connection, org, retired)
                 await tool_index.deactivate(connection, org, integration, retired)
         if model:
             await self.embed(scope, integration, model)
@@ -101,6 +107,14 @@ class CatalogWriter:
             self.tools[name] = made
         tool = http_tool(name, description=text, group="group")
         return tool.model_copy(update={"id": made, "org_id": scope.org_id, "integration_id": integration})
+
+
+@pytest.fixture
+async def selector(pool: Pool, embedder: InProcessEmbedder, tmp_path: Path) -> AsyncIterator[Selector]:
+    """As a host has it, over Postgres alone."""
+    keyring = PostgresKeyring(pool, LocalKeyWrapper.at(tmp_path / "keys.json"), IDS)
+    async with open_selector(pool, keyring, embedder, SystemClock()) as opened:
+        yield opened
 
 
 @pytest.fixture

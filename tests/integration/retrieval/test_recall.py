@@ -4,9 +4,7 @@ import json
 from pathlib import Path
 
 from models.planning import SelectionTier
-from planvault.storage.pool import Pool
 from retrieval.documents import tool_document
-from retrieval.embedding import InProcessEmbedder
 from retrieval.selection import Selector
 from tests.integration.retrieval.conftest import CatalogWriter
 from tests.unit.retrieval.tool_factory import http_tool
@@ -17,7 +15,7 @@ def lines(file: Path) -> list[dict[str, object]]:
 
 
 async def test_the_shortlist_of_restbench_holds_the_needed_tools(
-    pool: Pool, embedder: InProcessEmbedder, catalog: CatalogWriter, shared_data: Path
+    selector: Selector, catalog: CatalogWriter, shared_data: Path
 ) -> None:
     """Plain MiniLM cosine over these texts reaches R@30 = 87.3 % (the data's README); less means a worse document."""
     scope = await catalog.project()
@@ -35,7 +33,6 @@ async def test_the_shortlist_of_restbench_holds_the_needed_tools(
         for row in lines(shared_data / "restbench" / "tools.jsonl")
     }
     await catalog.add(scope, await catalog.integration(scope, "restbench"), documents)
-    selector = Selector(pool, embedder)
 
     recalls = []
     for query in lines(shared_data / "restbench" / "queries.jsonl"):

@@ -6,8 +6,6 @@ from models.planning import Selection, SelectionOptions, SelectionTier
 from models.retrieval import SHORTLIST_CAP, RetrievalSettings
 from models.tenants import ProjectScope
 from planvault.errors import NotFound
-from planvault.storage.pool import Pool
-from retrieval.embedding import InProcessEmbedder
 from retrieval.selection import Selector
 from tests.integration.retrieval.conftest import CatalogWriter
 
@@ -17,11 +15,6 @@ SHOP = {
     "listCustomers": "list customers (shop). All customers",
     "getWeather": "get weather (weather). Forecast for a city",
 }
-
-
-@pytest.fixture
-def selector(pool: Pool, embedder: InProcessEmbedder) -> Selector:
-    return Selector(pool, embedder)
 
 
 def names(selection: Selection) -> list[str]:
@@ -47,11 +40,13 @@ async def test_a_small_catalog_is_offered_whole_best_first_with_scores(
     assert selection.shortlist[0].tool_id == catalog.tools["cancelOrder"]
     scores = [candidate.score for candidate in selection.shortlist]
     assert scores == sorted(scores, reverse=True)
-    assert all(candidate.scores == {"vector": candidate.score} for candidate in selection.shortlist)
-    assert set(selection.timings_ms) == {"facts", "embed", "search", "total"}
+    for candidate in selection.shortlist:
+        assert sum(candidate.scores.values()) == pytest.approx(candidate.score, abs=1e-5)
+    assert set(selection.timings_ms) == {"facts", "embed", "boosts", "search", "rank", "total"}
+    assert selection.candidates == (), "nobody asked for an explanation"
 
 
-async def test_tools_without_an_embedding_of_this_model_stay_in_the_shortlist_unranked(
+async def test_tools_without_an_embedding_of_this_model_are_found_by_their_text(
     selector: Selector, catalog: CatalogWriter
 ) -> None:
     scope = await shop(catalog)
@@ -59,10 +54,11 @@ async def test_tools_without_an_embedding_of_this_model_stay_in_the_shortlist_un
     await catalog.add(scope, integration, {"cancelOrderFresh": SHOP["cancelOrder"]}, model=None)
     await catalog.add(scope, integration, {"cancelOrderForeign": SHOP["cancelOrder"]}, model="another-model")
 
-    selection = await selector.select(scope, "please cancel my order")
+    selection = await selector.select(scope, "please cancel my order", SelectionOptions(explain=10))
 
-    assert names(selection)[3:] == ["cancelOrderForeign", "cancelOrderFresh"]
-    assert [candidate.scores for candidate in selection.shortlist[3:]] == [{}, {}]
+    assert set(names(selection)[:3]) == {"cancelOrder", "cancelOrderForeign", "cancelOrderFresh"}
+    cosines = {candidate.name: candidate.dense for candidate in selection.candidates}
+    assert cosines["cancelOrderForeign"] == cosines["cancelOrderFresh"] == (None,)
 
 
 async def test_a_larger_catalog_is_cut_to_the_nearest(selector: Selector, catalog: CatalogWriter) -> None:

@@ -130,9 +130,85 @@ async def test_the_dry_run_explains_tier_timings_and_scores(
     assert sorted(found["shortlist"]) == ["get_order", "list_orders"]
     assert {candidate["name"] for candidate in found["candidates"]} == set(found["shortlist"])
     assert found["timingsMs"]["total"] >= 0
-    fewer = await client.post(f"{tenant.base}/tools/test-selection", json={"query": "orders", "maxTools": 1})
-    assert len(fewer.json()["candidates"]) == 1
-    assert (await client.post(f"{tenant.base}/tools/test-selection", json={"query": " "})).status_code == 422
+
+
+async def test_the_scores_of_a_dry_run_recompute_its_ranking(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    verbs, nouns = ("list", "get", "create", "update", "delete", "search"), ("order", "customer", "invoice", "parcel")
+    for noun in nouns:
+        await add_integration(deps, tenant, noun, [f"{verb}_{noun}" for verb in verbs])
+    body = {"query": "find the open orders, and then send an invoice to the customer", "maxTools": 7}
+    found = (await client.post(f"{tenant.base}/tools/test-selection", json=body)).json()
+    rows = found["candidates"]
+    assert (found["tier"], found["catalogSize"], len(rows)) == ("flat_rag", 24, 24)
+    assert len(found["parts"]) == 3, "the prompt and its two clauses"
+    for row in rows:
+        assert sum(row["scores"].values()) == pytest.approx(row["score"], abs=1e-5)
+        assert len(row["dense"]) == len(row["lexical"]) == 3
+    ranking = [row["name"] for row in sorted(rows, key=lambda row: (-row["score"], row["name"]))]
+    assert found["shortlist"] == ranking[:7]
+    assert {row["excluded"] for row in rows if row["name"] in found["shortlist"]} == {None}
+    assert {row["excluded"] for row in rows if row["name"] not in found["shortlist"]} == {"shortlist_full"}
+
+
+async def test_candidates_beyond_the_shortlist_are_bounded(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    await add_integration(deps, tenant, "shop", ["list_orders", "get_order", "cancel_order", "list_parcels"])
+    for candidates, shown in ((1, 2), (3, 3), (100, 4)):
+        body = {"query": "orders", "maxTools": 2, "candidates": candidates}
+        found = (await client.post(f"{tenant.base}/tools/test-selection", json=body)).json()
+        assert (len(found["shortlist"]), len(found["candidates"])) == (2, shown)
+
+
+async def test_a_tier_can_be_forced_for_one_dry_run_and_for_a_project(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
+) -> None:
+    await add_integration(deps, tenant, "shop", ["list_orders", "get_order"])
+    url = f"{tenant.base}/tools/test-selection"
+    for strategy in ("direct", "flat_rag", "full_rag", "hierarchical_rag"):
+        forced = (await client.post(url, json={"query": "orders", "strategy": strategy})).json()
+        assert (forced["tier"], sorted(forced["shortlist"])) == (strategy, ["get_order", "list_orders"])
+        assert forced["tierReason"].startswith("the request")
+    settings = f"{tenant.admin}/projects/{tenant.scope.project_id}/settings"
+    await admin.put(settings, json={"retrieval": {"mode": "full_rag", "maxTools": 1}})
+    by_settings = (await client.post(url, json={"query": "orders"})).json()
+    assert (by_settings["tier"], len(by_settings["shortlist"])) == ("full_rag", 1)
+    automatic = (await client.post(url, json={"query": "orders", "strategy": "auto", "maxTools": 5})).json()
+    assert automatic["tier"] == "direct"
+
+
+async def test_a_groups_cap_takes_tools_out_and_says_so(
+    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
+) -> None:
+    await add_integration(deps, tenant, "shop", [f"order_{number}" for number in range(12)])
+    await add_integration(deps, tenant, "post", [f"parcel_{number}" for number in range(12)])
+    await admin.put(f"{tenant.admin}/settings", json={"retrieval": {"perGroupCap": 3, "maxTools": 20}})
+    found = (await client.post(f"{tenant.base}/tools/test-selection", json={"query": "orders"})).json()
+    groups = [row["group"] for row in found["candidates"] if row["excluded"] is None]
+    assert (groups.count("shop"), groups.count("post")) == (3, 3)
+    assert {row["excluded"] for row in found["candidates"]} == {None, "group_cap"}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"query": " "}, "/query"),
+        ({"query": "x" * 32_001}, "/query"),
+        ({"query": "orders", "strategy": "best"}, "/strategy"),
+        ({"query": "orders", "maxTools": 0}, "/maxTools"),
+        ({"query": "orders", "maxTools": 201}, "/maxTools"),
+        ({"query": "orders", "candidates": 1_001}, "/candidates"),
+        ({"query": "orders", "max_tools": 3}, "/max_tools"),
+    ],
+)
+async def test_a_faulty_dry_run_is_refused_with_a_pointer(
+    client: httpx.AsyncClient, tenant: Tenant, body: dict[str, object], pointer: str
+) -> None:
+    answer = await client.post(f"{tenant.base}/tools/test-selection", json=body)
+    assert answer.status_code == 422
+    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
 
 
 async def test_batches_that_name_the_same_integrations_in_other_orders_do_not_lock_each_other_up(
