@@ -14,14 +14,12 @@ _LISTED: Final = 3
 
 
 def cluster_names(base: str, clusters: Sequence[Sequence[str]]) -> list[str]:
-    """One name a cluster: `base: word · word · word`. `clusters`: the tools' names of each."""
+    """One name a cluster, no two alike: `base: word · word · word`. `clusters`: the tools' names of each."""
     counts = [Counter(word for name in cluster for word in _words(name)) for cluster in clusters]
     total = sum(counts, Counter[str]())
     sizes = [len(cluster) for cluster in clusters]
-    return [
-        _shorten(f"{base}: {' · '.join(_typical(count, size, total, sum(sizes)))}")
-        for count, size in zip(counts, sizes, strict=True)
-    ]
+    typical = [_typical(count, size, total, sum(sizes)) for count, size in zip(counts, sizes, strict=True)]
+    return _told_apart([": ".join(filter(None, (base, " · ".join(words)))) for words in typical])
 
 
 def pooled_name(groups: Sequence[str]) -> str:
@@ -43,8 +41,19 @@ def _typical(count: Counter[str], size: int, total: Counter[str], tools: int) ->
 
 
 def _words(name: str) -> set[str]:
-    return {word for word in words_of(name).split() if len(word) >= _SHORTEST and not word.isdigit()}
+    words = words_of(name).split()
+    return {word for word in words if (len(word) >= _SHORTEST or not word.isascii()) and not word.isdigit()}
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+def _told_apart(names: Sequence[str]) -> list[str]:
+    seen = Counter[str]()
+    told: list[str] = []
+    for name in names:
+        seen[name] += 1
+        number = f" ({seen[name]})" if seen[name] > 1 else ""
+        told.append(_shorten(name, _LONGEST_NAME - len(number)) + number)
+    return told
+
+
+def _shorten(text: str, limit: int = _LONGEST_NAME) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
