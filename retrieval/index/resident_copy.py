@@ -1,6 +1,6 @@
 """One organisation's tools in memory, as of one revision, and the search over them. Pure: no I/O, no clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.ids import IntegrationId, ToolId
 from retrieval.index.port import PoolLimits
 from retrieval.index.resident_block import NO_GROUP, Block, Columns, Ids, Mask, ids_of, joined, kept
-from retrieval.lexical import inverse_document_frequency
+from retrieval.index.weights import ceilings, weigh
 from retrieval.query import IndexedTool, Matrix, Pool, Query
 from retrieval.text import lexeme_id
 
@@ -100,7 +100,7 @@ class View:
             rows = np.flatnonzero(mask)
         else:
             chosen = [self._nearest(query.vectors, groups, limits.dense), self._included(include)]
-            chosen += [_best(column, mask & (column > 0), limits.lexical) for column in lexical]
+            chosen += [_best(column, mask & (column > 0), limits.lexical, self._ids) for column in lexical]
             rows = np.unique(np.concatenate(chosen))
             rows = rows[mask[rows]]
         return Pool(
@@ -123,25 +123,30 @@ class View:
                 if mask[row] and block.integrations[block.integration[row]] in wanted
             ]
             found |= {tool.tool_id: tool for tool in sorted(tools, key=lambda tool: tool.name)[:limit]}
-        return list(found.values())
+        return sorted(found.values(), key=lambda tool: tool.name)
 
     def _lexical(self, query: Query) -> tuple[Matrix, NDArray[np.float32]]:
         """BM25 of every tool: (parts, rows), and the ceiling of each part."""
         scores = np.zeros((len(query.terms), int(self._offsets[-1])), dtype=np.float32)
-        ceiling = np.zeros(len(query.terms), dtype=np.float32)
-        parts: dict[str, list[tuple[int, float]]] = {}
-        for part, terms in enumerate(query.terms):
-            for lexeme, weight in terms.items():
-                parts.setdefault(lexeme, []).append((part, weight))
-        for lexeme, uses in parts.items():
-            postings = [block.postings(lexeme_id(lexeme)) for block in self._copy.blocks]
-            holding = sum(int(alive[rows].sum()) for (rows, _), alive in zip(postings, self._copy.alive, strict=True))
-            rarity = inverse_document_frequency(self._copy.tools, holding)
-            for part, weight in uses:
-                ceiling[part] += rarity * weight
-                for (rows, weights), offset in zip(postings, self._offsets, strict=False):
-                    scores[part, rows + offset] += weights * np.float32(rarity * weight)
-        return scores, ceiling
+        lexemes = {lexeme: lexeme_id(lexeme) for terms in query.terms for lexeme in terms}
+        postings = {number: self._postings(number) for number in lexemes.values()}
+        counts = {lexeme: postings[number][0] for lexeme, number in lexemes.items()}
+        weights = weigh(query.terms, counts, self._copy.tools)
+        for part, of_part in enumerate(weights):
+            for number, weight in of_part.by_number.items():
+                for rows, impacts in postings[number][1]:
+                    scores[part, rows] += impacts * np.float32(weight)
+        return scores, ceilings(weights)
+
+    def _postings(self, lexeme: int) -> tuple[int, list[tuple[NDArray[np.intp], NDArray[np.float32]]]]:
+        """How many of the organisation's tools hold the lexeme; rows and impacts by block."""
+        holding, found = 0, []
+        for block, alive, offset in zip(self._copy.blocks, self._copy.alive, self._offsets, strict=False):
+            rows, impacts = block.postings(lexeme)
+            if len(rows):
+                holding += int(np.count_nonzero(alive[rows]))
+                found.append((rows + offset, impacts))
+        return holding, found
 
     def _nearest(self, vectors: Matrix, groups: Sequence[UUID] | None, limit: int) -> NDArray[np.intp]:
         """Rows that are among the `limit` nearest to a part, of those groups."""
@@ -151,7 +156,8 @@ class View:
         searched = np.concatenate(rows) if rows else np.zeros(0, dtype=np.intp)
         cosines = self._cosines(searched, vectors)
         anyone = np.ones(len(searched), dtype=np.bool_)
-        nearest = [searched[_best(column, anyone, limit)] for column in np.ascontiguousarray(cosines.T)]
+        columns = np.ascontiguousarray(cosines.T)
+        nearest = [searched[_best(column, anyone, limit, lambda at: self._ids(searched[at]))] for column in columns]
         return np.concatenate(nearest) if nearest else searched
 
     def _searched(self, number: int, groups: Sequence[UUID] | None) -> NDArray[np.intp]:
@@ -187,6 +193,12 @@ class View:
         rows = [block.rows_of(ids) + offset for block, offset in zip(self._copy.blocks, self._offsets, strict=False)]
         return np.concatenate([np.zeros(0, dtype=np.intp), *rows])
 
+    def _ids(self, rows: NDArray[np.intp]) -> Ids:
+        """In the order of `rows`."""
+        if len(self._copy.blocks) == 1:
+            return self._copy.blocks[0].ids[rows]
+        return np.concatenate([block.ids for block in self._copy.blocks])[rows]
+
     def _tools(self, rows: NDArray[np.intp]) -> list[IndexedTool]:
         """`rows` ascend."""
         edges = np.searchsorted(rows, self._offsets)
@@ -194,9 +206,16 @@ class View:
         return [block.tool(row) for block, offset, first, last in parts for row in (rows[first:last] - offset).tolist()]
 
 
-def _best(scores: NDArray[np.float32], among: Mask, limit: int) -> NDArray[np.intp]:
-    """Positions of the `limit` highest of those scores, in no order."""
+def _best(
+    scores: NDArray[np.float32], among: Mask, limit: int, ids: Callable[[NDArray[np.intp]], Ids]
+) -> NDArray[np.intp]:
+    """Positions of the `limit` highest of those scores, in no order; equal ones by id, as Postgres' index has it."""
     positions = np.flatnonzero(among)
     if len(positions) <= limit:
         return positions
-    return positions[np.argpartition(scores[positions], -limit)[-limit:]] if limit else positions[:0]
+    if not limit:
+        return positions[:0]
+    held = scores[positions]
+    last = np.partition(held, -limit)[-limit]
+    above, ties = positions[held > last], positions[held == last]
+    return np.concatenate((above, ties[np.argsort(ids(ties))[: limit - len(above)]]))

@@ -8,10 +8,6 @@ SELECT c.revision, c.tools,
              WHERE p.org_id = $1 AND p.project_id = $2 AND NOT p.enabled) AS switched_off
 FROM catalog_revision c WHERE c.org_id = $1;
 
--- name: off_tools
--- How many tools stand behind the integrations that a project has switched off.
-SELECT COALESCE(sum(tools), 0) FROM integration_revision WHERE org_id = $1 AND integration_id = ANY($2::uuid[]);
-
 -- name: revisions
 SELECT c.revision AS of_all, i.integration_id, i.revision
 FROM catalog_revision c LEFT JOIN integration_revision i ON i.org_id = c.org_id
