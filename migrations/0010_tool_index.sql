@@ -18,11 +18,13 @@ CREATE TABLE integration_revision (
 );
 CREATE INDEX integration_revision_by_org ON integration_revision (org_id);
 
--- How many active tools of the organisation hold a lexeme: BM25's inverse document frequency.
+-- How many active tools of the organisation hold a lexeme (BM25's inverse document frequency), and how many as one of
+-- the few that say most about them: a common word is looked for among those alone.
 CREATE TABLE lexeme_stats (
     org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
     lexeme text COLLATE "C" NOT NULL,
     tools  integer NOT NULL,
+    strong integer NOT NULL,
     PRIMARY KEY (org_id, lexeme)
 );
 
@@ -45,7 +47,8 @@ CREATE TABLE tool_index (
     impacts         sparsevec,                      -- BM25 weights by lexeme number (planvault.storage.index_entries)
     requires        text[] NOT NULL DEFAULT '{}',
     produces        text[] NOT NULL DEFAULT '{}',
-    lexemes         tsvector                        -- the same lexemes and what it produces, behind the organisation's key
+    -- The organisation's key (eleven characters) and `:lexeme`, `!lexeme` for the strongest, `>entity` that it produces.
+    lexemes         tsvector
 );
 -- Vectors and weights stay in the row: a scan that compares thousands of them follows no pointer. The lexemes are read
 -- through their index alone and may move out.
@@ -67,6 +70,8 @@ SELECT integration_id, org_id, 0, count(*) FILTER (WHERE active) FROM tool_index
 ALTER TABLE tools DROP COLUMN embedding, DROP COLUMN embedding_model;
 
 CREATE INDEX tool_index_by_integration ON tool_index (org_id, integration_id, tool_id);
+-- No approximate index over the vectors. HNSW took 2.1 ms for each row written, and again for each later change of any
+-- column, as much as half of embedding it; what it would be for, a large catalog, is searched group by group, exactly.
 CREATE INDEX tool_index_by_group ON tool_index (org_id, group_id) WHERE active;
 -- The organisation's key is the beginning of every lexeme: the scan of this index itself is one organisation's.
 CREATE INDEX tool_index_lexemes ON tool_index USING gin (lexemes) WHERE active;
@@ -84,10 +89,11 @@ BEGIN
           FROM gone_rows GROUP BY org_id, integration_id) AS gone
     JOIN catalog_revision c ON c.org_id = gone.org_id
     WHERE i.integration_id = gone.integration_id;
-    UPDATE lexeme_stats s SET tools = s.tools - gone.tools
-    FROM (SELECT org_id, substr(lexeme, 13) AS lexeme, count(*) AS tools
-          FROM gone_rows, unnest(tsvector_to_array(lexemes)) AS lexeme
-          WHERE active AND substr(lexeme, 12, 1) = ':' GROUP BY org_id, substr(lexeme, 13)) AS gone
+    UPDATE lexeme_stats s SET tools = s.tools - gone.tools, strong = s.strong - gone.strong
+    FROM (SELECT org_id, substr(key, 13) AS lexeme, count(*) FILTER (WHERE substr(key, 12, 1) = ':') AS tools,
+                 count(*) FILTER (WHERE substr(key, 12, 1) = '!') AS strong
+          FROM gone_rows, unnest(tsvector_to_array(lexemes)) AS key
+          WHERE active GROUP BY org_id, substr(key, 13)) AS gone
     WHERE s.org_id = gone.org_id AND s.lexeme = gone.lexeme;
     DELETE FROM lexeme_stats s USING (SELECT DISTINCT org_id FROM gone_rows) AS gone
     WHERE s.org_id = gone.org_id AND s.tools <= 0;

@@ -23,6 +23,9 @@ _SQL = load("planvault.storage", "sql/tool_index.sql")
 
 # pgvector's largest dimension (SPARSEVEC_MAX_DIM): lexeme numbers are below it.
 LEXEME_SPACE = 1_000_000_000
+# So many lexemes of a tool, the heaviest, can be looked for apart from the others: where a word is common, the tools
+# that are about it are among those that have it here. Of 4, 6, 8 and 12 the best (docs/tool-index.md).
+STRONG = 6
 _INCOMING = (
     "tool_id",
     "integration_id",
@@ -40,7 +43,8 @@ _INCOMING = (
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """A tool as it is to be found. `document`: the text to embed. `impacts`: BM25 weight by lexeme number.
+    """A tool as it is to be found. `document`: the text to embed. `lexemes`: heaviest first. `impacts`: BM25 weight by
+    lexeme number.
 
     `entry_revision`: of the rules that made it, ≥ 1; rows of an older one are made anew (`to_make`).
     """
@@ -71,6 +75,11 @@ class ToEmbed:
 def term_key(org_id: OrgId, lexeme: str) -> str:
     """A lexeme as the full-text index holds it: one organisation's terms are no other's."""
     return f"{_tenant(org_id)}:{lexeme}"
+
+
+def strong_key(org_id: OrgId, lexeme: str) -> str:
+    """The same of a tool that it is among the STRONG first of."""
+    return f"{_tenant(org_id)}!{lexeme}"
 
 
 def product_key(org_id: OrgId, entity: str) -> str:
@@ -184,7 +193,9 @@ def _tenant(org_id: OrgId) -> str:
 
 
 def _record(scope: OrgScope, row: IndexRow) -> tuple[object, ...]:
-    keys = [term_key(scope.org_id, lexeme) for lexeme in dict.fromkeys(row.lexemes)]
+    lexemes = list(dict.fromkeys(row.lexemes))
+    keys = [term_key(scope.org_id, lexeme) for lexeme in lexemes]
+    keys += [strong_key(scope.org_id, lexeme) for lexeme in lexemes[:STRONG]]
     return (
         row.tool_id,
         row.integration_id,

@@ -4,7 +4,7 @@ A search is three statements: what the catalog knows of the prompt's words, the 
 both scores of all candidates. Organisation and enabled integrations are conditions of every scan.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -17,16 +17,16 @@ from models.tenants import ProjectScope
 from planvault.storage.pool import Pool as Connections
 from planvault.storage.pool import Queryable
 from planvault.storage.queries import load
-from planvault.storage.tool_index import LEXEME_SPACE, product_key, term_key
+from planvault.storage.tool_index import LEXEME_SPACE, product_key, strong_key, term_key
 from retrieval.index.columns import Scores, aggregated, matrix, statement
 from retrieval.index.port import PoolLimits
-from retrieval.index.weights import PartWeights, ceilings, rare_terms, weigh
+from retrieval.index.weights import Held, PartWeights, ceilings, wanted_terms, weigh
 from retrieval.query import IndexedTool, Pool, Query
 
 _SQL = load("retrieval", "sql/index_search.sql")
 
 # Rows that full text may bring before they are ranked: each is read from where it lies.
-TEXT_BUDGET: Final = 4_000
+TEXT_BUDGET: Final = 2_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,11 @@ class _Catalog:
     documents: int = 0
     size: int = 0
     disabled: Sequence[UUID] = ()
-    counts: dict[str, int] = field(default_factory=dict)
+    held: Mapping[str, Held] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {lexeme: held.tools for lexeme, held in self.held.items()}
 
 
 class PostgresIndex:
@@ -91,8 +95,9 @@ async def _catalog(db: Queryable, scope: ProjectScope, lexemes: list[str]) -> _C
     row = await db.fetchrow(_SQL["catalog"], scope.org_id, scope.project_id, lexemes)
     if row is None:
         return _Catalog()  # an organisation that never had a tool
-    counts = dict(zip(row["lexemes"] or (), row["counts"] or (), strict=True))
-    return _Catalog(row["documents"], row["size"], row["disabled"], counts)
+    columns = (row["lexemes"] or (), row["counts"] or (), row["strong"] or ())
+    held = {lexeme: Held(tools, strong) for lexeme, tools, strong in zip(*columns, strict=True) if tools > 0}
+    return _Catalog(row["documents"], row["size"], row["disabled"], held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +121,12 @@ class _Search:
         return _scores(row)
 
     async def by_text(self) -> Scores:
-        terms = rare_terms(self.weights, self.catalog.counts, TEXT_BUDGET)
-        if not terms:
+        terms = wanted_terms(self.weights, self.catalog.held, TEXT_BUDGET)
+        keys = [term_key(self.org_id, lexeme) for lexeme in terms.anywhere]
+        keys += [strong_key(self.org_id, lexeme) for lexeme in terms.strongly]
+        if not keys:
             return aggregated(None, [b""] * len(self.weights))
-        wanted = " | ".join(_quoted(term_key(self.org_id, term)) for term in terms)
+        wanted = " | ".join(map(_quoted, keys))
         sql = statement("with_terms", len(self.weights), 4)
         return _scores(await self.db.fetchrow(sql, self.org_id, self.catalog.disabled, wanted, *self._sparse()))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
@@ -35,24 +36,42 @@ def ceilings(weights: Sequence[PartWeights]) -> NDArray[np.float32]:
     return np.array([sum(part.by_lexeme.values()) for part in weights], dtype=np.float32)
 
 
-def rare_terms(weights: Sequence[PartWeights], counts: Mapping[str, int], budget: int) -> list[str]:
-    """The lexemes to look for, so that about `budget` documents are found: of each part the rarest first.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How many documents hold a lexeme, and how many as one of their strongest."""
 
-    A part's share goes to its terms in the order of rarity until it is used up; a term with more documents than that
-    is left out, so that no common word makes a scan of the whole catalog. Terms that no document holds find nothing.
+    tools: int
+    strong: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Lexemes to look for in all documents that hold them, and in those alone that hold them strongly."""
+
+    anywhere: Sequence[str]
+    strongly: Sequence[str]
+
+
+def wanted_terms(weights: Sequence[PartWeights], held: Mapping[str, Held], budget: int) -> Wanted:
+    """What to look for so that at most `budget` documents are found: the parts take turns, each with its rarest first.
+
+    A lexeme that more than a quarter of the budget hold is looked for where it is strong, and not at all where even
+    that is too much: no common word makes a scan of the catalog.
     """
-    share = max(budget // max(len(weights), 1), 1)
-    chosen: dict[str, None] = {}
-    for part in weights:
-        left = share
-        for lexeme in sorted(part.by_lexeme, key=lambda lexeme: (counts.get(lexeme, 0), lexeme)):
-            held = counts.get(lexeme, 0)
-            if held > left:
-                break
-            left -= held
-            if held:
-                chosen[lexeme] = None
-    return list(chosen)
+    turns = [iter(sorted((held[word].tools, word) for word in part.by_lexeme if word in held)) for part in weights]
+    anywhere: dict[str, None] = {}
+    strongly: dict[str, None] = {}
+    left = budget
+    for count, word in (one for turn in zip_longest(*turns) for one in turn if one is not None):
+        if word in anywhere or word in strongly:
+            continue
+        if count <= min(left, budget // 4):
+            anywhere[word] = None
+            left -= count
+        elif held[word].strong <= left:
+            strongly[word] = None
+            left -= held[word].strong
+    return Wanted(list(anywhere), list(strongly))
 
 
 def _weigh(terms: Terms, counts: Mapping[str, int], documents: int) -> PartWeights:

@@ -5,13 +5,14 @@ the project has switched off. Both conditions are part of every scan, so that no
 -- name: catalog
 -- What is known before a search: tools of the organisation, of the project, and how common the prompt's lexemes are.
 SELECT c.tools AS documents, c.tools - coalesce(off.tools, 0) AS size,
-       coalesce(off.integrations, '{}') AS disabled, held.lexemes, held.counts
+       coalesce(off.integrations, '{}') AS disabled, held.lexemes, held.counts, held.strong
 FROM catalog_revision c,
      LATERAL (SELECT array_agg(p.integration_id) AS integrations, sum(r.tools)::integer AS tools
               FROM project_integrations p
               LEFT JOIN integration_revision r ON r.integration_id = p.integration_id AND r.org_id = p.org_id
               WHERE p.org_id = $1 AND p.project_id = $2 AND NOT p.enabled) AS off,
-     LATERAL (SELECT array_agg(s.lexeme) AS lexemes, array_agg(s.tools) AS counts
+     LATERAL (SELECT array_agg(s.lexeme) AS lexemes, array_agg(s.tools) AS counts,
+                     array_agg(s.strong) AS strong
               FROM lexeme_stats s WHERE s.org_id = $1 AND s.lexeme = ANY($3::text[])) AS held
 WHERE c.org_id = $1
 

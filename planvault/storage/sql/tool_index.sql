@@ -29,18 +29,21 @@ TRUNCATE pg_temp.tool_index_incoming;
 -- name: count_incoming_lexemes
 -- What these tools held until now goes, what they hold from now on comes; only differences are written.
 WITH delta AS (
-    SELECT lexeme, sum(n) AS tools FROM (
-        SELECT substr(key, 13) AS lexeme, -1 AS n
+    SELECT substr(key, 13) AS lexeme, sum(n) FILTER (WHERE substr(key, 12, 1) = ':') AS tools,
+           sum(n) FILTER (WHERE substr(key, 12, 1) = '!') AS strong
+    FROM (
+        SELECT key, -1 AS n
         FROM pg_temp.tool_index_incoming i
         JOIN tool_index t ON t.tool_id = i.tool_id AND t.org_id = $1 AND t.active,
              unnest(tsvector_to_array(t.lexemes)) AS key
-        WHERE substr(key, 12, 1) = ':'
         UNION ALL
-        SELECT substr(key, 13), 1 FROM pg_temp.tool_index_incoming i, unnest(i.lexemes) AS key
-        WHERE substr(key, 12, 1) = ':'
-    ) AS held GROUP BY lexeme HAVING sum(n) <> 0)
-INSERT INTO lexeme_stats (org_id, lexeme, tools) SELECT $1, lexeme, tools FROM delta
-ON CONFLICT (org_id, lexeme) DO UPDATE SET tools = lexeme_stats.tools + excluded.tools
+        SELECT key, 1 FROM pg_temp.tool_index_incoming i, unnest(i.lexemes) AS key
+    ) AS held
+    WHERE substr(key, 12, 1) IN (':', '!') GROUP BY substr(key, 13))
+INSERT INTO lexeme_stats (org_id, lexeme, tools, strong)
+SELECT $1, lexeme, coalesce(tools, 0), coalesce(strong, 0) FROM delta WHERE tools <> 0 OR strong <> 0
+ON CONFLICT (org_id, lexeme) DO UPDATE
+SET tools = lexeme_stats.tools + excluded.tools, strong = lexeme_stats.strong + excluded.strong
 
 -- name: count_incoming_tools
 WITH delta AS (
@@ -74,10 +77,13 @@ of_integration AS (
     WHERE org_id = $1 AND integration_id = $2),
 of_organisation AS (
     UPDATE catalog_revision SET tools = tools + $6 * (SELECT count(*) FROM changed) WHERE org_id = $1)
-INSERT INTO lexeme_stats (org_id, lexeme, tools)
-SELECT $1, substr(key, 13), $6 * count(*)
-FROM changed, unnest(tsvector_to_array(lexemes)) AS key WHERE substr(key, 12, 1) = ':' GROUP BY substr(key, 13)
-ON CONFLICT (org_id, lexeme) DO UPDATE SET tools = lexeme_stats.tools + excluded.tools
+INSERT INTO lexeme_stats (org_id, lexeme, tools, strong)
+SELECT $1, substr(key, 13), $6 * count(*) FILTER (WHERE substr(key, 12, 1) = ':'),
+       $6 * count(*) FILTER (WHERE substr(key, 12, 1) = '!')
+FROM changed, unnest(tsvector_to_array(lexemes)) AS key
+WHERE substr(key, 12, 1) IN (':', '!') GROUP BY substr(key, 13)
+ON CONFLICT (org_id, lexeme) DO UPDATE
+SET tools = lexeme_stats.tools + excluded.tools, strong = lexeme_stats.strong + excluded.strong
 
 -- name: to_embed
 SELECT i.tool_id, i.version, t.document, i.document_sha256
