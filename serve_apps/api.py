@@ -14,6 +14,7 @@ from ray.serve import Application
 
 from actors.handles import ServeEmbedder
 from planvault.clock import TimeOrderedIds
+from planvault.ingestion.parse import MAX_BYTES
 from planvault.settings import Settings
 from planvault.telemetry import start_logging
 from serve_apps import documents, problems
@@ -24,6 +25,7 @@ from serve_apps.request_id import HEADER
 from serve_apps.routes import (
     actions,
     admin_audit,
+    admin_bulk_imports,
     admin_projects,
     admin_routing_cache,
     admin_scenarios,
@@ -53,6 +55,7 @@ SMALL_BODY_BYTES = 2 * 1024 * 1024
 SIGNAL_BYTES = 256 * 1024  # what the record holds in one event
 _CALLBACKS = re.compile(r"/api/v1/projects/[^/]+/callbacks/[^/]+")
 _IMPORTS = re.compile(r"/admin/v1/orgs/[^/]+/tools(/[^/]+)?")
+_BULK_DOCUMENTS = re.compile(r"/admin/v1/orgs/[^/]+/bulk-imports/[^/]+/documents")
 
 OpenDeps = Callable[[], AbstractAsyncContextManager[ApiDeps]]
 
@@ -87,7 +90,15 @@ def assemble(settings: Settings) -> FastAPI:
     )
     app.include_router(_under(RUNTIME_PREFIX, signals, callbacks, feedback))
     app.include_router(
-        _under(ADMIN_PREFIX, admin_tools, admin_projects, admin_secrets, admin_scheduled_jobs, admin_audit)
+        _under(
+            ADMIN_PREFIX,
+            admin_tools,
+            admin_bulk_imports,
+            admin_projects,
+            admin_secrets,
+            admin_scheduled_jobs,
+            admin_audit,
+        )
     )
     app.include_router(_under(ADMIN_PREFIX, admin_scenarios, admin_routing_cache))
     documents.install(app)
@@ -117,6 +128,8 @@ def _body_limit(imports: int) -> Callable[[str], int]:
     def limit_for(path: str) -> int:
         if _CALLBACKS.fullmatch(path):
             return min(imports, SIGNAL_BYTES)
+        if _BULK_DOCUMENTS.fullmatch(path):
+            return MAX_BYTES  # read as a stream, so that its size is no burden
         return imports if _IMPORTS.fullmatch(path) else min(imports, SMALL_BODY_BYTES)
 
     return limit_for
