@@ -49,7 +49,7 @@ def test_splitting_again_gives_the_same_clusters() -> None:
 
 
 def test_a_catch_all_of_thousands_is_split_into_coherent_clusters_in_reasonable_time() -> None:
-    members = np.concatenate([around(number, 30, spread=0.6) for number in range(120)])
+    members = np.concatenate([around(number, 30, spread=0.6) for number in range(40)])
     found = clusters(members)
     coherent = sum(len(positions) for positions in found if coherence_of(members[positions]) >= COHERENT)
     assert coherent > 0.9 * len(members)
