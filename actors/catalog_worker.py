@@ -9,6 +9,7 @@ import structlog
 
 from planvault.clock import TimeOrderedIds
 from planvault.ingestion.bulk.runner import BulkImporter, RunsJobs
+from planvault.ingestion.entries import remake_entries
 from planvault.ingestion.worker import CatalogImporter, ImporterOptions
 from planvault.net.client import GuardedHttp
 from planvault.ports import Embedder
@@ -22,7 +23,7 @@ from retrieval.groups.upkeep import GroupKeeper
 _log = structlog.get_logger(__name__)
 
 _POLL_S = 1.0  # a floor: notifications are hints
-_HEAL_EVERY_S = 30.0  # groups of tools follow each import by themselves; this finds what was left behind
+_HEAL_EVERY_S = 30.0  # entries and groups follow each import by themselves; this finds what was left behind
 _PAUSE_S = 2.0  # after a fault of ours, which the same import may meet again when its lease has run out
 
 
@@ -65,7 +66,7 @@ class CatalogWorker:
     async def _work(self, pool: Pool, http: GuardedHttp, tasks: list[asyncio.Task[None]]) -> None:
         options = ImporterOptions(embedding_model=EMBEDDING_MODEL, batch=self._settings.embedding_batch)
         importer = CatalogImporter(pool, http, self._embedder, TimeOrderedIds(), options)
-        tasks.append(asyncio.create_task(_heal(GroupKeeper(pool, TimeOrderedIds(), EMBEDDING_MODEL))))
+        tasks.append(asyncio.create_task(_heal(pool, GroupKeeper(pool, TimeOrderedIds(), EMBEDDING_MODEL))))
         tasks.append(asyncio.create_task(self._repeat(importer.run_one)))
         if self._jobs is not None:
             tasks.append(asyncio.create_task(self._repeat(BulkImporter(pool, self._jobs).run_one)))
@@ -102,12 +103,14 @@ async def _wait(woken: asyncio.Event) -> None:
         return
 
 
-async def _heal(groups: GroupKeeper) -> None:
-    """Group what has no groups yet or old ones: tools from before there were groups, first of all."""
+async def _heal(pool: Pool, groups: GroupKeeper) -> None:
+    """Make index rows of older rules anew, and group what has no groups yet or old ones: first of all the tools from
+    before there were such rows and groups."""
     while True:
         try:
+            await remake_entries(pool)
             await groups.heal()
         # Imports go on without it; the cause is in the log.
         except Exception:  # noqa: BLE001
-            _log.exception("catalog_worker.groups_not_healed")
+            _log.exception("catalog_worker.not_healed")
         await asyncio.sleep(_HEAL_EVERY_S)

@@ -15,6 +15,7 @@ from pgvector import SparseVector, Vector
 
 from models.ids import IntegrationId, OrgId, ToolId
 from models.tenants import OrgScope
+from planvault.errors import NotFound
 from planvault.ports import Vector as Embedding
 from planvault.storage.pool import Connection, Queryable
 from planvault.storage.queries import load
@@ -46,7 +47,7 @@ class IndexRow:
     """A tool as it is to be found. `document`: the text to embed. `lexemes`: heaviest first. `impacts`: BM25 weight by
     lexeme number.
 
-    `entry_revision`: of the rules that made it, ≥ 1; rows of an older one are made anew (`to_make`).
+    `entry_revision`: of the rules that made it, ≥ 1; rows of an older one are made anew (`remake`).
     """
 
     tool_id: ToolId
@@ -89,17 +90,25 @@ def product_key(org_id: OrgId, entity: str) -> str:
 
 async def upsert(db: Connection, scope: OrgScope, rows: Sequence[IndexRow]) -> None:
     """Make these tools findable as they are now. A vector is kept where the tool's text is the one it was made of, and
-    serves until the next is there where it is not. Needs a transaction, as all writes below do."""
+    serves until the next is there where it is not. Needs a transaction, as all writes below do.
+
+    Raises NotFound where an integration is not the organisation's, ValueError for a tool that is another's.
+    """
     if not rows:
         return
-    revision = await next_revision(db, scope, {row.integration_id for row in rows})
-    await db.execute(_SQL["incoming"])
-    await db.copy_records_to_table(
-        "tool_index_incoming", records=[_record(scope, row) for row in rows], columns=_INCOMING
-    )
-    await db.execute(_SQL["count_incoming_lexemes"], scope.org_id)
-    await db.execute(_SQL["count_incoming_tools"], scope.org_id, revision)
-    await db.execute(_SQL["upsert_incoming"], scope.org_id, revision)
+    revision = await _incoming(db, scope, rows)
+    if await _write_incoming(db, scope, revision) != len(rows):
+        raise ValueError("a tool of these rows is in another organisation's index")
+
+
+async def remake(db: Connection, scope: OrgScope, rows: Sequence[IndexRow]) -> None:
+    """`upsert` for rows that `to_make` named, of tools that are still offered at that version: an import may have
+    changed or retired them since they were read."""
+    if not rows:
+        return
+    revision = await _incoming(db, scope, rows)
+    await db.execute(_SQL["keep_what_is_to_make"], scope.org_id)
+    await _write_incoming(db, scope, revision)
 
 
 async def deactivate(db: Connection, scope: OrgScope, integration_id: IntegrationId, tools: Sequence[ToolId]) -> None:
@@ -181,10 +190,36 @@ async def next_revision(db: Connection, scope: OrgScope, integrations: set[Integ
     return revision
 
 
+async def organizations_to_make(db: Queryable, entry_revision: int) -> list[OrgId]:
+    """Whose indexes hold rows that were made by rules older than `entry_revision`."""
+    return [OrgId(row["org_id"]) for row in await db.fetch(_SQL["organizations_to_make"], entry_revision)]
+
+
 async def to_make(db: Queryable, scope: OrgScope, entry_revision: int, limit: int) -> list[tuple[ToolId, int]]:
-    """Active tools (id, version) whose rows were made by rules older than `entry_revision`: `upsert` them again."""
+    """Active tools (id, version) whose rows were made by rules older than `entry_revision`."""
     rows = await db.fetch(_SQL["to_make"], scope.org_id, entry_revision, limit)
     return [(ToolId(row["tool_id"]), row["version"]) for row in rows]
+
+
+async def _incoming(db: Connection, scope: OrgScope, rows: Sequence[IndexRow]) -> int:
+    """Lay rows down in a table of the transaction; the revision under whose lock they may be written."""
+    integrations = {row.integration_id for row in rows}
+    if len(await db.fetch(_SQL["hold_integrations"], scope.org_id, sorted(integrations))) < len(integrations):
+        raise NotFound("There is no such integration in this organisation.")
+    revision = await next_revision(db, scope, integrations)
+    await db.execute(_SQL["incoming"])
+    await db.copy_records_to_table(
+        "tool_index_incoming", records=[_record(scope, row) for row in rows], columns=_INCOMING
+    )
+    return revision
+
+
+async def _write_incoming(db: Connection, scope: OrgScope, revision: int) -> int:
+    """How many rows were written."""
+    await db.execute(_SQL["count_incoming_lexemes"], scope.org_id)
+    await db.execute(_SQL["count_incoming_tools"], scope.org_id, revision)
+    written: int = await db.fetchval(_SQL["upsert_incoming"], scope.org_id, revision)
+    return written
 
 
 def _tenant(org_id: OrgId) -> str:

@@ -26,6 +26,12 @@ CREATE TEMP TABLE IF NOT EXISTS tool_index_incoming (
 ) ON COMMIT DROP;
 TRUNCATE pg_temp.tool_index_incoming;
 
+-- name: keep_what_is_to_make
+DELETE FROM pg_temp.tool_index_incoming i WHERE NOT EXISTS (
+    SELECT FROM tool_index t
+    WHERE t.org_id = $1 AND t.tool_id = i.tool_id AND t.active AND t.version = i.version
+      AND t.entry_revision < i.entry_revision)
+
 -- name: count_incoming_lexemes
 -- What these tools held until now goes, what they hold from now on comes; only differences are written.
 WITH delta AS (
@@ -53,9 +59,11 @@ WITH delta AS (
 of_integrations AS (
     UPDATE integration_revision r SET tools = r.tools + delta.tools
     FROM delta WHERE r.org_id = $1 AND r.integration_id = delta.integration_id AND r.revision = $2)
-UPDATE catalog_revision SET tools = tools + (SELECT sum(tools) FROM delta) WHERE org_id = $1
+UPDATE catalog_revision SET tools = tools + (SELECT coalesce(sum(tools), 0) FROM delta) WHERE org_id = $1
 
 -- name: upsert_incoming
+-- How many were written: no row becomes another organisation's.
+WITH written AS (
 INSERT INTO tool_index (tool_id, org_id, integration_id, active, version, entry_revision, revision, document_sha256,
                         name, group_name, impacts, requires, produces, lexemes)
 SELECT tool_id, $1, integration_id, true, version, entry_revision, $2, document_sha256,
@@ -66,6 +74,8 @@ SET active = true, version = excluded.version, entry_revision = excluded.entry_r
     document_sha256 = excluded.document_sha256, name = excluded.name, group_name = excluded.group_name,
     impacts = excluded.impacts, requires = excluded.requires, produces = excluded.produces, lexemes = excluded.lexemes
 WHERE tool_index.org_id = $1
+RETURNING tool_id)
+SELECT count(*) FROM written
 
 -- name: set_active
 WITH changed AS (
@@ -113,3 +123,7 @@ WHERE i.org_id = $1 AND i.integration_id = $2 AND i.tool_id = made.tool_id AND i
 -- name: to_make
 SELECT tool_id, version FROM tool_index
 WHERE org_id = $1 AND active AND entry_revision < $2 ORDER BY tool_id LIMIT $3
+
+-- name: organizations_to_make
+-- Of whatever organisation, as imports are claimed: workers serve all of them.
+SELECT DISTINCT org_id FROM tool_index WHERE active AND entry_revision < $1
