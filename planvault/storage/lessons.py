@@ -22,7 +22,7 @@ from planvault.storage.queries import load
 from planvault.storage.scenarios import SQL as SCENARIOS
 
 _SQL = load("planvault.storage", "sql/lessons.sql")
-MOST_ENTRIES: Final = 5_000  # automatic scenarios of one organisation: their vectors are compared with every prompt
+MOST_ENTRIES: Final = 2_000  # automatic scenarios of one organisation: their vectors are compared with every prompt
 _MOST_SIMILAR: Final = 50
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -84,7 +84,9 @@ async def instruction_of(keyring: Keyring, scope: OrgScope, near: NearScenario) 
     return open_instruction(await keyring.cipher(scope.org_id), near.id, near.sealed_instruction)
 
 
-async def usage_of(connection: Connection, scope: ProjectScope) -> Mapping[ToolId, tuple[float, datetime]]:
-    """Decayed uses of the project's most used tools, and when they were counted."""
-    rows = await connection.fetch(SQL["usage"], scope.org_id, scope.project_id, _MOST_USED)
-    return {ToolId(row["tool_id"]): (row["uses"], row["counted_at"]) for row in rows}
+async def usage_of(
+    connection: Connection, scope: ProjectScope, now: datetime, half_life: timedelta
+) -> Mapping[ToolId, float]:
+    """Uses of the project's most used tools, decayed to `now`."""
+    rows = await connection.fetch(SQL["usage"], scope.org_id, scope.project_id, _MOST_USED, now, half_life)
+    return {ToolId(row["tool_id"]): row["uses"] for row in rows}

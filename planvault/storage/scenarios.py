@@ -19,7 +19,7 @@ from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
 
 SQL = load("planvault.storage", "sql/scenarios.sql")
-MOST_MANUAL: Final = 1_000  # of one organisation: their vectors are compared with every prompt
+MOST_MANUAL: Final = 500  # of one organisation: their vectors are compared with every prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,12 +100,10 @@ def scenario_contributions(found: Sequence[MatchedScenario]) -> dict[ToolId, flo
     return best
 
 
-def usage_contributions(
-    counts: Mapping[ToolId, tuple[float, datetime]], settings: RetrievalSettings, now: datetime
-) -> dict[ToolId, float]:
-    """From decayed uses and the time that they were counted at."""
-    most, life = settings.usage_boost_cap * settings.weights.usage, half_life(settings)
-    shares = {tool: usage_share(Tally(uses, 0.0, at).as_of(now, life).successes) for tool, (uses, at) in counts.items()}
+def usage_contributions(uses: Mapping[ToolId, float], settings: RetrievalSettings) -> dict[ToolId, float]:
+    """From uses that were decayed to now."""
+    most = settings.usage_boost_cap * settings.weights.usage
+    shares = {tool: usage_share(count) for tool, count in uses.items()}
     return {tool: most * share for tool, share in shares.items() if most * share > 0}
 
 

@@ -17,6 +17,7 @@ from retrieval.scenarios.boosts import (
     Boosts,
     KnownScenario,
     MatchedScenario,
+    half_life,
     matched,
     scenario_contributions,
     usage_contributions,
@@ -37,15 +38,15 @@ class BoostSource:
         uses_count = settings.usage_boost_cap * settings.weights.usage > 0
         if wanted is None and not uses_count:
             return NO_BOOSTS
+        now = self._clock.now()
         async with self._pool.acquire() as connection:
             near = [] if wanted is None else await near_scenarios(connection, scope, query.vectors, wanted)
-            uses = await usage_of(connection, scope) if uses_count else {}
-        now = self._clock.now()
+            uses = await usage_of(connection, scope, now, half_life(settings)) if uses_count else {}
         found = matched([_known(each) for each in near], settings, now)
         chosen = next((each for each in found if each.brought_in), None)
         return Boosts(
             scenario=scenario_contributions(found),
-            usage=usage_contributions(uses, settings, now),
+            usage=usage_contributions(uses, settings),
             bring_in=tuple(dict.fromkeys(tool for each in found if each.brought_in for tool in each.tools)),
             chosen=chosen,
             instruction=await self._instruction(scope, near, chosen),

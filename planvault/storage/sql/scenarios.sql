@@ -28,10 +28,13 @@ ORDER BY found.similarity DESC, c.id
 LIMIT $6;
 
 -- name: usage
--- What the project uses most, at most $3 tools.
-SELECT tool_id, uses, counted_at FROM tool_usage
+-- What the project uses most, at most $3 tools: what is left of each count at $4, after half-lives of $5.
+SELECT tool_id,
+       uses * power(0.5, greatest(extract(epoch FROM $4::timestamptz - counted_at), 0)
+                         / extract(epoch FROM $5::interval))::float8 AS uses
+FROM tool_usage
 WHERE org_id = $1 AND project_id = $2
-ORDER BY uses DESC, tool_id
+ORDER BY tool_usage.uses DESC, tool_id
 LIMIT $3;
 
 -- name: resolve_tools

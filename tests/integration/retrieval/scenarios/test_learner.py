@@ -125,8 +125,10 @@ async def test_what_was_learned_fades_with_the_clock(world: World) -> None:
     await world.run(PROMPT, "list_orders")
     await world.learn()
     now = await world.contribution(PROMPT, "list_orders")
+    used = (await world.boosts(PROMPT)).usage[world.tools["list_orders"]]
     world.clock.ahead = timedelta(days=SETTINGS.decay_half_life_days)
     later = await world.contribution(PROMPT, "list_orders")
+    assert used > (await world.boosts(PROMPT)).usage[world.tools["list_orders"]] > 0
     world.clock.ahead *= 8
     assert now > later > await world.contribution(PROMPT, "list_orders") > 0
 

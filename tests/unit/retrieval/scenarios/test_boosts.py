@@ -80,17 +80,15 @@ def test_a_scenario_whose_tools_the_project_may_not_call_does_not_count() -> Non
     assert matched([replace(known(), tools=())], SETTINGS, NOW) == ()
 
 
-def test_usage_ends_at_its_cap_and_fades() -> None:
-    counts = {A: (3.0, NOW), B: (1e9, NOW), C: (1e9, NOW - timedelta(days=3_000))}
-    found = usage_contributions(counts, SETTINGS, NOW)
+def test_usage_ends_at_its_cap() -> None:
+    found = usage_contributions({A: 3.0, B: 1e9, C: 0.0}, SETTINGS)
     assert 0 < found[A] < found[B] == SETTINGS.usage_boost_cap
-    assert found.get(C, 0.0) < found[A]
+    assert C not in found
 
 
 def test_a_tool_used_a_million_times_gains_less_over_its_neighbours_than_one_scenario_gives() -> None:
     """A tool that everybody uses and nobody needs now does not outrun the one that this intent needed."""
-    counts = {A: (5.0, NOW), B: (1e6, NOW)}
-    usage = usage_contributions(counts, SETTINGS, NOW)
+    usage = usage_contributions({A: 5.0, B: 1e6}, SETTINGS)
     needed = scenario_contributions(matched([known(successes=2.0)], SETTINGS, NOW))
     assert usage[A] + needed[A] > usage[B]
 
@@ -98,4 +96,4 @@ def test_a_tool_used_a_million_times_gains_less_over_its_neighbours_than_one_sce
 def test_a_weight_of_zero_takes_either_part_out() -> None:
     off = SETTINGS.model_copy(update={"weights": RankingWeights(scenario=0, usage=0)})
     assert scenario_contributions(matched([known()], off, NOW)) == {}
-    assert usage_contributions({A: (9.0, NOW)}, off, NOW) == {}
+    assert usage_contributions({A: 9.0}, off) == {}
