@@ -1,4 +1,4 @@
-"""`import`: an OpenAPI or Swagger document becomes tools."""
+"""`import`: OpenAPI or Swagger documents become tools, one or a folder of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.base import JsonObject, JsonValue
+from planvault.cli.folder import FolderImport
 from planvault.cli.options import CredentialsOption, DataDirOption, client, credentials_path, load_credentials
 from planvault.errors import InvalidInput, Unavailable
 
@@ -25,16 +26,64 @@ _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 def import_spec(
-    source: Annotated[str, typer.Argument(metavar="FILE|URL", help="OpenAPI 3.0, 3.1 or Swagger 2.0; JSON or YAML.")],
+    source: Annotated[
+        str | None, typer.Argument(metavar="[FILE|URL]", help="OpenAPI 3.0, 3.1 or Swagger 2.0; JSON or YAML.")
+    ] = None,
     base_url: Annotated[
         str | None,
         typer.Option("--base-url", help="Where the service answers. Default: the document's first server."),
     ] = None,
     name: Annotated[str, typer.Option("--name", help="The integration's alias. Default: from the file's name.")] = "",
+    directory: Annotated[
+        Path | None, typer.Option("--directory", help="A folder of documents, at any depth, as one import.")
+    ] = None,
+    name_prefix: Annotated[str, typer.Option("--name-prefix", help="Of the folder's aliases.")] = "",
+    prune: Annotated[bool, typer.Option("--prune", help="Retire tools of documents the folder has no more.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the folder's last import.")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write what was refused here: .csv, else JSON lines.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 where anything was refused.")] = False,
     data: DataDirOption = None,
     credentials: CredentialsOption = None,
 ) -> None:
-    """Import an API description and show what became of each operation. A name that exists gets the document anew."""
+    """Import an API description, or a folder of them, and show what became of each.
+
+    A name or a path that exists gets its document anew.
+    """
+    if (source is None) == (directory is None):
+        raise InvalidInput("Give a file, an address, or --directory.")
+    with client(load_credentials(credentials_path(data, credentials))) as api:
+        if directory is not None:
+            if base_url is not None or name:
+                raise InvalidInput("--base-url and --name are of one document; a folder's documents have their own.")
+            _import_folder(api, FolderImport(directory, name_prefix, prune=prune, resume=resume), report, strict)
+        elif source is not None:
+            if name_prefix or prune or resume or report or strict:
+                raise InvalidInput("--name-prefix, --prune, --resume, --report, --strict need --directory.")
+            _import_one(api, source, base_url, name)
+
+
+def _import_folder(api: ApiClient, asked: FolderImport, report: Path | None, strict: bool) -> None:
+    from planvault.cli.bulk_import import BulkImporting, has_refused, summary
+    from planvault.cli.imports_commands import findings, write_report
+
+    console = Console()
+    importing = BulkImporting(api, console)
+    job = importing.run(asked)
+    for line in summary(job, importing.refused):
+        console.print(line, highlight=False)
+    for path, reason in importing.refused.items():
+        console.print(Text(f"not sent: {path}: {reason}"))
+    if report is not None:
+        console.print(f"{write_report(findings(api, str(job['id'])), report):,} lines in {report}", highlight=False)
+    if job.get("status") != "completed":
+        raise InvalidInput(f"The import is {job.get('status')}: {job.get('error') or 'it was ended by somebody'}")
+    if strict and has_refused(job, importing.refused):
+        raise typer.Exit(1)
+
+
+def _import_one(api: ApiClient, source: str, base_url: str | None, name: str) -> None:
     from planvault.cli.imports import ENDED, await_import
 
     console = Console()
@@ -42,17 +91,16 @@ def import_spec(
         raise InvalidInput(f"--base-url {base_url}: a base URL begins with http:// or https://.")
     document = _document(source)
     alias = name or _alias(source)
-    with client(load_credentials(credentials_path(data, credentials))) as api:
-        started = _start(api, source, document, alias, base_url, console)
-        import_id = str(started.get("importId"))
-        job = await_import(api, import_id, console, timeout_s=DEADLINE_S)
-        _show_report(job, console)
-        if job.get("status") not in ENDED:
-            raise Unavailable(f"The import has not ended after {DEADLINE_S:.0f} s; it goes on. Its id: {import_id}")
-        if job.get("status") != "completed":
-            raise InvalidInput(f"The import failed: {job.get('error') or 'no reason given'}")
-        if base_url is None:
-            _show_address(_named(api, alias), console)
+    started = _start(api, source, document, alias, base_url, console)
+    import_id = str(started.get("importId"))
+    job = await_import(api, import_id, console, timeout_s=DEADLINE_S)
+    _show_report(job, console)
+    if job.get("status") not in ENDED:
+        raise Unavailable(f"The import has not ended after {DEADLINE_S:.0f} s; it goes on. Its id: {import_id}")
+    if job.get("status") != "completed":
+        raise InvalidInput(f"The import failed: {job.get('error') or 'no reason given'}")
+    if base_url is None:
+        _show_address(_named(api, alias), console)
 
 
 def _document(source: str) -> str | None:
@@ -88,7 +136,7 @@ def _start(
 
 
 def _named(api: ApiClient, alias: str) -> JsonObject | None:
-    return next((one for one in api.registered() if one.get("name") == alias), None)
+    return next((one for one in api.pages("tools", name=alias) if one.get("name") == alias), None)
 
 
 def _show_address(integration: JsonObject | None, console: Console) -> None:

@@ -4,7 +4,7 @@ It knows routes and wire names and nothing of the platform's inside. JSON goes i
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -276,7 +276,17 @@ class ApiClient:
 
     def registered(self) -> list[JsonObject]:
         """Every integration of the organisation: `{toolId, name, baseUrl, version, …}`."""
-        return _objects(self._get(f"{self._admin}/tools", admin=True), "items")
+        return list(self.pages("tools"))
+
+    def pages(self, route: str, **query: str | int) -> Iterator[JsonObject]:
+        """Every entry of a list of the Admin API, page by page."""
+        cursor: JsonValue = None
+        while True:
+            page = self.admin("GET", route, query=query | ({"cursor": str(cursor)} if cursor else {}))
+            yield from _objects(page, "items")
+            cursor = page.get("nextCursor")
+            if cursor is None:
+                return
 
     def import_status(self, import_id: str) -> JsonObject:
         """`{status, total, done, report[], error?}`."""
@@ -301,6 +311,20 @@ class ApiClient:
     def revoke_key(self, key_id: str) -> None:
         self._send("DELETE", f"{self._admin}/projects/{self._project_id}/keys/{key_id}", self._admin_auth)
 
+    def admin(
+        self,
+        method: str,
+        route: str,
+        *,
+        body: JsonObject | None = None,
+        query: Query | None = None,
+        content: Iterable[bytes] | None = None,
+    ) -> JsonObject:
+        """Any call of the organisation's Admin API, by its route below the organisation."""
+        headers = self._admin_auth if method != "POST" else self._admin_auth | {"Idempotency-Key": str(self._ids.new())}
+        response = self._send(method, f"{self._admin}/{route}", headers, body=body, query=query, content=content)
+        return _OBJECT.validate_json(response.content)
+
     # ── plumbing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _get(self, path: str, *, query: Query | None = None, admin: bool = False) -> JsonObject:
@@ -320,10 +344,13 @@ class ApiClient:
         *,
         body: JsonObject | None = None,
         query: Query | None = None,
+        content: Iterable[bytes] | None = None,
         accept: tuple[int, ...] = (),
     ) -> httpx.Response:
         try:
-            response = self._http.request(method, path, headers=_utf_8(headers), json=body, params=query)
+            response = self._http.request(
+                method, path, headers=_utf_8(headers), json=body, params=query, content=content
+            )
         except httpx.TransportError as error:
             raise Unavailable(f"No answer from {self._http.base_url}: {error}. Is the platform up?") from error
         if response.is_error and response.status_code not in accept:

@@ -8,6 +8,7 @@ from planvault.cli.catalog import import_spec
 from planvault.cli.chat import chat
 from planvault.cli.database import migrate
 from planvault.cli.doctor import doctor
+from planvault.cli.imports_commands import imports
 from planvault.cli.jobs import jobs
 from planvault.cli.keys import keys
 from planvault.cli.logs import logs
@@ -38,6 +39,7 @@ app.command()(runs)
 app.command()(resolve)
 app.command()(approve)
 app.command()(reject)
+app.add_typer(imports, name="imports")
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(tools, name="tools")

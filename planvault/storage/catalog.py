@@ -59,8 +59,11 @@ async def find_integration(db: Queryable, scope: OrgScope, alias: str) -> Integr
     return _integration(row)
 
 
-async def list_integrations(db: Queryable, scope: OrgScope) -> list[Integration]:
-    return [_integration(row) for row in await db.fetch(_SQL["list_integrations"], scope.org_id)]
+async def list_integrations(
+    db: Queryable, scope: OrgScope, *, after: str = "", limit: int = 10_000, alias: str | None = None
+) -> list[Integration]:
+    """A page by alias; the last alias is the cursor of the next page."""
+    return [_integration(row) for row in await db.fetch(_SQL["list_integrations"], scope.org_id, after, limit, alias)]
 
 
 async def update_integration(

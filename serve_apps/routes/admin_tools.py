@@ -18,6 +18,7 @@ from planvault.storage.pool import Connection, transaction
 from planvault.storage.scenarios import leave_integration
 from serve_apps import spec_upload
 from serve_apps.dependencies import Actor, ApiDeps, Deps, OnceKey, Organisation, answers_of
+from serve_apps.paging import Cursor, Limit, decode, encode
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.imports import (
@@ -108,9 +109,20 @@ async def delete_tools(
 
 
 @router.get("/tools", responses=problems())
-async def list_tools(scope: Organisation, deps: Deps) -> Page[RegisteredTools]:
-    found = await catalog.list_integrations(deps.pool, scope)
-    return Page[RegisteredTools](items=[RegisteredTools.of(one) for one in found])
+async def list_tools(
+    scope: Organisation,
+    deps: Deps,
+    name: Annotated[str | None, Query(max_length=63, description="The one of this name.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 200,
+) -> Page[RegisteredTools]:
+    """By name."""
+    after = decode(cursor) if cursor else ""
+    found = await catalog.list_integrations(deps.pool, scope, after=after, limit=limit + 1, alias=name)
+    more, found = len(found) > limit, found[:limit]
+    return Page[RegisteredTools](
+        items=[RegisteredTools.of(one) for one in found], next_cursor=encode(found[-1].alias) if more else None
+    )
 
 
 @router.get("/tools/{toolId}", responses=problems())

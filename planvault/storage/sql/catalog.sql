@@ -16,8 +16,9 @@ SELECT id, org_id, alias, display_name, source, base_url, version
 FROM integrations WHERE org_id = $1 AND alias = $2
 
 -- name: list_integrations
+-- By alias, after $2; the one of that alias where $4 is given.
 SELECT id, org_id, alias, display_name, source, base_url, version
-FROM integrations WHERE org_id = $1 ORDER BY alias
+FROM integrations WHERE org_id = $1 AND alias > $2 AND ($4::text IS NULL OR alias = $4) ORDER BY alias LIMIT $3
 
 -- name: update_integration
 -- NULL keeps what is there.

@@ -40,6 +40,10 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/scenarios"): {"name": "orders", "sampleQueries": ["my orders"], "tools": ["list_orders"]},
     ("PUT", "/scenarios/{scenarioId}"): {"name": "orders", "sampleQueries": ["my orders"], "tools": ["list_orders"]},
     ("PUT", "/routing-cache"): {"enabled": True},
+    ("POST", "/bulk-imports"): {"namePrefix": "oad"},
+    ("PUT", "/bulk-imports/{importId}/documents"): {"openapi": "3.1.0"},
+    ("POST", "/bulk-imports/{importId}/start"): None,
+    ("POST", "/bulk-imports/{importId}/cancel"): None,
     ("POST", "/routing-cache/suggestions/{entryId}"): {"name": "orders", "sampleQueries": ["my orders"]},
 }
 
@@ -66,6 +70,8 @@ class Route:
     def url(self, **ids: str) -> str:
         names = {"alias": "shop", "name": "SOME_SECRET"} | ids
         path = re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], SOME_ID), self.path)
+        if self.path.endswith("/documents"):
+            return f"{path}?path=shop.json"
         return f"{path}?toolId={SOME_ID}" if self.path.endswith("/imports") else path
 
 
