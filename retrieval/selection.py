@@ -59,6 +59,11 @@ class Selector:
         self._clock = clock
         self._absence = Absence()
 
+    @property
+    def finder(self) -> Finder:
+        """Where its candidates come from."""
+        return self._finder
+
     async def select(self, scope: ProjectScope, query: str, options: SelectionOptions | None = None) -> Selection:
         """The project's enabled tools, best first, equal scores by name. Raises NotFound for an unknown project, and
         Unavailable."""
