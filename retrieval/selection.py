@@ -123,7 +123,7 @@ def _answer(made: _Made, explain: int, stages: Stages) -> Selection:
         shortlist=shown[: len(kept.kept)],
         candidates=shown if explain else (),
         parts=made.query.parts,
-        groups=explanation.groups(made.found.routed),
+        groups=explanation.groups(made.found.routed) if explain else (),
         scenarios=explanation.scenarios(made.boosts),
         instruction=made.boosts.instruction,
         degraded=tuple(note for note in notes if note),
