@@ -8,6 +8,7 @@ from planvault.storage.pool import Pool
 from retrieval.candidates import Finder
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.groups.postgres import PostgresGroupRouter
+from retrieval.groups.router import GroupRouter
 from retrieval.index.port import ToolIndex
 from retrieval.index.postgres import PostgresIndex
 from retrieval.index.resident import ResidentIndex, ResidentOptions
@@ -21,9 +22,11 @@ async def open_selector(
 ) -> AsyncIterator[Selector]:
     """Ready until the block ends. `resident_mb`: memory for copies of the index in this process; 0: none."""
     index: ToolIndex = PostgresIndex(pool, EMBEDDING_MODEL)
+    router: GroupRouter = PostgresGroupRouter(pool, EMBEDDING_MODEL)
     async with AsyncExitStack() as stack:
         if resident_mb:
-            resident = ResidentIndex(pool, index, ResidentOptions(resident_mb * 1024 * 1024), clock=clock)
-            index = await stack.enter_async_context(resident.open())
-        finder = Finder(index, PostgresGroupRouter(pool, EMBEDDING_MODEL))
+            resident = ResidentIndex(pool, index, router, ResidentOptions(resident_mb * 1024 * 1024), clock=clock)
+            await stack.enter_async_context(resident.open())
+            index, router = resident, resident
+        finder = Finder(index, router)
         yield Selector(pool, embedder, finder, BoostSource(pool, keyring, clock), clock)

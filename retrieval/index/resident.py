@@ -23,6 +23,8 @@ from planvault.ports import Clock
 from planvault.storage.pool import Pool, is_away
 from planvault.storage.queries import load
 from retrieval.embedding import EMBEDDING_MODEL
+from retrieval.groups.routed import Routed
+from retrieval.groups.router import GroupRouter
 from retrieval.index.port import PoolLimits, ToolIndex
 from retrieval.index.resident_copy import Copy, View
 from retrieval.index.resident_load import read_copy
@@ -65,12 +67,13 @@ class _Held:
 
 
 class ResidentIndex:
-    """Implements ToolIndex in process, in front of `behind` (Postgres)."""
+    """Implements ToolIndex and GroupRouter in process, in front of `behind` and `router` (Postgres)."""
 
     def __init__(
         self,
         pool: Pool,
         behind: ToolIndex,
+        router: GroupRouter,
         options: ResidentOptions,
         *,
         model: str = EMBEDDING_MODEL,
@@ -78,6 +81,7 @@ class ResidentIndex:
     ) -> None:
         self._pool = pool
         self._behind = behind
+        self._router = router
         self._options = options
         self._model = model
         self._clock = clock or SystemClock()
@@ -121,6 +125,12 @@ class ResidentIndex:
         if view is None:
             return await self._behind.producers(scope, integrations, entities, limit)
         return await self._away(lambda: view.producers(integrations, entities, limit))
+
+    async def route(self, scope: ProjectScope, query: Query, top_k: int) -> Routed:
+        view = await self._view(scope)
+        if view is None:
+            return await self._router.route(scope, query, top_k)
+        return await self._away(lambda: view.route(query, top_k))
 
     @property
     def nbytes(self) -> int:

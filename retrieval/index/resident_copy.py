@@ -1,21 +1,24 @@
 """One organisation's tools in memory, as of one revision, and the search over them. Pure: no I/O, no clock."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.ids import IntegrationId, ToolId
+from retrieval.groups.routed import Routed
 from retrieval.index.port import PoolLimits
 from retrieval.index.resident_block import NO_GROUP, Block, Columns, Ids, Mask, ids_of, joined, kept
+from retrieval.index.resident_groups import NO_GROUPS, Groups
 from retrieval.index.weights import ceilings, weigh
 from retrieval.query import IndexedTool, Matrix, Pool, Query
 from retrieval.text import lexeme_id
 
 # Vectors in one product: its result stays in the cache.
 _ROWS = 4_096
+_UNGROUPED = ids_of([NO_GROUP])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,20 @@ class Copy:
     revisions: Mapping[IntegrationId, int]
     blocks: tuple[Block, ...] = ()
     alive: tuple[Mask, ...] = ()
+    groups: Groups = NO_GROUPS
     tools: int = field(init=False)
     nbytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", sum(int(alive.sum()) for alive in self.alive))
-        object.__setattr__(self, "nbytes", sum(block.nbytes + len(block) for block in self.blocks))
+        object.__setattr__(self, "nbytes", sum(block.nbytes + len(block) for block in self.blocks) + self.groups.nbytes)
 
     def refreshed(
-        self, revision: int, revisions: Mapping[IntegrationId, int], changed: Columns, active: Mask
+        self, revision: int, revisions: Mapping[IntegrationId, int], changed: Columns, active: Mask, groups: Groups
     ) -> "Copy":
         """The copy as of `revision`: `changed` replaces the tools of the same ids, what is not `active` goes, and so do
-        the tools of integrations that `revisions` does not name."""
+        the tools and groups of integrations that `revisions` does not name. `groups` are all groups of the integrations
+        whose revision is another now."""
         there = ids_of(list(revisions))
         blocks, alive = [], []
         for block, counts in zip(self.blocks, self.alive, strict=True):
@@ -53,7 +58,9 @@ class Copy:
         if len(added.ids):
             blocks.append(Block(added))
             alive.append(np.ones(len(added.ids), dtype=np.bool_))
-        return Copy(revision, revisions, *_merged(blocks, alive))
+        same = ids_of([each for each, stamp in self.revisions.items() if revisions.get(each) == stamp])
+        grouped = self.groups.of(np.isin(self.groups.integrations, same)).joined(groups)
+        return Copy(revision, revisions, *_merged(blocks, alive), grouped)
 
 
 def _merged(blocks: list[Block], alive: list[Mask]) -> tuple[tuple[Block, ...], tuple[Mask, ...]]:
@@ -80,7 +87,7 @@ class View:
 
     def __init__(self, copy: Copy, switched_off: Sequence[IntegrationId]) -> None:
         self._copy = copy
-        off = ids_of(switched_off)
+        self._off = off = ids_of(switched_off)
         self._masks = [
             alive & ~np.isin(block.integrations, off)[block.integration] if len(off) else alive
             for block, alive in zip(copy.blocks, copy.alive, strict=True)
@@ -109,6 +116,16 @@ class View:
             lexical=np.ascontiguousarray(lexical[:, rows].T),
             lexical_ceiling=ceiling,
         )
+
+    def route(self, query: Query, top_k: int) -> Routed:
+        """As retrieval.groups.router.GroupRouter.route."""
+        groups = self._copy.groups
+        enabled = ~np.isin(groups.integrations, self._off)
+        spoken_by = groups.ids[enabled & ~groups.spoken_for]
+        rows = np.concatenate([np.zeros(0, dtype=np.intp), *self._members(spoken_by)])
+        best = _best_members(groups.ids, self._group_ids(rows), self._cosines(rows, query.vectors))
+        routed = groups.nearest(query.vectors, enabled, best, top_k)
+        return replace(routed, ungrouped=sum(map(len, self._members(_UNGROUPED))))
 
     def producers(
         self, integrations: Sequence[IntegrationId], entities: Sequence[str], limit: int
@@ -152,21 +169,23 @@ class View:
         """Rows that are among the `limit` nearest to a part, of those groups."""
         if not limit:
             return np.zeros(0, dtype=np.intp)
-        rows = [self._searched(number, groups) + offset for number, offset in enumerate(self._offsets[:-1])]
-        searched = np.concatenate(rows) if rows else np.zeros(0, dtype=np.intp)
+        among = None if groups is None else ids_of([*groups, NO_GROUP])
+        searched = np.concatenate([np.zeros(0, dtype=np.intp), *self._members(among)])
         cosines = self._cosines(searched, vectors)
         anyone = np.ones(len(searched), dtype=np.bool_)
         columns = np.ascontiguousarray(cosines.T)
         nearest = [searched[_best(column, anyone, limit, lambda at: self._ids(searched[at]))] for column in columns]
-        return np.concatenate(nearest) if nearest else searched
+        return np.concatenate([np.zeros(0, dtype=np.intp), *nearest])
 
-    def _searched(self, number: int, groups: Sequence[UUID] | None) -> NDArray[np.intp]:
-        block, mask = self._copy.blocks[number], self._masks[number]
-        if not block.all_embedded:
-            mask = mask & block.embedded
-        if groups is not None:
-            mask = mask & np.isin(block.group_ids, ids_of([*groups, NO_GROUP]))[block.group]
-        return np.flatnonzero(mask)
+    def _members(self, groups: Ids | None) -> list[NDArray[np.intp]]:
+        """Rows, by block, of the embedded tools of those groups; None: of all."""
+        found = []
+        for block, mask, offset in zip(self._copy.blocks, self._masks, self._offsets, strict=False):
+            among = mask if block.all_embedded else mask & block.embedded
+            if groups is not None:
+                among = among & np.isin(block.group_ids, groups)[block.group]
+            found.append(np.flatnonzero(among) + offset)
+        return found
 
     def _cosines(self, rows: NDArray[np.intp], vectors: Matrix) -> Matrix:
         """(rows, parts); `rows` ascend."""
@@ -193,6 +212,13 @@ class View:
         rows = [block.rows_of(ids) + offset for block, offset in zip(self._copy.blocks, self._offsets, strict=False)]
         return np.concatenate([np.zeros(0, dtype=np.intp), *rows])
 
+    def _group_ids(self, rows: NDArray[np.intp]) -> Ids:
+        """Of `rows`, which ascend."""
+        edges = np.searchsorted(rows, self._offsets)
+        parts = zip(self._copy.blocks, self._offsets, edges, edges[1:], strict=False)
+        held = [block.group_ids[block.group[rows[first:last] - offset]] for block, offset, first, last in parts]
+        return np.concatenate([np.zeros(0, dtype="S16"), *held])
+
     def _ids(self, rows: NDArray[np.intp]) -> Ids:
         """In the order of `rows`."""
         if len(self._copy.blocks) == 1:
@@ -204,6 +230,17 @@ class View:
         edges = np.searchsorted(rows, self._offsets)
         parts = zip(self._copy.blocks, self._offsets, edges, edges[1:], strict=False)
         return [block.tool(row) for block, offset, first, last in parts for row in (rows[first:last] - offset).tolist()]
+
+
+def _best_members(groups: Ids, of_rows: Ids, cosines: Matrix) -> dict[int, NDArray[np.float32]]:
+    """Place in `groups` → the highest cosine of its rows, by part."""
+    if not len(of_rows):
+        return {}
+    order = np.argsort(of_rows, kind="stable")
+    there, starts = np.unique(of_rows[order], return_index=True)
+    best = np.maximum.reduceat(cosines[order], starts, axis=0)
+    places = {group: place for place, group in enumerate(groups.tolist())}
+    return {places[group]: row for group, row in zip(there.tolist(), best, strict=True)}
 
 
 def _best(

@@ -1,7 +1,7 @@
 """Reads an organisation's index out of Postgres into a resident copy: all of it once, then what has changed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
 from uuid import UUID
 
@@ -11,8 +11,11 @@ import numpy as np
 from models.ids import IntegrationId, OrgId
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
+from retrieval.groups.explain import GroupOrigin, why
+from retrieval.groups.routed import Routing
 from retrieval.index.resident_block import Columns, Mask, joined
 from retrieval.index.resident_copy import Copy
+from retrieval.index.resident_groups import Groups, together
 
 _SQL = load("retrieval", "sql/resident.sql")
 # Tools in one answer: some 5 MB.
@@ -36,17 +39,26 @@ async def read_copy(pool: Pool, work: Executor, org_id: OrgId, model: str, befor
         revisions = {IntegrationId(row["integration_id"]): row["revision"] for row in stamps if row["integration_id"]}
         base = before or Copy(0, {})
         changed = [i for i, stamp in revisions.items() if base.revisions.get(i) != stamp]
-        pages = []
+        loop = asyncio.get_running_loop()
+        pages, groups = [], []
         if changed:
             async for record in _pages(connection, org_id, model, changed, before):
-                pages.append(await asyncio.get_running_loop().run_in_executor(work, _columns, record))
-    return await asyncio.get_running_loop().run_in_executor(work, _next, base, revision, revisions, pages)
+                pages.append(await loop.run_in_executor(work, _columns, record))
+            async for record in _groups(connection, org_id, model, None if before is None else changed):
+                groups.append(await loop.run_in_executor(work, _grouped, record))
+    return await loop.run_in_executor(work, _next, base, revision, revisions, pages, groups)
 
 
-def _next(base: Copy, revision: int, revisions: dict[IntegrationId, int], pages: list[tuple[Columns, Mask]]) -> Copy:
+def _next(
+    base: Copy,
+    revision: int,
+    revisions: dict[IntegrationId, int],
+    pages: list[tuple[Columns, Mask]],
+    groups: list[Groups],
+) -> Copy:
     changed = joined([columns for columns, _ in pages]) if pages else _NOTHING
     active = np.concatenate([np.zeros(0, dtype=np.bool_), *(active for _, active in pages)])
-    return base.refreshed(revision, revisions, changed, active)
+    return base.refreshed(revision, revisions, changed, active, together(groups))
 
 
 async def _pages(
@@ -63,6 +75,45 @@ async def _pages(
         if record["tools"] < _PAGE:
             return
         after = (UUID(bytes=record["integrations"][-16:]), UUID(bytes=record["ids"][-16:]))
+
+
+async def _groups(
+    connection: Connection, org_id: OrgId, model: str, some: list[IntegrationId] | None
+) -> AsyncIterator[asyncpg.Record]:
+    after = (_START, _START)
+    while True:
+        record = await connection.fetchrow(_SQL["groups"], org_id, model, some, *after, _PAGE)
+        if record is None or not record["groups"]:
+            return
+        yield record
+        if record["groups"] < _PAGE:
+            return
+        after = (UUID(bytes=record["integrations"][-16:]), UUID(bytes=record["ids"][-16:]))
+
+
+def _grouped(record: asyncpg.Record) -> Groups:
+    centroids = np.frombuffer(record["centroids"], dtype=_VECTOR)["values"].astype(np.float32)
+    coherences = np.array(record["coherences"], dtype=np.float32)
+    return Groups(
+        ids=np.frombuffer(record["ids"], dtype="S16"),
+        integrations=np.frombuffer(record["integrations"], dtype="S16"),
+        names=np.array(record["names"], dtype=object),
+        whys=np.array([why(origin) for origin in _origins(record)], dtype=object),
+        sizes=np.array(record["sizes"], dtype=np.int32),
+        coherences=coherences,
+        reaches=np.array(record["reaches"], dtype=np.float32),
+        spoken_for=np.array(record["spoken_for"], dtype=np.bool_),
+        directions=centroids / coherences[:, None],
+    )
+
+
+def _origins(record: asyncpg.Record) -> Iterator[GroupOrigin]:
+    columns = ("bases", "parts", "sizes", "base_sizes", "coherences", "base_coherences", "reaches", "spoken_for")
+    for base, parts, size, base_size, coherence, base_coherence, reach, spoken_for in zip(
+        *(record[column] for column in columns), strict=True
+    ):
+        routing: Routing = "centroid" if spoken_for else "best_member"
+        yield GroupOrigin(base, parts, size, base_size, coherence, base_coherence, reach, routing)
 
 
 def _columns(record: asyncpg.Record) -> tuple[Columns, Mask]:

@@ -34,3 +34,23 @@ FROM (SELECT * FROM tool_index
       WHERE org_id = $1 AND revision > $3 AND (integration_id, tool_id) > ($4::uuid, $5::uuid) AND (active OR $7)
         AND ($8::uuid[] IS NULL OR integration_id = ANY($8))
       ORDER BY org_id, integration_id, tool_id LIMIT $6) AS changed;
+
+-- name: groups
+-- The groups of these integrations (NULL: of all), behind the cursor ($4, $5) and in its order.
+SELECT count(*) AS groups,
+       string_agg(uuid_send(id), '') AS ids,
+       string_agg(uuid_send(integration_id), '') AS integrations,
+       array_agg(name) AS names,
+       array_agg(base) AS bases,
+       array_agg(parts) AS parts,
+       array_agg(size) AS sizes,
+       array_agg(base_size) AS base_sizes,
+       array_agg(coherence) AS coherences,
+       array_agg(base_coherence) AS base_coherences,
+       array_agg(reach) AS reaches,
+       array_agg(routing = 'centroid') AS spoken_for,
+       string_agg(vector_send(centroid), '') AS centroids
+FROM (SELECT * FROM tool_group_centroids
+      WHERE org_id = $1 AND model = $2 AND (integration_id, id) > ($4::uuid, $5::uuid)
+        AND ($3::uuid[] IS NULL OR integration_id = ANY($3))
+      ORDER BY org_id, integration_id, id LIMIT $6) AS wanted;

@@ -14,6 +14,8 @@ from planvault.storage import tool_index
 from planvault.storage.pool import Pool, transaction
 from planvault.storage.tool_index import IndexRow, ToEmbed
 from retrieval.embedding import EMBEDDING_MODEL
+from retrieval.groups.postgres import PostgresGroupRouter
+from retrieval.groups.upkeep import GroupKeeper
 from retrieval.index.port import PoolLimits
 from retrieval.index.postgres import PostgresIndex
 from retrieval.index.resident import ResidentIndex
@@ -50,6 +52,7 @@ class Behind:
 
     def __init__(self, pool: Pool) -> None:
         self.postgres = PostgresIndex(pool, EMBEDDING_MODEL)
+        self.router = PostgresGroupRouter(pool, EMBEDDING_MODEL)
         self.searches = 0
 
     async def size(self, scope: ProjectScope) -> int:
@@ -130,6 +133,9 @@ class Desk:
         async with transaction(self.pool) as connection:
             named = {self.tools[name]: group for name, group in groups.items()}
             await tool_index.set_groups(connection, self.org, integration, named)
+
+    async def regroup(self, integration: IntegrationId) -> None:
+        await GroupKeeper(self.pool, IDS, EMBEDDING_MODEL).regroup(self.org, integration)
 
     async def retire(self, integration: IntegrationId, names: Sequence[str], *, back: bool = False) -> None:
         change = tool_index.reactivate if back else tool_index.deactivate

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from models.tenants import ProjectScope
 from planvault.clock import TimeOrderedIds
 from planvault.storage.pool import Pool, open_pool
+from retrieval.groups.routed import RoutedGroup
 from retrieval.index import resident_load
 from retrieval.index.port import PoolLimits, ToolIndex
 from retrieval.index.resident import BYTES_A_TOOL, ResidentIndex, ResidentOptions
@@ -30,7 +32,7 @@ def behind(pool: Pool) -> Behind:
 
 @pytest.fixture
 async def index(pool: Pool, behind: Behind) -> AsyncIterator[ResidentIndex]:
-    async with ResidentIndex(pool, behind, OPTIONS).open() as opened:
+    async with ResidentIndex(pool, behind, behind.router, OPTIONS).open() as opened:
         yield opened
 
 
@@ -168,6 +170,37 @@ async def test_a_copy_is_equal_to_postgres_after_many_small_changes(
     assert_same(ours, await behind.postgres.search(desk.scope, PROMPT, WHOLE))
 
 
+async def test_prompts_are_routed_as_by_postgres(index: ResidentIndex, behind: Behind, desk: Desk) -> None:
+    """Also after groups changed, a tool came that has none yet, and an integration was switched off or deleted."""
+    shops = [await desk.integration() for _ in range(3)]
+    for number, shop in enumerate(shops):
+        await desk.put(shop, catalog_of(120, seed=number))
+        await desk.regroup(shop)
+
+    async def agree(least: int) -> None:
+        await warm(index, behind, desk.scope)
+        for top_k in (3, 1_000):
+            ours = await index.route(desk.scope, PROMPT, top_k)
+            theirs = await behind.router.route(desk.scope, PROMPT, top_k)
+            assert (ours.considered, ours.ungrouped) == (theirs.considered, theirs.ungrouped)
+            assert ours.considered >= least
+            assert [_rounded(group) for group in ours.groups] == [_rounded(group) for group in theirs.groups]
+
+    await agree(least=10)
+    await desk.put(shops[0], ["create_invoice_now"])
+    await agree(least=10)
+    await desk.regroup(shops[0])
+    await agree(least=10)
+    await desk.switch(shops[1], enabled=False)
+    await agree(least=5)
+    await desk.delete(shops[2])
+    await agree(least=1)
+
+
+def _rounded(group: RoutedGroup) -> RoutedGroup:
+    return replace(group, similarity=round(group.similarity, 4), expected=round(group.expected, 4))
+
+
 async def test_postgres_answers_while_the_copy_is_cold_and_one_load_serves_all(
     index: ResidentIndex, behind: Behind, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +230,9 @@ async def test_postgres_answers_while_the_copy_is_cold_and_one_load_serves_all(
 
 async def test_small_organisations_are_postgres_alone(pool: Pool, behind: Behind, desk: Desk) -> None:
     await desk.put(await desk.integration(), catalog_of(20))
-    async with ResidentIndex(pool, behind, ResidentOptions(max_bytes=64 << 20, min_tools=21)).open() as index:
+    async with ResidentIndex(
+        pool, behind, behind.router, ResidentOptions(max_bytes=64 << 20, min_tools=21)
+    ).open() as index:
         await names(index, desk.scope)
         await index.caught_up()
 
@@ -228,7 +263,7 @@ async def test_copies_stay_within_their_memory(pool: Pool, behind: Behind) -> No
     for desk in (first, second):
         await desk.put(await desk.integration(), catalog_of(200))
     room = ResidentOptions(max_bytes=300 * BYTES_A_TOOL, min_tools=1)
-    async with ResidentIndex(pool, behind, room).open() as index:
+    async with ResidentIndex(pool, behind, behind.router, room).open() as index:
         await warm(index, behind, first.scope)
         for _ in range(3):
             asked = behind.searches
@@ -246,7 +281,7 @@ async def test_a_copy_that_nobody_asks_makes_room(pool: Pool, behind: Behind) ->
     for desk in (first, second):
         await desk.put(await desk.integration(), catalog_of(200))
     room = ResidentOptions(max_bytes=300 * BYTES_A_TOOL, min_tools=1, keep_s=0.0)
-    async with ResidentIndex(pool, behind, room).open() as index:
+    async with ResidentIndex(pool, behind, behind.router, room).open() as index:
         await warm(index, behind, first.scope)
         await warm(index, behind, second.scope)
 
@@ -273,7 +308,7 @@ async def test_a_load_that_loses_its_database_leaves_the_answers_to_postgres(
     monkeypatch.setattr(resident_load, "_columns", held)
     own = await open_pool(database_url, name="resident-cut", maximum=2)
     options = ResidentOptions(max_bytes=64 << 20, min_tools=1, retry_s=0.0)
-    async with ResidentIndex(own, behind, options).open() as index:
+    async with ResidentIndex(own, behind, behind.router, options).open() as index:
         await names(index, desk.scope)  # starts the load
         await _cut(desk.pool, "resident-cut")
         go_on.set()

@@ -1,0 +1,115 @@
+"""The groups of a resident copy, and the routing of a prompt to them. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ids import IntegrationId
+from retrieval.groups.routed import Routed, RoutedGroup
+from retrieval.index.resident_block import Ids, Mask, Rows, uuid_of
+from retrieval.query import Matrix
+
+Numbers = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Rows of tool_group_centroids, a column each; migration 0011 says what they are.
+
+    `directions`: centroids of length one. `spoken_for`: routed by their centroid, the others by their best member.
+    `whys`: retrieval.groups.explain.
+    """
+
+    ids: Ids
+    integrations: Ids
+    names: NDArray[np.object_]
+    whys: NDArray[np.object_]
+    sizes: Rows
+    coherences: Numbers
+    reaches: Numbers
+    spoken_for: Mask
+    directions: Matrix
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Names and explanations take some 400 bytes a group."""
+        return sum(int(getattr(self, field.name).nbytes) for field in fields(self)) + 400 * len(self.ids)
+
+    def of(self, rows: Mask) -> "Groups":
+        return Groups(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def joined(self, more: "Groups") -> "Groups":
+        if not len(more):
+            return self
+        pairs = {field.name: (getattr(self, field.name), getattr(more, field.name)) for field in fields(self)}
+        return Groups(**{name: np.concatenate(pair) for name, pair in pairs.items()})
+
+    def nearest(self, vectors: Matrix, enabled: Mask, best_members: Mapping[int, Numbers], top_k: int) -> Routed:
+        """`best_members`: of each group that is not spoken for and has one, the cosine of its best member by part.
+
+        As retrieval.groups.router.GroupRouter, but for `ungrouped`, which groups do not know.
+        """
+        similarity = self.directions @ np.ascontiguousarray(vectors.T)
+        expected = similarity + self.reaches[:, None]
+        similarity[~self.spoken_for] = expected[~self.spoken_for] = -np.inf
+        for row, cosines in best_members.items():
+            similarity[row] = expected[row] = cosines
+        expected[~enabled] = -np.inf
+        found: dict[int, int] = {}  # group → the part that it is nearest to
+        for part in range(expected.shape[1]):
+            for row in _highest(expected[:, part], top_k, self.ids):
+                if row not in found or expected[row, part] > expected[row, found[row]]:
+                    found[row] = part
+        order = sorted(found, key=lambda row: (-float(expected[row, found[row]]), bytes(self.ids[row])))
+        routed = [self._routed(row, found[row], similarity, expected) for row in order]
+        return Routed(groups=routed, considered=int(enabled.sum()), ungrouped=0)
+
+    def _routed(self, row: int, part: int, similarity: Matrix, expected: Matrix) -> RoutedGroup:
+        return RoutedGroup(
+            group_id=uuid_of(self.ids[row]),
+            integration_id=IntegrationId(uuid_of(self.integrations[row])),
+            name=self.names[row],
+            size=int(self.sizes[row]),
+            coherence=float(self.coherences[row]),
+            routing="centroid" if self.spoken_for[row] else "best_member",
+            similarity=float(similarity[row, part]),
+            expected=float(expected[row, part]),
+            part=part,
+            why=self.whys[row],
+        )
+
+
+def together(parts: Sequence[Groups]) -> Groups:
+    whole = NO_GROUPS
+    for part in parts:
+        whole = whole.joined(part)
+    return whole
+
+
+def _highest(scores: Numbers, limit: int, ids: Ids) -> list[int]:
+    """Rows of the highest finite scores, equal ones by id."""
+    rows = np.flatnonzero(np.isfinite(scores))
+    if len(rows) > limit:
+        last = np.partition(scores[rows], -limit)[-limit]
+        above, ties = rows[scores[rows] > last], rows[scores[rows] == last]
+        rows = np.concatenate((above, ties[np.argsort(ids[ties])[: limit - len(above)]]))
+    chosen: list[int] = rows.tolist()
+    return chosen
+
+
+NO_GROUPS = Groups(
+    ids=np.zeros(0, dtype="S16"),
+    integrations=np.zeros(0, dtype="S16"),
+    names=np.zeros(0, dtype=object),
+    whys=np.zeros(0, dtype=object),
+    sizes=np.zeros(0, dtype=np.int32),
+    coherences=np.zeros(0, dtype=np.float32),
+    reaches=np.zeros(0, dtype=np.float32),
+    spoken_for=np.zeros(0, dtype=np.bool_),
+    directions=np.zeros((0, 384), dtype=np.float32),
+)
