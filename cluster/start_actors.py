@@ -10,7 +10,7 @@ import sys
 import ray
 
 from actors.classes import start_platform_actors
-from cluster.jobs.bulk_import import run_bulk_import
+from cluster.jobs.task import run_bulk_import
 from cluster.topology import NAMESPACE
 from planvault.errors import PlanVaultError
 from planvault.settings import Settings

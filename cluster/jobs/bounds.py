@@ -1,5 +1,6 @@
 """How much of the machine a pipeline may take, and how quietly. A pipeline shares it with the running platform."""
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -36,6 +37,7 @@ class Bounds:
 
 def bound(bounds: Bounds) -> None:
     """Set the limits of every pipeline that this process runs."""
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.enable_operator_progress_bars = False

@@ -4,7 +4,6 @@ The task belongs to the catalog worker that claimed the job and ends with it. No
 database does not have: who claims the job next goes on from there.
 """
 
-import ray
 import structlog
 
 from cluster.jobs.bounds import Bounds, bound
@@ -51,8 +50,3 @@ def import_all(claim: ClaimedJob) -> None:
 
     with_database(group)
     log.info("bulk_import.completed")
-
-
-# A process of its own for each: what pandas, Arrow and a job's lists take is given back at its end. Ray repeats
-# nothing: the job's lease says who goes on with it.
-run_bulk_import = ray.remote(num_cpus=0, max_retries=0, max_calls=1)(import_all)
