@@ -1,0 +1,87 @@
+"""A thousand organisations in one index: each is offered its own best tools, all of them, and pays for no other."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from pgvector import SparseVector, Vector
+
+from planvault.storage.pool import Pool
+from planvault.storage.tool_index import LEXEME_SPACE, term_key
+from retrieval.embedding import EMBEDDING_MODEL
+from retrieval.index.columns import statement
+from retrieval.index.port import PoolLimits
+from retrieval.index.postgres import PostgresIndex
+from retrieval.query import Query
+from retrieval.text import lexemes, terms_of
+from tests.integration.retrieval.tenants import Tenant, settle
+
+pytestmark = pytest.mark.postgres
+SMALL, LARGE = 6, 3_000
+LIMIT = 4
+
+
+@pytest.fixture
+def query() -> Query:
+    parts = ("cancel the order of a user", "book a flight and a hotel")
+    vectors = np.random.default_rng(9).normal(size=(2, 384))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Query(parts, vectors.astype(np.float32), tuple(terms_of(part) for part in parts))
+
+
+async def test_each_of_a_thousand_organisations_gets_its_own_best_tools(pool: Pool, query: Query) -> None:
+    tenants = await settle(pool, [LARGE] + [SMALL] * 999)
+    index = PostgresIndex(pool, EMBEDDING_MODEL)
+    turns = asyncio.Semaphore(4)
+
+    async def found(tenant: Tenant) -> set[object]:
+        async with turns:
+            answer = await index.search(tenant.scope, query, PoolLimits(LIMIT, LIMIT))
+            return {tool.tool_id for tool in answer.tools}
+
+    answers = await asyncio.gather(*map(found, tenants))
+    wrong = [
+        len(tenant.tools)
+        for tenant, answer in zip(tenants, answers, strict=True)
+        if answer != tenant.best(query, LIMIT)
+    ]
+    assert wrong == []
+    sizes = [await index.size(tenant.scope) for tenant in tenants[:2]]
+    assert sizes == [len(tenants[0].enabled()), len(tenants[1].enabled())]
+    for tenant in tenants[1:4]:
+        await assert_scans_read_the_tenant_alone(pool, tenant, query)
+
+
+async def assert_scans_read_the_tenant_alone(pool: Pool, tenant: Tenant, query: Query) -> None:
+    """By the plans that Postgres runs: the organisation is in the condition of each index scan, and no row of another
+    is read and thrown away."""
+    org = tenant.scope.org_id
+    keys = " | ".join(f"'{term_key(org, lexeme)}'" for lexeme in lexemes(query.parts[0]))
+    scope = [org, [tenant.off]]
+    vectors = [Vector(vector) for vector in query.vectors]
+    weights = [SparseVector({1: 1.0}, LEXEME_SPACE)] * 2
+    tools = list(tenant.tools)
+    for sql, arguments in (
+        (statement("nearest_exactly", 2, 4), [*scope, EMBEDDING_MODEL, *vectors]),
+        (statement("nearest_in_groups", 2, 5), [*scope, EMBEDDING_MODEL, [tenant.on], *vectors]),
+        (statement("with_terms", 2, 4), [*scope, keys, *weights]),
+        (statement("all_tools", 2, 4), [*scope, EMBEDDING_MODEL, *vectors, *weights]),
+        (statement("these_tools", 2, 5), [*scope, EMBEDDING_MODEL, tools, *vectors, *weights]),
+    ):
+        plan = json.loads(await pool.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments))
+        scans = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") == "tool_index"]
+        assert scans, sql
+        for scan in scans:
+            conditions = [node.get("Index Cond", "") for node in nodes(scan)]
+            assert scan["Node Type"] != "Seq Scan", sql
+            assert any(str(org) in one or term_key(org, "") in one or "tool_id" in one for one in conditions), plan
+            assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) <= len(tenant.tools), plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
