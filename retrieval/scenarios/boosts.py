@@ -11,12 +11,13 @@ from uuid import UUID
 
 from models.ids import ToolId
 from models.retrieval import RetrievalSettings
-from retrieval.scenarios.rates import Tally, success_rate, usage_share
+from retrieval.scenarios.rates import Tally, standing, success_rate, usage_share
 
-# In the ranking's units (standard deviations over a pool), at weight 1: what a scenario can add to a score at most. A
-# person's word that fits strongly is meant to decide, so its tools make the cut from far below.
-SCENARIO_CAP: Final = 3.0
-STRONG_CAP: Final = 10.0
+# In the ranking's units, at weight 1: what a scenario can add to a score at most. One unit is about the deviation of
+# cosines in a pool, the best match of a prompt scores some 25. What runs have shown moves tools across neighbours; a
+# person's word that fits strongly is meant to decide, so its tools make the cut from the bottom of the pool.
+SCENARIO_CAP: Final = 6.0
+STRONG_CAP: Final = 40.0
 # Cosine of the prompt, or of one of its clauses, to a sample. From MATCH on a scenario counts; from STRONG on a manual
 # one brings its tools in, whatever the index found, and its instruction reaches the planner (docs/scenarios.md).
 MATCH: Final = 0.6
@@ -60,7 +61,8 @@ class MatchedScenario:
 
 @dataclass(frozen=True, slots=True)
 class Boosts:
-    """Contributions by tool, > 0, in the ranking's units: weighted and capped, to be added to scores as they are.
+    """Contributions by tool in the ranking's units: weighted and capped, to be added to scores as they are. Usage is
+    above 0; a scenario that keeps failing takes from its tools.
 
     `bring_in`: tools that are candidates even where no index found them, all enabled in the project.
     `chosen`: the scenario whose `instruction` goes to the planner, its `{{key}}` unfilled; None where none matches
@@ -85,19 +87,22 @@ def half_life(settings: RetrievalSettings) -> timedelta:
 def matched(near: Sequence[KnownScenario], settings: RetrievalSettings, now: datetime) -> tuple[MatchedScenario, ...]:
     """The scenarios that count, the largest contribution first, equal ones by id.
 
-    `cap × cosine × success rate × priority`, the priority as 0.5 (automatic) … 1 (100).
+    `cap × cosine × standing × priority`: standing is the success rate less the failure rate, the priority counts 0.5
+    (automatic) … 1 (100).
     """
     found = [_match(each, settings, now) for each in near if each.similarity >= MATCH and each.tools]
-    return tuple(sorted((each for each in found if each.contribution > 0), key=lambda it: (-it.contribution, it.id)))
+    return tuple(sorted((each for each in found if each.contribution != 0), key=lambda it: (-it.contribution, it.id)))
 
 
 def scenario_contributions(found: Sequence[MatchedScenario]) -> dict[ToolId, float]:
-    """A tool of several scenarios gets the largest contribution, not their sum: agreeing scenarios are one opinion."""
+    """What speaks for a tool most, and what speaks against it most: scenarios that agree are one opinion."""
     best: dict[ToolId, float] = {}
+    worst: dict[ToolId, float] = {}
     for each in found:
         for tool in each.tools:
             best[tool] = max(best.get(tool, 0.0), each.contribution)
-    return best
+            worst[tool] = min(worst.get(tool, 0.0), each.contribution)
+    return {tool: best[tool] + worst[tool] for tool in best if best[tool] + worst[tool] != 0}
 
 
 def usage_contributions(uses: Mapping[ToolId, float], settings: RetrievalSettings) -> dict[ToolId, float]:
@@ -108,15 +113,16 @@ def usage_contributions(uses: Mapping[ToolId, float], settings: RetrievalSetting
 
 
 def _match(known: KnownScenario, settings: RetrievalSettings, now: datetime) -> MatchedScenario:
-    rate = success_rate(known.tally.as_of(now, half_life(settings)), manual=known.is_manual)
+    tally = known.tally.as_of(now, half_life(settings))
+    counts = standing(tally, manual=known.is_manual)
     weight = (STRONG_CAP if known.is_strong else SCENARIO_CAP) * settings.weights.scenario
     return MatchedScenario(
         id=known.id,
         name=known.name,
         priority=known.priority,
         similarity=known.similarity,
-        success_rate=rate,
-        contribution=weight * min(known.similarity, 1.0) * rate * _priority_factor(known.priority),
+        success_rate=success_rate(tally, manual=known.is_manual),
+        contribution=weight * min(known.similarity, 1.0) * counts * _priority_factor(known.priority),
         tools=tuple(known.tools),
         brought_in=known.is_strong,
     )

@@ -53,6 +53,16 @@ def success_rate(tally: Tally, *, manual: bool) -> float:
     return (trusted + tally.successes) / (trusted + doubt + tally.successes + tally.failures)
 
 
+def standing(tally: Tally, *, manual: bool) -> float:
+    """-1 … 1, what a scenario counts for: its success rate less its failure rate, by the same measure.
+
+    Runs that keep failing turn an automatic scenario against its tools; a manual one at worst counts for nothing.
+    """
+    total = tally.successes + tally.failures + (MANUAL_TRUST if manual else 1.0)
+    balance = success_rate(tally, manual=manual) - tally.failures / total
+    return max(balance, 0.0) if manual else balance
+
+
 def usage_share(uses: float) -> float:
     """0 … 1, logarithmic: the tenth use counts for far more than the thousandth."""
     return min(math.log1p(max(uses, 0.0)) / math.log1p(SATURATION), 1.0)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 import httpx
 import pytest
 
+from models.base import JsonObject, JsonValue
 from models.events import EventType
 from models.ids import IntegrationId, RunId, ToolId
 from models.runs import RunStatus
@@ -42,13 +43,22 @@ async def shop(deps: ApiDeps, tenant: Tenant, alias: str = "shop", names: Sequen
     return integration_id
 
 
-async def ended_run(recorder: Recorder, prompt: str, *tools: str, status: RunStatus = RunStatus.COMPLETED) -> RunId:
+async def ended_run(
+    recorder: Recorder,
+    prompt: str,
+    *tools: str,
+    status: RunStatus = RunStatus.COMPLETED,
+    rejected: bool = False,
+) -> RunId:
     run_id = await recorder.run(RunStatus.PLANNING)
-    named = {"runId": str(run_id)}
-    nodes = [{"id": tool, "kind": "call", "tool": tool} for tool in tools]
+    named: JsonObject = {"runId": str(run_id)}
+    nodes: list[JsonValue] = [{"id": tool, "kind": "call", "tool": tool} for tool in tools]
     await recorder.event(EventType.PROMPT, {**named, "content": prompt, "messageId": str(run_id)}, run_id=run_id)
-    await recorder.event(EventType.STARTED, {**named, "planGraph": {"nodes": nodes}}, run_id=run_id)  # type: ignore[dict-item]
-    for tool in tools:
+    await recorder.event(EventType.STARTED, {**named, "planGraph": {"nodes": nodes}}, run_id=run_id)
+    if rejected:
+        await recorder.event(EventType.CONFIRM_PLAN_RESULT, {**named, "approved": False}, run_id=run_id)
+        status = RunStatus.CANCELLED
+    for tool in () if rejected else tools:
         await recorder.event(EventType.TOOL_END, {**named, "tool": tool, "ok": True}, run_id=run_id)
     await recorder.run(status, run_id=run_id)
     return run_id

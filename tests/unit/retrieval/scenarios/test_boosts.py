@@ -61,6 +61,14 @@ def test_scenarios_that_agree_are_one_opinion() -> None:
     assert scenario_contributions(matched(crowd, SETTINGS, NOW)) == one
 
 
+def test_what_speaks_for_a_tool_and_what_speaks_against_it_are_weighed() -> None:
+    good, bad = known(successes=9.0), known(successes=1.0, failures=9.0, number=2, similarity=0.7)
+    [for_it, against] = (contribution(each) for each in (good, bad))
+    assert against < 0 < for_it
+    both = scenario_contributions(matched([good, bad], SETTINGS, NOW))
+    assert both == {A: pytest.approx(for_it + against)}
+
+
 def test_no_evidence_of_any_size_goes_beyond_the_cap() -> None:
     huge = known(priority=100, similarity=1.0000002, successes=1e12)
     assert contribution(huge) <= STRONG_CAP

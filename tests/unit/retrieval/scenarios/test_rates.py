@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.scenarios.rates import Tally, decay, success_rate, usage_share
+from retrieval.scenarios.rates import Tally, decay, standing, success_rate, usage_share
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 LIFE = timedelta(days=30)
@@ -46,6 +46,13 @@ def test_an_automatic_scenario_earns_its_rate_and_a_manual_one_starts_with_it() 
     assert success_rate(Tally(1, 1.5, NOW), manual=False) < 0.3
     assert success_rate(Tally(0, 0, NOW), manual=True) == 1.0
     assert success_rate(Tally(0, 3, NOW), manual=True) == 0.5
+
+
+def test_failures_that_prevail_turn_an_automatic_scenario_and_never_a_manual_one() -> None:
+    assert standing(Tally(2, 0, NOW), manual=False) > standing(Tally(2, 1, NOW), manual=False) > 0
+    assert -1 < standing(Tally(2, 40, NOW), manual=False) < 0
+    assert standing(Tally(0, 0, NOW), manual=True) == 1.0
+    assert standing(Tally(0, 40, NOW), manual=True) == 0.0
 
 
 def test_evidence_that_fades_takes_the_rate_of_an_automatic_scenario_with_it() -> None:
