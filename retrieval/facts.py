@@ -7,6 +7,7 @@ from models.tenants import ProjectScope
 from planvault.errors import NotFound
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
+from retrieval.index.port import CatalogState
 
 _SQL = load("retrieval", "sql/selection_facts.sql")
 _UNDECIDED = RetrievalOverrides()
@@ -14,10 +15,11 @@ _UNDECIDED = RetrievalOverrides()
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`size`: the tools that the project has enabled."""
+    """`size`: the tools that the project has enabled. `catalog`: None where the organisation never had a tool."""
 
     settings: RetrievalSettings
     size: int
+    catalog: CatalogState | None = None
 
 
 async def read_facts(pool: Pool, scope: ProjectScope) -> Facts:
@@ -29,7 +31,9 @@ async def read_facts(pool: Pool, scope: ProjectScope) -> Facts:
     settings = effective_retrieval(
         _level(row["organization"]), _level(row["project"]), DEFAULT_MAX_TOOLS if older is None else older
     )
-    return Facts(settings, row["size"])
+    if row["revision"] is None:
+        return Facts(settings, 0)
+    return Facts(settings, row["size"], CatalogState(row["revision"], row["tools"], row["switched_off"]))
 
 
 def _level(stored: object) -> RetrievalOverrides:

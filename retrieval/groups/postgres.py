@@ -11,6 +11,7 @@ from planvault.storage.pool import Pool
 from planvault.storage.queries import load
 from retrieval.groups.explain import GroupOrigin, why
 from retrieval.groups.routed import Routed, RoutedGroup
+from retrieval.index.port import CatalogState
 from retrieval.query import Query
 
 _SQL = load("retrieval", "sql/group_routing.sql")
@@ -26,7 +27,7 @@ class PostgresGroupRouter:
         self._pool = pool
         self._model = model
 
-    async def route(self, scope: ProjectScope, query: Query, top_k: int) -> Routed:
+    async def route(self, scope: ProjectScope, query: Query, top_k: int, seen: CatalogState | None = None) -> Routed:
         """See GroupRouter. `Routed.ungrouped` is counted up to UNGROUPED_COUNTED."""
         vectors = [Vector(vector) for vector in query.vectors]
         tenant = (scope.org_id, scope.project_id, self._model)

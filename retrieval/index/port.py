@@ -22,11 +22,22 @@ class PoolLimits:
     whole: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CatalogState:
+    """What an organisation's catalog was when somebody looked. `tools`: active ones, of all integrations;
+    `switched_off`: the integrations that the project does not use."""
+
+    revision: int
+    tools: int
+    switched_off: Sequence[IntegrationId]
+
+
 class ToolIndex(Protocol):
     """Two implementations, Postgres and resident, are held to one contract (tests/integration/retrieval).
 
     Every answer is about the tools of `scope`'s organisation whose integrations `scope`'s project has not switched off,
-    as they were committed when the call began or later.
+    as they were committed when the call began or later. `seen`: what the caller has just read of the catalog, so that
+    nobody reads it again: the answer is then as of that look or later.
     """
 
     async def size(self, scope: ProjectScope) -> int:
@@ -40,6 +51,7 @@ class ToolIndex(Protocol):
         limits: PoolLimits,
         groups: Sequence[UUID] | None = None,
         include: Sequence[ToolId] = (),
+        seen: CatalogState | None = None,
     ) -> Pool:
         """The candidates of all parts of `query` with complete raw scores, in no particular order.
 
@@ -53,7 +65,12 @@ class ToolIndex(Protocol):
         ...
 
     async def producers(
-        self, scope: ProjectScope, integrations: Sequence[IntegrationId], entities: Sequence[str], limit: int
+        self,
+        scope: ProjectScope,
+        integrations: Sequence[IntegrationId],
+        entities: Sequence[str],
+        limit: int,
+        seen: CatalogState | None = None,
     ) -> list[IndexedTool]:
         """Tools of these integrations that produce one of these entities, at most `limit` an entity, by name."""
         ...

@@ -19,7 +19,7 @@ from planvault.storage.pool import Queryable
 from planvault.storage.queries import load
 from planvault.storage.tool_index import LEXEME_SPACE, product_key, strong_key, term_key
 from retrieval.index.columns import Scores, aggregated, matrix, statement
-from retrieval.index.port import PoolLimits
+from retrieval.index.port import CatalogState, PoolLimits
 from retrieval.index.weights import Held, PartWeights, ceilings, wanted_terms, weigh
 from retrieval.query import IndexedTool, Pool, Query
 
@@ -60,6 +60,7 @@ class PostgresIndex:
         limits: PoolLimits,
         groups: Sequence[UUID] | None = None,
         include: Sequence[ToolId] = (),
+        seen: CatalogState | None = None,
     ) -> Pool:
         lexemes = list({lexeme for terms in query.terms for lexeme in terms})
         async with self._connections.acquire() as connection:
@@ -82,7 +83,12 @@ class PostgresIndex:
             return await search.scored([UUID(bytes=tool) for tool in sorted(found)])
 
     async def producers(
-        self, scope: ProjectScope, integrations: Sequence[IntegrationId], entities: Sequence[str], limit: int
+        self,
+        scope: ProjectScope,
+        integrations: Sequence[IntegrationId],
+        entities: Sequence[str],
+        limit: int,
+        seen: CatalogState | None = None,
     ) -> list[IndexedTool]:
         keys = [_quoted(product_key(scope.org_id, entity)) for entity in entities]
         rows = await self._connections.fetch(

@@ -25,7 +25,7 @@ from planvault.storage.queries import load
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.groups.routed import Routed
 from retrieval.groups.router import GroupRouter
-from retrieval.index.port import PoolLimits, ToolIndex
+from retrieval.index.port import CatalogState, PoolLimits, ToolIndex
 from retrieval.index.resident_copy import Copy, View
 from retrieval.index.resident_load import read_copy
 from retrieval.query import IndexedTool, Query
@@ -41,23 +41,17 @@ BYTES_A_TOOL = 2_600
 
 @dataclass(frozen=True, slots=True)
 class ResidentOptions:
-    """`min_tools`: smaller organisations are Postgres' alone. `max_bytes`: of all copies together.
+    """`min_tools`: smaller organisations are Postgres' alone, which searches them within a millisecond.
 
-    `keep_s`: a copy that has answered within this time does not make room for another: organisations that do not fit
-    beside each other must not load in turns. `retry_s`: between a load that failed and the next.
+    `max_bytes`: of all copies together. `keep_s`: a copy that has answered within this time does not make room for
+    another: organisations that do not fit beside each other must not load in turns. `retry_s`: between a load that
+    failed and the next.
     """
 
     max_bytes: int
-    min_tools: int = 1_000
+    min_tools: int = 200
     keep_s: float = 60.0
     retry_s: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    revision: int
-    tools: int
-    switched_off: Sequence[IntegrationId]
 
 
 @dataclass(slots=True)
@@ -112,24 +106,30 @@ class ResidentIndex:
         limits: PoolLimits,
         groups: Sequence[UUID] | None = None,
         include: Sequence[ToolId] = (),
+        seen: CatalogState | None = None,
     ) -> Candidates:
-        view = await self._view(scope)
+        view = await self._view(scope, seen)
         if view is None:
-            return await self._behind.search(scope, query, limits, groups, include)
+            return await self._behind.search(scope, query, limits, groups, include, seen)
         return await self._away(lambda: view.search(query, limits, groups, include))
 
     async def producers(
-        self, scope: ProjectScope, integrations: Sequence[IntegrationId], entities: Sequence[str], limit: int
+        self,
+        scope: ProjectScope,
+        integrations: Sequence[IntegrationId],
+        entities: Sequence[str],
+        limit: int,
+        seen: CatalogState | None = None,
     ) -> list[IndexedTool]:
-        view = await self._view(scope)
+        view = await self._view(scope, seen)
         if view is None:
-            return await self._behind.producers(scope, integrations, entities, limit)
+            return await self._behind.producers(scope, integrations, entities, limit, seen)
         return await self._away(lambda: view.producers(integrations, entities, limit))
 
-    async def route(self, scope: ProjectScope, query: Query, top_k: int) -> Routed:
-        view = await self._view(scope)
+    async def route(self, scope: ProjectScope, query: Query, top_k: int, seen: CatalogState | None = None) -> Routed:
+        view = await self._view(scope, seen)
         if view is None:
-            return await self._router.route(scope, query, top_k)
+            return await self._router.route(scope, query, top_k, seen)
         return await self._away(lambda: view.route(query, top_k))
 
     @property
@@ -145,9 +145,9 @@ class ResidentIndex:
     async def _away(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._searching, work)
 
-    async def _view(self, scope: ProjectScope) -> View | None:
+    async def _view(self, scope: ProjectScope, seen: CatalogState | None) -> View | None:
         """The project's view of a copy that is neither cold nor behind; None: Postgres answers."""
-        state = await self._state(scope)
+        state = seen or await self._state(scope)
         if state is None or state.tools < self._options.min_tools:
             self._drop(scope.org_id)
             return None
@@ -160,9 +160,9 @@ class ResidentIndex:
             return None
         return View(held.copy, state.switched_off)
 
-    async def _state(self, scope: ProjectScope) -> _State | None:
+    async def _state(self, scope: ProjectScope) -> CatalogState | None:
         row = await self._pool.fetchrow(_SQL["state"], scope.org_id, scope.project_id)
-        return None if row is None else _State(row["revision"], row["tools"], row["switched_off"])
+        return None if row is None else CatalogState(row["revision"], row["tools"], row["switched_off"])
 
     def _catch_up(self, org_id: OrgId, tools: int) -> None:
         """Start a load, unless one is under way, one has just failed, or the copy would not fit."""

@@ -16,7 +16,7 @@ from planvault.storage.tool_index import IndexRow, ToEmbed
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.groups.postgres import PostgresGroupRouter
 from retrieval.groups.upkeep import GroupKeeper
-from retrieval.index.port import PoolLimits
+from retrieval.index.port import CatalogState, PoolLimits
 from retrieval.index.postgres import PostgresIndex
 from retrieval.index.resident import ResidentIndex
 from retrieval.query import IndexedTool, Query
@@ -65,14 +65,20 @@ class Behind:
         limits: PoolLimits,
         groups: Sequence[UUID] | None = None,
         include: Sequence[ToolId] = (),
+        seen: CatalogState | None = None,
     ) -> Candidates:
         self.searches += 1
-        return await self.postgres.search(scope, query, limits, groups, include)
+        return await self.postgres.search(scope, query, limits, groups, include, seen)
 
     async def producers(
-        self, scope: ProjectScope, integrations: Sequence[IntegrationId], entities: Sequence[str], limit: int
+        self,
+        scope: ProjectScope,
+        integrations: Sequence[IntegrationId],
+        entities: Sequence[str],
+        limit: int,
+        seen: CatalogState | None = None,
     ) -> list[IndexedTool]:
-        return await self.postgres.producers(scope, integrations, entities, limit)
+        return await self.postgres.producers(scope, integrations, entities, limit, seen)
 
 
 @dataclass

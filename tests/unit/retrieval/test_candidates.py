@@ -14,7 +14,7 @@ from models.tenants import ProjectScope
 from retrieval.candidates import MAX_UNGROUPED, SEARCHED, WHOLE, Finder
 from retrieval.facts import Facts
 from retrieval.groups.routed import Routed, RoutedGroup
-from retrieval.index.port import PoolLimits
+from retrieval.index.port import CatalogState, PoolLimits
 from retrieval.prompts import read_without_model
 from retrieval.query import IndexedTool, Pool, Query
 from retrieval.stages import Stages
@@ -54,6 +54,7 @@ class IndexSpy:
         limits: PoolLimits,
         groups: Sequence[UUID] | None = None,
         include: Sequence[ToolId] = (),
+        seen: CatalogState | None = None,
     ) -> Pool:
         self.limits, self.groups, self.include = limits, groups, include
         tool = IndexedTool(ToolId(UUID(int=9)), 1, "get", "shop", IntegrationId(UUID(int=3)))
@@ -61,7 +62,12 @@ class IndexSpy:
         return Pool([tool], one, one, one[0])
 
     async def producers(
-        self, scope: ProjectScope, integrations: Sequence[IntegrationId], entities: Sequence[str], limit: int
+        self,
+        scope: ProjectScope,
+        integrations: Sequence[IntegrationId],
+        entities: Sequence[str],
+        limit: int,
+        seen: CatalogState | None = None,
     ) -> list[IndexedTool]:
         return []
 
@@ -72,7 +78,7 @@ class Router:
     ungrouped: int = 0
     asked: int = 0
 
-    async def route(self, scope: ProjectScope, query: Query, top_k: int) -> Routed:
+    async def route(self, scope: ProjectScope, query: Query, top_k: int, seen: CatalogState | None = None) -> Routed:
         self.asked = top_k
         return Routed(self.groups, considered=len(self.groups), ungrouped=self.ungrouped)
 
