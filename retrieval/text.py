@@ -9,7 +9,7 @@ import re
 import threading
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -19,6 +19,7 @@ from retrieval.stopwords import ENGLISH_STOP_WORDS, FOREIGN_FUNCTION_WORDS
 
 # The dimension of pgvector's sparse vectors may not exceed this (SPARSEVEC_MAX_DIM).
 LEXEME_SPACE: Final = 1_000_000_000
+_SHORT = 48  # characters: a name, not a description
 MAX_WORD = 64  # longer runs are base64, hashes, generated noise
 
 # Han, Kana, Hangul, Thai, Lao, Tibetan, Burmese, Khmer: a run of letters is not a word.
@@ -38,6 +39,7 @@ _MARKS = re.escape(
 _WORD = re.compile(
     rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<digits>\d+)|(?P<letters>(?:(?![{_UNSPACED}])[^\W\d_][{_MARKS}\u200c\u200d]*)+)"
 )
+_ASCII_WORD = re.compile(r"[0-9]+|[a-z]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Only after Latin and Greek letters: to other scripts a mark is a letter of its own (й is not и).
 _ACCENTS = re.compile(r"(?<=[A-Za-z\u0370-\u03ff])[\u0300-\u036f]+")
@@ -48,6 +50,16 @@ _local = threading.local()
 
 def lexemes(text: str) -> list[str]:
     """The lexemes of `text` in order, with repeats. camelCase, snake_case and paths fall into words."""
+    return list(_known_lexemes(text)) if len(text) <= _SHORT else _lexemes(text)
+
+
+@lru_cache(maxsize=32_768)
+def _known_lexemes(text: str) -> Sequence[str]:
+    """Names of parameters and results come again and again in a catalog."""
+    return tuple(_lexemes(text))
+
+
+def _lexemes(text: str) -> list[str]:
     words = list(_words(text))
     stop = ENGLISH_STOP_WORDS if _may_be_english(words) else frozenset[str]()
     return [lexeme for word in words if word not in stop and (lexeme := _lexeme(word))]
@@ -70,8 +82,10 @@ def lexeme_id(lexeme: str) -> int:
 
 def _words(text: str) -> Iterator[str]:
     """Case-folded words without accents, and bigrams of unspaced scripts."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+    if text.isascii():  # what `_WORD` finds in such a text, in a tenth of its time
+        yield from _ASCII_WORD.findall(_CAMEL.sub(" ", text).lower())
+        return
+    text = unicodedata.normalize("NFKC", text)
     for match in _WORD.finditer(_CAMEL.sub(" ", text)):
         word = match[0]
         if match.lastgroup == "unspaced":

@@ -8,6 +8,7 @@ copy of the index that has read up to revision N has missed nothing before it. C
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
 
@@ -222,6 +223,7 @@ async def _write_incoming(db: Connection, scope: OrgScope, revision: int) -> int
     return written
 
 
+@lru_cache(maxsize=1_024)
 def _tenant(org_id: OrgId) -> str:
     """Sixty-two random bits of the organisation's id, in eleven characters (migration 0010 counts on the length)."""
     return urlsafe_b64encode(org_id.bytes[8:]).decode().rstrip("=")
