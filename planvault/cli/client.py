@@ -127,6 +127,11 @@ class ApiClient:
         """
         return self._post(f"{self._runtime}/sessions/{session_id}/actions", {"action": action, **fields})
 
+    def give_feedback(self, session_id: str, run_id: str, value: str, comment: str = "") -> JsonObject:
+        """`value`: like or dislike, of a run that has ended; another vote of the same person replaces it."""
+        body: JsonObject = {"runId": run_id, "value": value, "comment": comment}
+        return self._post(f"{self._runtime}/sessions/{session_id}/feedback", body)
+
     def events(self, session_id: str, last_event_id: int = 0) -> Iterator[SessionEvent]:
         """One connection to the chat stream: every event after `last_event_id`, live, until the server hangs up."""
         headers = self._project_auth | {"Accept": "text/event-stream", "Last-Event-ID": str(last_event_id)}
@@ -295,6 +300,9 @@ class ApiClient:
     def delete_integration(self, tool_id: str) -> None:
         """Remove an imported integration with its tools; `tool_id` is the `toolId` of its import."""
         self._send("DELETE", f"{self._admin}/tools/{tool_id}", self._admin_auth)
+
+    def delete_scenario(self, scenario_id: str) -> None:
+        self._send("DELETE", f"{self._admin}/scenarios/{scenario_id}", self._admin_auth)
 
     def keys(self) -> list[JsonObject]:
         return _objects(self._get(f"{self._admin}/projects/{self._project_id}/keys", admin=True), "items")

@@ -15,6 +15,7 @@ from planvault.cli.logs import logs
 from planvault.cli.platform import down, status, up
 from planvault.cli.resolve import resolve
 from planvault.cli.runs import runs
+from planvault.cli.scenarios import feedback, scenarios
 from planvault.cli.show import demo
 from planvault.cli.tools import tools
 
@@ -42,5 +43,7 @@ app.command()(reject)
 app.add_typer(imports, name="imports")
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
+app.add_typer(scenarios, name="scenarios")
 app.add_typer(tools, name="tools")
+app.command()(feedback)
 app.command()(logs)

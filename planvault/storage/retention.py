@@ -23,6 +23,7 @@ _log = structlog.get_logger(__name__)
 
 ANSWERS_FOR = timedelta(hours=24)  # as sql/idempotency.sql says
 LEASES_FOR = timedelta(days=1)  # after their end
+ENTRIES_FOR = timedelta(days=365)  # of the routing cache, after something was counted of them last
 OCCURRENCES_FOR = timedelta(days=90)  # of scheduled jobs; each job keeps its last one
 RUNS_A_BATCH = 50
 FILES_A_BATCH = 200
@@ -76,6 +77,7 @@ def rules(
         Rule("answers", ANSWERS_FOR, _ROWS_A_BATCH),
         Rule("leases", LEASES_FOR, _ROWS_A_BATCH),
         Rule("occurrences", occurrences, _ROWS_A_BATCH),
+        Rule("routing_cache", ENTRIES_FOR, _ROWS_A_BATCH),
     )
 
 

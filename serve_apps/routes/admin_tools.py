@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from models.audit import AuditAction, AuditRow
+from models.audit import AuditAction
 from models.base import JsonObject
 from models.ids import ImportId, IntegrationId
 from models.imports import ImportJob
@@ -19,6 +19,7 @@ from planvault.storage.scenarios import leave_integration
 from serve_apps import spec_upload
 from serve_apps.dependencies import Actor, ApiDeps, Deps, OnceKey, Organisation, answers_of
 from serve_apps.paging import Cursor, Limit, decode, encode
+from serve_apps.routes.admin_scenarios import witnessed
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.imports import (
@@ -99,12 +100,11 @@ async def delete_tools(
     409 `TOOL_DELETE_BLOCKED_BY_SCENARIOS` while scenarios name its tools, unless `confirmDeleteScenarios=true`."""
     integration_id = IntegrationId(toolId)
     found = await catalog.get_integration(deps.pool, scope, integration_id)
-    details: JsonObject = {"actor": actor, "integration": found.alias}
-    row = AuditRow(id=deps.ids.new(), at=deps.clock.now(), action=AuditAction.SCENARIO_DELETED, details=details)
-    witness = await deps.audit.witness(scope.org_id, row)
     async with transaction(deps.pool) as connection:
-        if await leave_integration(connection, scope, integration_id, delete_scenarios=confirm):
-            await witness(connection)
+        gone = await leave_integration(connection, scope, integration_id, delete_scenarios=confirm)
+        if gone:
+            told: JsonObject = {"integration": found.alias, "names": [*gone]}
+            await (await witnessed(deps, scope, actor, AuditAction.SCENARIO_DELETED, told))(connection)
         await catalog.delete_integration(connection, scope, integration_id)
 
 

@@ -93,3 +93,17 @@ WITH gone AS (
     RETURNING 1
 )
 SELECT count(*) AS looked_at, count(*) AS gone FROM gone
+
+-- name: routing_cache
+-- Up to $2 automatic scenarios that nothing was counted of for $1: what they hold of prompts has an end.
+WITH gone AS (
+    DELETE FROM scenarios
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM scenarios
+        WHERE kind = 'automatic' AND counted_at < now() - $1::interval
+        ORDER BY counted_at
+        LIMIT $2
+        FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+)
+SELECT count(*) AS looked_at, count(*) AS gone FROM gone

@@ -12,6 +12,7 @@ from planvault.errors import Unavailable
 from planvault.storage import lessons
 from planvault.storage.feedback import Vote
 from planvault.storage.pool import Pool
+from planvault.storage.retention import Retention, rules
 from planvault.storage.tenants import Tenants
 from tests.integration.retrieval.scenarios.conftest import IDS, SETTINGS, World, make_world
 
@@ -203,3 +204,16 @@ async def test_a_long_session_is_read_back_to_its_prompts(world: World) -> None:
         await world.run("a question without any tools", session=session)
     await world.learn()
     assert [round(successes) for successes, _ in await world.scenarios()] == [3]
+
+
+async def test_an_entry_that_nothing_was_counted_of_for_a_year_goes(world: World) -> None:
+    await world.run(PROMPT, "list_orders")
+    await world.run("mail the invoice to me", "send_mail")
+    await world.learn()
+    await world.pool.execute(
+        "UPDATE scenarios SET counted_at = now() - interval '366 days' WHERE $1 = ANY(tool_ids)",
+        world.tools["list_orders"],
+    )
+    gone = await Retention(world.pool, rules(timedelta(hours=1)), world.clock).sweep()
+    assert gone["routing_cache"] == 1
+    assert len(await world.scenarios()) == 1
