@@ -31,10 +31,10 @@ def test_reach_grows_with_size_and_with_incoherence_and_is_nothing_for_one_membe
 def test_reach_is_about_how_far_the_best_member_stands_above_the_centroid() -> None:
     """With members that spread evenly in as many directions as REACH_DIMENSIONS says."""
     random = np.random.default_rng(7)
-    rows = random.standard_normal((2_000, 51)) * np.array([7.0, *([1.0] * 50)])
-    rows[:, 0] = 7.0
+    rows = random.standard_normal((2_000, 121)) * np.array([11.0, *([1.0] * 120)])
+    rows[:, 0] = 11.0
     members = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    prompt = np.zeros(51, dtype=np.float32)
+    prompt = np.zeros(121, dtype=np.float32)
     prompt[1] = 1.0
     expected = reach_of(coherence_of(members), len(members))
     assert float((members @ prompt).max()) == pytest.approx(expected, rel=0.25)
