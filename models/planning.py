@@ -44,7 +44,6 @@ class Candidate(Frozen):
     scores: dict[str, float] = Field(default_factory=dict)
     dense: tuple[float | None, ...] = ()
     lexical: tuple[float, ...] = ()
-    linked_to: tuple[str, ...] = ()  # names of the tools whose inputs this one makes
     excluded: Exclusion | None = None
 
 

@@ -14,6 +14,7 @@ from retrieval.candidates import Finder, Found
 from retrieval.caps import Cut, cut
 from retrieval.facts import Facts, read_facts
 from retrieval.patience import Absence
+from retrieval.producers import lacking
 from retrieval.prompts import read_prompt, read_without_model
 from retrieval.query import Query, Ranked
 from retrieval.ranking import rank
@@ -79,13 +80,30 @@ class Selector:
         with stages.timed("boosts"):
             boosts = NO_BOOSTS if read.blind else await self._boosts.of(scope, read, facts.settings)
         found = await self._finder.find(scope, read, chosen, facts, stages, boosts.bring_in)
+        found, ranked = await self._ranked(scope, read, found, boosts, facts, stages)
         with stages.timed("rank"):
-            ranked = rank(found.pool, boosts, facts.settings.weights)
             groups = [tool.group for tool in found.pool.tools]
             # Direct shows everything; its limit is the only thing that can take a tool out.
             cap = 0 if chosen.shows_all else facts.settings.per_group_cap
             kept = cut(ranked.order.tolist(), groups, chosen.limit, cap)
         return _answer(_Made(chosen, facts, read, boosts, found, ranked, kept), options.explain, stages)
+
+    async def _ranked(
+        self, scope: ProjectScope, query: Query, found: Found, boosts: Boosts, facts: Facts, stages: Stages
+    ) -> tuple[Found, Ranked]:
+        """In order; where the best lack inputs that no candidate gives, with the tools that give them."""
+        weights = facts.settings.weights
+        with stages.timed("rank"):
+            ranked = rank(found.pool, boosts, weights)
+            lacks = lacking(found.pool, ranked) if weights.links and not found.whole else None
+        if lacks is None:
+            return found, ranked
+        with stages.timed("links"):
+            wider = await self._finder.with_producers(scope, query, found, lacks, facts)
+        if wider is found:
+            return found, ranked
+        with stages.timed("rank"):
+            return wider, rank(wider.pool, boosts, weights)
 
     async def _read(self, text: str) -> Query:
         """The prompt, without vectors where the model has been away for long. Raises Unavailable."""

@@ -11,10 +11,11 @@ from models.ids import IntegrationId, OrgId, ProjectId, ToolId
 from models.planning import SelectionTier
 from models.retrieval import RetrievalSettings
 from models.tenants import ProjectScope
-from retrieval.candidates import MAX_UNGROUPED, SEARCHED, WHOLE, Finder
+from retrieval.candidates import MAX_UNGROUPED, SEARCHED, WHOLE, Finder, Found
 from retrieval.facts import Facts
 from retrieval.groups.routed import Routed, RoutedGroup
 from retrieval.index.port import CatalogState, PoolLimits
+from retrieval.producers import Lacking
 from retrieval.prompts import read_without_model
 from retrieval.query import IndexedTool, Pool, Query
 from retrieval.stages import Stages
@@ -36,6 +37,18 @@ GROUP = RoutedGroup(
 )
 
 
+SHOP = IntegrationId(UUID(int=3))
+FOUND = IndexedTool(ToolId(UUID(int=9)), 1, "pay_order", "shop", SHOP, requires=("order",))
+LACKING = Lacking((SHOP,), ("order",))
+FACTS = Facts(RetrievalSettings(), 5_000)
+PRODUCER = IndexedTool(ToolId(UUID(int=10)), 1, "list_orders", "shop", SHOP, produces=("order",))
+
+
+def pool_of(tools: list[IndexedTool], parts: int) -> Pool:
+    scores = np.ones((len(tools), parts), np.float32)
+    return Pool(tools, scores, scores, np.ones(parts, np.float32))
+
+
 @dataclass
 class IndexSpy:
     """Answers with one tool, and remembers what it was asked."""
@@ -43,6 +56,7 @@ class IndexSpy:
     limits: PoolLimits = field(default_factory=PoolLimits)
     groups: Sequence[UUID] | None = None
     include: Sequence[ToolId] = ()
+    made: Sequence[IndexedTool] = ()  # what produces something
 
     async def size(self, scope: ProjectScope) -> int:
         return 1
@@ -57,9 +71,7 @@ class IndexSpy:
         seen: CatalogState | None = None,
     ) -> Pool:
         self.limits, self.groups, self.include = limits, groups, include
-        tool = IndexedTool(ToolId(UUID(int=9)), 1, "get", "shop", IntegrationId(UUID(int=3)))
-        one = np.ones((1, len(query.parts)), np.float32)
-        return Pool([tool], one, one, one[0])
+        return pool_of([FOUND, *(tool for tool in self.made if tool.tool_id in include)], len(query.parts))
 
     async def producers(
         self,
@@ -69,7 +81,7 @@ class IndexSpy:
         limit: int,
         seen: CatalogState | None = None,
     ) -> list[IndexedTool]:
-        return []
+        return list(self.made)
 
 
 @dataclass
@@ -121,3 +133,21 @@ async def test_without_the_model_only_text_is_searched_and_no_group_is_asked_for
     router, blind = Router(), read_without_model("find it, and then pay for it please")
     index = await find(SelectionTier.HIERARCHICAL_RAG, 5_000, router, blind)
     assert (index.limits.dense, index.groups, router.asked) == (0, None, 0)
+
+
+@pytest.mark.parametrize("query", [QUERY, read_without_model("pay for it")])
+async def test_producers_that_nothing_found_join_the_pool_with_their_scores(query: Query) -> None:
+    index = IndexSpy(made=(FOUND, PRODUCER))
+    found = Found(pool_of([FOUND], 1))
+    wider = await Finder(index, Router()).with_producers(SCOPE, query, found, LACKING, FACTS)
+    assert [tool.name for tool in wider.pool.tools] == ["pay_order", "list_orders"]
+    assert wider.pool.dense.shape == wider.pool.lexical.shape == (2, 1)
+    assert (index.limits, index.include) == (PoolLimits(0, 0), [PRODUCER.tool_id])
+    assert np.isnan(wider.pool.dense[1]).all() == query.blind
+
+
+async def test_producers_that_are_candidates_already_are_not_looked_for_again() -> None:
+    index = IndexSpy(made=(FOUND,))
+    found = Found(pool_of([FOUND], 1))
+    assert await Finder(index, Router()).with_producers(SCOPE, QUERY, found, LACKING, FACTS) is found
+    assert index.include == ()
