@@ -31,8 +31,8 @@ class Lacking:
 def pull(tools: Sequence[IndexedTool], score: Column) -> Column:
     """0 … 1 times the way from each producer up to the best tool that needs it; shape (tools,).
 
-    Never past that tool. Of many producers each is pulled less, by the fourth root of their number: that many tools give
-    it says that it is easily had.
+    Never past that tool. Of many producers each is pulled less, by the fourth root of their number: none of them is
+    likely to be the one.
     """
     needs = _needs(tools, score)
     givers: dict[Need, list[int]] = {need: [] for need in needs}

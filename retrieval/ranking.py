@@ -2,7 +2,8 @@
 
 A part of the prompt matches a tool by its cosine and by BM25, both on fixed scales: a candidate's own match does not
 depend on who else is in the pool. A tool's score is the match of the whole prompt, that of its best clause, what the
-best member of its group lends it, its place among the best of a clause, and boosts (docs/retrieval-ablations.md).
+best member of its group lends it, its place among the best of a clause, boosts, and a pull towards tools that need what
+it gives (docs/retrieval-ablations.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from models.ids import ToolId
 from models.retrieval import RankingWeights
 from retrieval.groups_boost import best_members, group_trust
+from retrieval.producers import pull
 from retrieval.query import IndexedTool, Pool, Ranked
 from retrieval.scenarios.boosts import Boosts
 
@@ -26,6 +28,7 @@ LEXICAL: Final = 0.4
 GROUPS: Final = 0.6  # of the best member's own score
 QUOTA: Final = 1.6  # to the first of a clause; to the second half of it, to the third a third
 QUOTA_PLACES: Final = 3
+LINKS: Final = 0.7  # of the way from a producer to the tool that needs it
 
 
 def rank(pool: Pool, boosts: Boosts, weights: RankingWeights) -> Ranked:
@@ -35,7 +38,7 @@ def rank(pool: Pool, boosts: Boosts, weights: RankingWeights) -> Ranked:
     match = dense + lexical
     clauses = weights.clauses * (match[:, 1:] if match.shape[1] > 1 else match).max(axis=1, initial=-np.inf)
     own = match[:, 0] + clauses
-    group = _numbered([f"{tool.integration_id} {tool.group}" for tool in pool.tools])
+    group = _numbered([(tool.integration_id.int, tool.group) for tool in pool.tools])
     trust = weights.groups * GROUPS * group_trust(dense if dense.any() else lexical, group)
     contributions = {
         "dense": dense[:, 0],
@@ -46,6 +49,7 @@ def rank(pool: Pool, boosts: Boosts, weights: RankingWeights) -> Ranked:
         "scenario": _boosts(pool.tools, boosts.scenario),
         "usage": _boosts(pool.tools, boosts.usage),
     }
+    contributions["links"] = weights.links * LINKS * pull(pool.tools, np.sum(list(contributions.values()), axis=0))
     score = np.sum(list(contributions.values()), axis=0)
     return Ranked(np.lexsort(([tool.name for tool in pool.tools], -score)), score, contributions)
 
@@ -72,10 +76,12 @@ def _places(clauses: Table, group: NDArray[np.intp], trust: float) -> Column:
     return share
 
 
-def _numbered(names: Sequence[str]) -> NDArray[np.intp]:
-    number: dict[str, int] = {}
-    return np.array([number.setdefault(name, len(number)) for name in names], dtype=np.intp)
+def _numbered(groups: Sequence[tuple[int, str]]) -> NDArray[np.intp]:
+    number: dict[tuple[int, str], int] = {}
+    return np.array([number.setdefault(group, len(number)) for group in groups], dtype=np.intp)
 
 
 def _boosts(tools: Sequence[IndexedTool], boosts: Mapping[ToolId, float]) -> Column:
+    if not boosts:
+        return np.zeros(len(tools))
     return np.array([boosts.get(tool.tool_id, 0.0) for tool in tools], dtype=np.float64)
