@@ -47,6 +47,8 @@ class Scores:
         }
 
     def _best(self, part: Matrix, limit: int) -> list[int]:
+        if limit < 1:
+            return []
         if len(part) <= limit:
             return list(range(len(part)))
         last = np.partition(part, len(part) - limit)[len(part) - limit]
