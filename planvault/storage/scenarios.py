@@ -170,6 +170,7 @@ async def leave_integration(
 
     Raises ToolDeleteBlockedByScenarios where people's scenarios name its tools and `delete_scenarios` is not said.
     """
+    await connection.execute(SQL["lock"], scope.org_id)
     await connection.fetchval(SQL["hold_integration"], scope.org_id, integration_id)
     names = [row["name"] for row in await connection.fetch(SQL["of_integration"], scope.org_id, integration_id)]
     if names and not delete_scenarios:

@@ -22,6 +22,7 @@ SELECT id, name FROM tools WHERE org_id = $1 AND current AND name = ANY($2::text
 
 -- name: similar
 -- Scenarios that are near one prompt's vector ($4), of the project ($2) or the organisation; disabled ones learn too.
+-- Held until the transaction ends: none of them goes while it is learned from.
 SELECT c.id, c.kind, c.tool_ids, c.successes, c.failures, c.counted_at, found.similarity
 FROM (
     SELECT s.scenario_id, max(-(s.embedding <#> $4)) AS similarity
@@ -32,7 +33,8 @@ FROM (
 ) AS found
 JOIN scenarios c ON c.id = found.scenario_id AND c.org_id = $1
 ORDER BY found.similarity DESC, c.id
-LIMIT $6;
+LIMIT $6
+FOR UPDATE OF c;
 
 -- name: insert_automatic
 INSERT INTO scenarios (id, org_id, kind, priority, tool_ids, counted_at) VALUES ($2, $1, 'automatic', 1, $3, $4);
@@ -95,9 +97,10 @@ FOR UPDATE;
 UPDATE feedback SET learned = true, taught = value, taught_at = updated_at WHERE org_id = $1 AND id = $2;
 
 -- name: of_run
--- The scenarios that a run had a part in.
+-- The scenarios that a run had a part in, held as `similar` holds them.
 SELECT c.id, c.kind, c.tool_ids, c.successes, c.failures, c.counted_at, l.share
 FROM scenario_lessons l
 JOIN scenarios c ON c.id = l.scenario_id AND c.org_id = $1
 WHERE l.org_id = $1 AND l.run_id = $2
-ORDER BY c.id;
+ORDER BY c.id
+FOR UPDATE OF c;

@@ -1,5 +1,6 @@
 """Scenarios, the routing cache and feedback over the API."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
@@ -192,6 +193,21 @@ async def test_an_integration_that_scenarios_name_is_deleted_only_on_a_persons_w
     assert (await admin.get(f"{tenant.admin}/scenarios")).json()["items"] == []
     assert (await admin.get(f"{tenant.admin}/routing-cache")).json()["entries"] == 0
     assert (await admin.delete(f"{tenant.admin}/tools/{other}")).status_code == 204
+
+
+async def test_a_scenario_that_is_made_while_its_integration_goes_never_outlives_its_tools(
+    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient
+) -> None:
+    """Whoever comes first wins: the deletion is refused, or the tools are not there."""
+    for number in range(4):
+        integration = await shop(deps, tenant, f"shop{number}")
+        made, gone = await asyncio.gather(
+            admin.post(f"{tenant.admin}/scenarios", json=BODY), admin.delete(f"{tenant.admin}/tools/{integration}")
+        )
+        assert (made.status_code, gone.status_code) in {(201, 409), (422, 204)}, (made.text, gone.text)
+        for scenario in (await admin.get(f"{tenant.admin}/scenarios")).json()["items"]:
+            assert [tool["offered"] for tool in scenario["tools"]] == [True, True]
+        await admin.delete(f"{tenant.admin}/tools/{integration}", params={"confirmDeleteScenarios": "true"})
 
 
 async def test_what_runs_have_taught_blocks_no_deletion(

@@ -11,8 +11,9 @@ from models.runs import RunStatus
 from planvault.errors import Unavailable
 from planvault.storage import lessons
 from planvault.storage.feedback import Vote
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, transaction
 from planvault.storage.retention import Retention, rules
+from planvault.storage.routing_cache import RoutingCache
 from planvault.storage.tenants import Tenants
 from tests.integration.retrieval.scenarios.conftest import IDS, SETTINGS, World, make_world
 
@@ -217,3 +218,20 @@ async def test_an_entry_that_nothing_was_counted_of_for_a_year_goes(world: World
     gone = await Retention(world.pool, rules(timedelta(hours=1)), world.clock).sweep()
     assert gone["routing_cache"] == 1
     assert len(await world.scenarios()) == 1
+
+
+async def test_deletions_beside_the_learner_lose_no_lesson_of_the_others(world: World) -> None:
+    for _ in range(8):
+        await world.run(PROMPT, "list_orders")
+        await world.run("mail the invoice to me", "send_mail")
+    cache = RoutingCache(world.pool)
+
+    async def clear() -> None:
+        for _ in range(6):
+            async with transaction(world.pool) as connection:
+                await cache.clear(connection, world.org)
+
+    await asyncio.gather(world.learner.learn(), clear())
+    assert not await lessons.ended_runs(world.pool, 10)
+    used = (await world.boosts(PROMPT)).usage
+    assert used[world.tools["list_orders"]] == pytest.approx(used[world.tools["send_mail"]], rel=1e-3)
