@@ -7,6 +7,7 @@ model does one pass at a time, and takes from the two in turn: a prompt waits fo
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +46,8 @@ class EmbedderReplica:
 
     def __init__(self, args: EmbedderArgs, model: TextModel | None = None) -> None:
         self._model: TextModel = model or _model(args)
+        # One thread for all passes: in others' turns each would warm up memory of its own.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._turn = asyncio.Lock()  # first come, first served: neither queue can starve the other
         # Called with one text, runs with many: Serve's dynamic batching. Wrapped here and not on the class, because
         # the queue belongs to the wrapped function and would outlive its instance and event loop. Nothing waits for
@@ -77,7 +80,10 @@ class EmbedderReplica:
     async def _pass(self, prompts: list[Prompt]) -> list[list[list[float]]]:
         """One forward pass, off the event loop."""
         async with self._turn:
-            return await asyncio.to_thread(lambda: [matrix.tolist() for matrix in self._model.embed_prompts(prompts)])
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._embedded, prompts)
+
+    def _embedded(self, prompts: list[Prompt]) -> list[list[list[float]]]:
+        return [matrix.tolist() for matrix in self._model.embed_prompts(prompts)]
 
     async def check_health(self) -> None:
         """Serve restarts the replica when this raises or hangs: a real pass through the queue proves that it works."""
