@@ -20,6 +20,7 @@ from planvault.storage.queries import load
 from retrieval.groups.explain import GroupOrigin, why
 from retrieval.groups.nearest import Chosen, Standing, choose
 from retrieval.groups.routed import Routed, RoutedGroup
+from retrieval.index.port import CatalogState
 from retrieval.query import Query
 
 _SQL = load("retrieval", "sql/group_routing.sql")
@@ -38,7 +39,7 @@ class PostgresGroupRouter:
         self._pool = pool
         self._model = model
 
-    async def route(self, scope: ProjectScope, query: Query, top_k: int) -> Routed:
+    async def route(self, scope: ProjectScope, query: Query, top_k: int, seen: CatalogState | None = None) -> Routed:
         """See GroupRouter. `Routed.ungrouped` is counted up to UNGROUPED_COUNTED."""
         vectors = [Vector(vector) for vector in query.vectors]
         tenant = (scope.org_id, scope.project_id, self._model)
