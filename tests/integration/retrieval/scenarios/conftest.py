@@ -45,9 +45,11 @@ class BagOfWords:
 
     def __init__(self) -> None:
         self.away = False
+        self.asked = 0
         self.texts: list[str] = []
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        self.asked += 1
         if self.away:
             raise Unavailable("no embedder")
         self.texts += texts
