@@ -68,7 +68,9 @@ class Settings(BaseSettings):
         default=2, ge=0, le=5, description="Times that a faulty plan goes back with its errors"
     )
 
-    embedding_batch: int = Field(default=64, ge=1, description="Documents of an import embedded in one request")
+    embedding_batch: int = Field(
+        default=256, ge=1, description="Documents of an import embedded in one request; more pad each other less"
+    )
     resident_index_mb: int = Field(
         default=512, ge=0, description="Memory of one process for copies of large catalogs; 0: Postgres searches them"
     )
