@@ -53,7 +53,7 @@ class RetrievalSettings(Frozen):
     full_max: CatalogSize = 200
     max_tools: MaxTools = DEFAULT_MAX_TOOLS
     per_group_cap: GroupCap = 0  # tools of one group in a shortlist; 0: as many as rank
-    centroid_top_k: TopGroups = 32  # groups that HierarchicalRag opens
+    centroid_top_k: TopGroups = 64  # groups that HierarchicalRag opens, for each part of a prompt
     usage_boost_cap: BoostCap = 0.5  # what usage can add to a score at most, in the ranking's units
     scenarios: bool = True  # manual scenarios match prompts
     routing_cache: bool = True  # finished runs are learned from, and what was learned matches prompts
