@@ -59,15 +59,21 @@ def choose(standing: Standing, top_k: int) -> list[Chosen]:
 
     A group is held to the part that expects most of it, whichever part it was chosen for.
     """
-    places = {int(at) for row in standing.expected for at in _best(row, top_k)}
+    places = {at for row in standing.expected for at in _best(row, top_k, standing.ids)}
     chosen = [_chosen(standing, at) for at in places]
     return sorted(chosen, key=lambda one: (-one.expected, one.group))
 
 
-def _best(row: NDArray[np.float32], limit: int) -> NDArray[np.int64]:
+def _best(row: NDArray[np.float32], limit: int, ids: NDArray[np.bytes_]) -> list[int]:
+    """The places of the `limit` highest, equal ones by id."""
     if len(row) <= limit:
-        return np.arange(len(row))
-    return np.argpartition(-row, limit - 1)[:limit]
+        return list(range(len(row)))
+    last = np.partition(row, len(row) - limit)[len(row) - limit]
+    above = np.flatnonzero(row > last)
+    ties = np.flatnonzero(row == last)
+    ties = ties[np.argsort(ids[ties])][: limit - len(above)]
+    best: list[int] = np.concatenate([above, ties]).tolist()
+    return best
 
 
 def _chosen(standing: Standing, at: int) -> Chosen:

@@ -38,6 +38,7 @@ def test_equal_groups_come_by_id_and_ids_that_end_in_zeros_stay_whole() -> None:
     ids = (256).to_bytes(16, "big") + (0).to_bytes(16, "big")
     standing = Standing.of_centroids(ids, np.zeros(2, dtype=np.float32), np.full((1, 2), 0.5, dtype=np.float32))
     assert [one.group for one in choose(standing, 5)] == [(0).to_bytes(16, "big"), (256).to_bytes(16, "big")]
+    assert [one.group for one in choose(standing, 1)] == [(0).to_bytes(16, "big")]
 
 
 def test_no_groups_give_no_groups() -> None:
