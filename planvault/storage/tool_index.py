@@ -28,6 +28,7 @@ LEXEME_SPACE = 1_000_000_000
 # So many lexemes of a tool, the heaviest, can be looked for apart from the others: where a word is common, the tools
 # that are about it are among those that have it here. Of 4, 6, 8 and 12 the best (docs/tool-index.md).
 STRONG = 6
+_LONGEST_ENTITY = 256  # characters
 _INCOMING = (
     "tool_id",
     "integration_id",
@@ -85,8 +86,9 @@ def strong_key(org_id: OrgId, lexeme: str) -> str:
 
 
 def product_key(org_id: OrgId, entity: str) -> str:
-    """An entity that a tool produces, as the full-text index holds it."""
-    return f"{_tenant(org_id)}>{entity}"
+    """An entity that a tool produces, as the full-text index holds it; a lexeme of it ends at 2,046 bytes."""
+    short = entity if len(entity) <= _LONGEST_ENTITY else sha256(entity.encode()).hexdigest()
+    return f"{_tenant(org_id)}>{short}"
 
 
 async def upsert(db: Connection, scope: OrgScope, rows: Sequence[IndexRow]) -> None:

@@ -57,8 +57,8 @@ class Expected:
             for i, tool in enumerate(self.tools)
             if tool.embedding_model == EMBEDDING_MODEL and (groups is None or tool.group_id in (None, *groups))
         ]
-        order = [sorted(at, key=lambda i, part=part: -self.dense[i, part]) for part in range(self.dense.shape[1])]
-        return {self.tools[i].tool_id for part in order for i in part[:limit]}
+        nearest = [np.array(at, dtype=int)[np.argsort(-self.dense[at, part])] for part in range(self.dense.shape[1])]
+        return {self.tools[i].tool_id for order in nearest for i in order[:limit]}
 
     def by_text(self, limit: int) -> set[ToolId]:
         found = set()
@@ -279,6 +279,8 @@ class IndexContract:
         first, second = await desk.integration(), await desk.integration()
         await desk.put(first, ["list_orders", "create_order", "find_order"], produces=["order", "it's"])
         await desk.put(second, ["other_order"], produces=["order"])
+        endless = "_".join(["заказ"] * 1_000)
+        await desk.put(second, ["endless_order"], produces=[endless])
         await desk.put(first, ["gone_order"], produces=["order"])
         await desk.retire(first, ["gone_order"])
 
@@ -289,5 +291,6 @@ class IndexContract:
         assert await found([first, second], ["order"], 2) == ["create_order", "find_order"]
         assert await found([second], ["order"]) == ["other_order"]
         assert await found([first], ["ord", "user"]) == []
+        assert await found([second], [endless]) == ["endless_order"]
         assert await found([], ["order"]) == []
         assert await found([first], []) == []
