@@ -2,10 +2,11 @@
 with English and a few other conjunctions."""
 
 import re
+from bisect import bisect_left
 from typing import Final
 
 MAX_CLAUSES: Final = 8
-MAX_READ: Final = 8_000  # characters; the model reads about 1,100 of them
+MAX_READ: Final = 8_000  # characters; the model reads about 1,100 of them at once
 _MIN_WORDS: Final = 3
 _MIN_UNSPACED: Final = 6
 
@@ -14,7 +15,7 @@ _QUOTED = re.compile(
 )
 _BREAK = re.compile(
     r"(?<=[.!?;])\s+|[。！？；、]+|\n+"
-    r"|,?\s+(?:and|also|then|additionally|as\s+well\s+as|plus|und|dann|sowie|et|puis|y|luego|e|poi|en|i|och|и|затем)\s+"
+    r"|,?\s{1,4}(?:and|also|then|additionally|as\s+well\s+as|plus|und|dann|sowie|et|puis|y|luego|e|poi|en|i|och|и|затем)\s{1,4}"
     r"|,\s+|，"
 )
 _WORD = re.compile(r"\w+")
@@ -29,7 +30,7 @@ def clause_spans(text: str) -> list[tuple[int, int]]:
     quotes = [match.span() for match in _QUOTED.finditer(text)]
     spans, start = [], 0
     for mark in _BREAK.finditer(text):
-        if any(first < mark.end() and mark.start() < last for first, last in quotes):
+        if _within(mark.span(), quotes):
             continue
         spans.append((start, mark.start()))
         start = mark.end()
@@ -39,6 +40,12 @@ def clause_spans(text: str) -> list[tuple[int, int]]:
         return []
     longest = sorted(clauses, key=lambda span: span[0] - span[1])[:MAX_CLAUSES]
     return sorted(longest)
+
+
+def _within(mark: tuple[int, int], quotes: list[tuple[int, int]]) -> bool:
+    """Whether the mark overlaps one of the quotes, which are in order and apart."""
+    at = bisect_left(quotes, mark[1], key=lambda quote: quote[0]) - 1
+    return at >= 0 and quotes[at][1] > mark[0]
 
 
 def _says_something(clause: str) -> bool:

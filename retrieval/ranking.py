@@ -21,6 +21,7 @@ from retrieval.scenarios.boosts import Boosts
 
 Column = NDArray[np.float64]
 Table = NDArray[np.float64]
+Raw = NDArray[np.float32]
 
 # One unit is about the standard deviation of cosines in a pool: a cosine counts 8, a nat of BM25's evidence 0.4.
 DENSE: Final = 8.0
@@ -33,12 +34,26 @@ LINKS: Final = 0.7  # of the way from a producer to the tool that needs it
 
 def rank(pool: Pool, boosts: Boosts, weights: RankingWeights) -> Ranked:
     """The order does not depend on the pool's; equal scores stand by name."""
-    dense = weights.dense * DENSE * _known(pool.dense)
-    lexical = weights.lexical * LEXICAL * pool.lexical.astype(np.float64)
+    names = [tool.name for tool in pool.tools]
+    by_name = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
+    tools = [pool.tools[row] for row in by_name]
+    contributions = _contributions(tools, pool.dense[by_name], pool.lexical[by_name], boosts, weights)
+    score = np.sum(list(contributions.values()), axis=0)
+    place = np.empty_like(by_name)
+    place[by_name] = np.arange(len(by_name))
+    order = by_name[np.argsort(-score, kind="stable")]
+    return Ranked(order, score[place], {name: part[place] for name, part in contributions.items()})
+
+
+def _contributions(
+    tools: Sequence[IndexedTool], cosines: Raw, bm25: Raw, boosts: Boosts, weights: RankingWeights
+) -> dict[str, Column]:
+    dense = weights.dense * DENSE * _known(cosines)
+    lexical = weights.lexical * LEXICAL * bm25.astype(np.float64)
     match = dense + lexical
     clauses = weights.clauses * (match[:, 1:] if match.shape[1] > 1 else match).max(axis=1, initial=-np.inf)
     own = match[:, 0] + clauses
-    group = _numbered([(tool.integration_id.int, tool.group) for tool in pool.tools])
+    group = _numbered([(tool.integration_id.int, tool.group) for tool in tools])
     trust = weights.groups * GROUPS * group_trust(dense if dense.any() else lexical, group)
     contributions = {
         "dense": dense[:, 0],
@@ -46,15 +61,14 @@ def rank(pool: Pool, boosts: Boosts, weights: RankingWeights) -> Ranked:
         "clauses": clauses,
         "quota": weights.clauses * QUOTA * _places(match[:, 1:], group, trust),
         "groups": trust * best_members(own, group),
-        "scenario": _boosts(pool.tools, boosts.scenario),
-        "usage": _boosts(pool.tools, boosts.usage),
+        "scenario": _boosts(tools, boosts.scenario),
+        "usage": _boosts(tools, boosts.usage),
     }
-    contributions["links"] = weights.links * LINKS * pull(pool.tools, np.sum(list(contributions.values()), axis=0))
-    score = np.sum(list(contributions.values()), axis=0)
-    return Ranked(np.lexsort(([tool.name for tool in pool.tools], -score)), score, contributions)
+    contributions["links"] = weights.links * LINKS * pull(tools, np.sum(list(contributions.values()), axis=0))
+    return contributions
 
 
-def _known(dense: NDArray[np.float32]) -> Table:
+def _known(dense: Raw) -> Table:
     """A tool without a vector stands in the middle of those with one; without any vector nothing is said."""
     unknown = np.isnan(dense)
     if not unknown.any():
@@ -67,11 +81,12 @@ def _known(dense: NDArray[np.float32]) -> Table:
 def _places(clauses: Table, group: NDArray[np.intp], trust: float) -> Column:
     """1, 1/2, 1/3 for the first tools of each clause, the best place counts: no clause is crowded out by a longer one.
 
-    Among a clause's equals the one whose group has the better match goes first.
+    A tool whose group has the better match goes first among near equals; a clause that knows no difference gives none.
     """
     share = np.zeros(len(clauses))
-    for clause in clauses.T:
+    for clause in clauses.T if len(clauses) else ():
         first = np.argsort(-(clause + trust / 2 * best_members(clause, group)), kind="stable")[:QUOTA_PLACES]
+        first = first[clause[first] > np.median(clause)]
         share[first] = np.maximum(share[first], 1.0 / np.arange(1, len(first) + 1))
     return share
 

@@ -11,6 +11,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 import Stemmer
@@ -20,6 +21,8 @@ from retrieval.stopwords import ENGLISH_STOP_WORDS, FOREIGN_FUNCTION_WORDS
 # The dimension of pgvector's sparse vectors may not exceed this (SPARSEVEC_MAX_DIM).
 LEXEME_SPACE: Final = 1_000_000_000
 _SHORT = 48  # characters: a name, not a description
+MAX_PROMPT = 20_000  # characters; a prompt says what it wants in fewer
+MAX_TERMS = 256
 MAX_WORD = 64  # longer runs are base64, hashes, generated noise
 
 # Han, Kana, Hangul, Thai, Lao, Tibetan, Burmese, Khmer: a run of letters is not a word.
@@ -66,12 +69,13 @@ def _lexemes(text: str) -> list[str]:
 
 
 def terms_of(text: str) -> dict[str, float]:
-    """Lexeme → weight (> 0) in a query: each counts once, however often the prompt repeats it.
+    """Lexeme → weight (> 0) in a query: each counts once, however often the prompt repeats it; the first MAX_TERMS.
 
-    A text of nothing but stop words gives them rather than nothing.
+    A text of nothing but stop words, or of single letters, gives them rather than nothing.
     """
-    found = lexemes(text) or [lexeme for word in _words(text) if (lexeme := _lexeme(word))]
-    return dict.fromkeys(found, 1.0)
+    text = text[:MAX_PROMPT]
+    found = lexemes(text) or [_lexeme(word) or word[:MAX_WORD] for word in _words(text)]
+    return dict.fromkeys(islice(dict.fromkeys(found), MAX_TERMS), 1.0)
 
 
 def lexeme_id(lexeme: str) -> int:
