@@ -12,6 +12,7 @@ from models.base import JsonValue
 MAX_TEMPLATE: Final = 4_000  # characters
 MAX_VALUE: Final = 500  # of one value's text: context is data, and must not drown the instruction
 MAX_FILLED: Final = 8_000
+SECRETS: Final = "secrets."
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.-]{0,99})\s*\}\}")
 _ANY = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -31,7 +32,12 @@ def filled(template: str, context_vars: Mapping[str, JsonValue]) -> str:
     A key that the session lacks shows as `(key: not given)`: the planner must not take the blank for an answer. Values
     are cut at MAX_VALUE characters, and never read as templates again.
     """
-    return _PLACEHOLDER.sub(lambda found: _shown(found[1], context_vars), template)[:MAX_FILLED]
+    return _PLACEHOLDER.sub(lambda found: _replaced(found, context_vars), template)[:MAX_FILLED]
+
+
+def _replaced(found: re.Match[str], context_vars: Mapping[str, JsonValue]) -> str:
+    """Handles of secrets are the plan's to write: they stay."""
+    return found[0] if found[1].startswith(SECRETS) else _shown(found[1], context_vars)
 
 
 def _shown(key: str, context_vars: Mapping[str, JsonValue]) -> str:

@@ -22,6 +22,10 @@ def test_a_value_is_never_read_as_a_template() -> None:
     assert filled("{{a}}", {"a": "{{b}}", "b": "secret"}) == "{{b}}"
 
 
+def test_handles_of_secrets_are_left_to_the_plan() -> None:
+    assert filled("Sign with {{secrets.TOKEN}}.", {"secrets": {"TOKEN": "x"}}) == "Sign with {{secrets.TOKEN}}."
+
+
 def test_values_and_the_whole_are_bounded() -> None:
     assert len(filled("{{a}}", {"a": "x" * 10_000})) == MAX_VALUE + 1
     assert len(filled("{{a}}" * 100, {"a": "x" * 10_000})) == MAX_FILLED
