@@ -30,6 +30,13 @@ _SCALAR_KEYS = frozenset(
 )
 
 
+# What makes a schema more than its own keywords.
+_STRUCTURE = frozenset(
+    {"$ref", "properties", "required", "items", "additionalProperties", "nullable"}
+    | {"allOf", "oneOf", "anyOf", "prefixItems"}
+)
+
+
 class SchemaCutter:
     """Turns OpenAPI schemas into plain JSON Schema without references: cycles, depth and size are cut to `{}`.
 
@@ -53,6 +60,8 @@ class SchemaCutter:
     ) -> JsonObject:
         if not isinstance(raw, dict) or depth > MAX_DEPTH or not budget.take():
             return {}
+        if _STRUCTURE.isdisjoint(raw):  # most are: a plain string or number
+            return plain_keywords(raw)
         try:
             node, passed = self._resolver.follow(raw)
         except RefProblem as problem:
@@ -176,11 +185,12 @@ def plain_keywords(node: Mapping[str, JsonValue]) -> JsonObject:
     result: JsonObject = {
         key: value for key, value in node.items() if key in _SCALAR_KEYS and value is not None and value != ""
     }
-    types = sorted(types_of(node))
-    if types:
-        result["type"] = types[0] if len(types) == 1 else list[JsonValue](types)
-    else:
-        result.pop("type", None)
+    if not isinstance(node.get("type"), str) or node.get("nullable") is True:
+        types = sorted(types_of(node))
+        if types:
+            result["type"] = types[0] if len(types) == 1 else list[JsonValue](types)
+        else:
+            result.pop("type", None)
     for key in ("description", "title"):
         if key in result:
             result[key] = str(result[key])[:MAX_TEXT]

@@ -90,7 +90,9 @@ async def _store(pool: Pool, claim: ClaimedJob, documents: Sequence[ReadDocument
 
 
 def _parsed(documents: Sequence[ReadDocument]) -> dict[str, Extraction]:
-    return {one.path: Extraction.model_validate_json(one.extraction) for one in documents if one.extraction is not None}
+    """By path; without those that were refused or describe nothing."""
+    read = {one.path: Extraction.model_validate_json(one.extraction) for one in documents if one.extraction is not None}
+    return {path: extraction for path, extraction in read.items() if extraction.drafts or extraction.skipped}
 
 
 async def _compared(connection: Connection, claim: ClaimedJob, read: Sequence[_Extracted], ids: Ids) -> list[Compared]:
