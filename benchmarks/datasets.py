@@ -95,12 +95,12 @@ def slots_of(row: JsonObject) -> tuple[frozenset[str], ...]:
 def draft_of(tool: DeclaredTool, name: str) -> ToolDraft:
     """What an import would have made of the tool, had its service come with a document. `name` is unique in it.
 
-    A name that is a phrase is a title too, as the summary of an operation; one that can be called as it stands is none.
+    The set's name is its title, as an operation's summary is.
     """
     return ToolDraft(
         operation=f"{tool.method} {tool.path}".rstrip(),
         name=name,
-        summary="" if tool.name == name else tool.name,
+        summary=tool.name,
         description=tool.description,
         params=tool.params,
         binding=HttpBinding(method=tool.method, path=tool.path),

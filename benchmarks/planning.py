@@ -25,7 +25,7 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,13 +34,14 @@ from uuid import UUID
 
 import numpy as np
 
+from benchmarks.datasets import declared_tools, documents, drafts_of, rows, strings
 from benchmarks.machine import facts
 from models.base import JsonObject, JsonValue
 from models.ids import IntegrationId, OrgId, ToolId
 from models.planning import PlanOutcome, PlanRequest
 from models.plans import Call, Plan, PlanNode
-from models.tools import HttpBinding, ParamLocation, RiskClass, Tool, ToolParam
-from planvault.ingestion.naming import tool_name
+from models.tools import Tool
+from planvault.ingestion.drafts import ToolDraft
 from planvault.ingestion.openapi import extract
 from planvault.ingestion.parse import parse_spec
 from planvault.plan.flow import all_nodes
@@ -90,8 +91,8 @@ class Scored:
 def read_queries(folder: Path, known: Sequence[str]) -> list[Query]:
     """Queries whose gold tools all exist, in file order."""
     found = []
-    for row in _rows(folder / "queries.jsonl"):
-        plan, ids = row.get("gold_plan"), _strings(row["gold_tool_ids"])
+    for row in rows(folder / "queries.jsonl"):
+        plan, ids = row.get("gold_plan"), strings(row["gold_tool_ids"])
         gold = _steps(plan) if isinstance(plan, list) else ids
         query = Query(str(row["query_id"]), str(row["text"]), str(row.get("split", "")), gold, isinstance(plan, list))
         if gold and set(gold) <= set(known):
@@ -101,73 +102,38 @@ def read_queries(folder: Path, known: Sequence[str]) -> list[Query]:
 
 def read_tools(folder: Path) -> dict[str, Tool]:
     """Tools by the set's id: imported from the documents beside it, else made of `tools.jsonl`."""
-    documents = sorted(folder.glob("*_oas.json"))
-    tools = [*_imported(documents)] if documents else [*_declared(folder / "tools.jsonl")]
-    return dict(tools)
+    found = documents(folder)
+    return dict(_imported(found) if found else _declared(folder))
 
 
-def _imported(documents: Sequence[Path]) -> Iterator[tuple[str, Tool]]:
+def _imported(found: Mapping[str, Path]) -> Iterator[tuple[str, Tool]]:
     number = 0
-    for document in documents:
-        group = document.name.removesuffix("_oas.json")
+    for group, document in found.items():
         for draft in extract(parse_spec(document.read_text(encoding="utf-8"))).drafts:
             number += 1
-            tool = Tool(
-                id=ToolId(UUID(int=number)),
-                org_id=_NOBODY[0],
-                integration_id=_NOBODY[1],
-                name=draft.name,
-                group=group,
-                summary=draft.summary,
-                description=draft.description,
-                params=draft.params,
-                outputs=draft.outputs,
-                binding=draft.binding,
-                risk=draft.risk,
-                idempotency=draft.idempotency,
-            )
-            yield f"{group}::{draft.binding.method} {draft.binding.path}", tool
+            yield f"{group}::{draft.binding.method} {draft.binding.path}", _tool(draft, group, number)
 
 
-def _declared(file: Path) -> Iterator[tuple[str, Tool]]:
-    taken: set[str] = set()
-    for number, row in enumerate(_rows(file), 1):
-        name = tool_name(str(row["name"]), f"tool_{number}")
-        name = name if name not in taken else f"{name}_{number}"
-        taken.add(name)
-        method = str(row.get("method") or "GET").upper()
-        description = str(row.get("description") or "")
-        declared = row.get("parameters")
-        params = {param.name: param for param in map(_param, declared if isinstance(declared, list) else [])}
-        yield (
-            str(row["tool_id"]),
-            Tool(
-                id=ToolId(UUID(int=number)),
-                org_id=_NOBODY[0],
-                integration_id=_NOBODY[1],
-                name=name,
-                group=str(row.get("group") or ""),
-                summary=str(row["name"]),
-                description=description,
-                params=tuple(params.values()),
-                binding=HttpBinding(method=method, path=str(row.get("path") or "")),
-                risk=RiskClass.READ if method == "GET" else RiskClass.WRITE,
-            ),
-        )
+def _declared(folder: Path) -> Iterator[tuple[str, Tool]]:
+    tools = declared_tools(folder)
+    for number, (declared, draft) in enumerate(zip(tools, drafts_of(tools), strict=True), 1):
+        yield declared.id, _tool(draft, declared.group, number)
 
 
-def _param(declared: JsonValue) -> ToolParam:
-    row = declared if isinstance(declared, dict) else {}
-    kind = str(row.get("type") or "string").lower()
-    kind = kind if kind in ("string", "integer", "number", "boolean", "array", "object") else "string"
-    name = str(row.get("name"))
-    return ToolParam(
-        name=name,
-        location=ParamLocation.QUERY,
-        wire_name=name,
-        schema_={"type": kind},
-        required=row.get("required") is True,
-        description=str(row.get("description") or ""),
+def _tool(draft: ToolDraft, group: str, number: int) -> Tool:
+    return Tool(
+        id=ToolId(UUID(int=number)),
+        org_id=_NOBODY[0],
+        integration_id=_NOBODY[1],
+        name=draft.name,
+        group=group,
+        summary=draft.summary,
+        description=draft.description,
+        params=draft.params,
+        outputs=draft.outputs,
+        binding=draft.binding,
+        risk=draft.risk,
+        idempotency=draft.idempotency,
     )
 
 
@@ -254,16 +220,6 @@ def _steps(plan: Sequence[JsonValue]) -> tuple[str, ...]:
     """Tool ids of a gold plan, whose steps are ids or objects; `var_result` is NESTFUL's answer and no call."""
     names = [str(step.get("name")) if isinstance(step, dict) else str(step) for step in plan]
     return tuple(name for name in names if name != "var_result")
-
-
-def _strings(value: JsonValue) -> tuple[str, ...]:
-    return tuple(str(each) for each in value) if isinstance(value, list) else ()
-
-
-def _rows(file: Path) -> Iterator[JsonObject]:
-    for line in file.read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            yield json.loads(line)
 
 
 def main() -> None:

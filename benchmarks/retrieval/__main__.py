@@ -3,10 +3,12 @@
 import argparse
 import asyncio
 import json
-import os
+import logging
 import sys
 from importlib import metadata
 from pathlib import Path
+
+import structlog
 
 from benchmarks.machine import facts
 from benchmarks.retrieval.padding import padding
@@ -30,7 +32,7 @@ def main() -> None:
         return
     if not arguments.folders:
         sys.exit("Name at least one folder with tools.jsonl and queries.jsonl.")
-    os.environ.setdefault("PLANVAULT_LOG_LEVEL", "ERROR")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     model = MiniLm.load(threads=arguments.threads)
     report: JsonObject = {**_facts(arguments), "results": []}
     with throw_away() as server:

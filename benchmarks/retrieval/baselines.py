@@ -29,7 +29,7 @@ K1, B, EPSILON = 1.5, 0.75, 0.25  # rank_bm25's
 RRF_K = 60  # Cormack, Clarke and Büttcher 2009
 RRF_DEPTH = 200
 
-_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z0-9]+")
 _STOP_WORDS = """
     a an the of to in on for with and or is are was were be been i me my you your we our it its this that these those

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.retrieval.sets import Named, OpenSet, draft_text, of_drafts
@@ -33,30 +34,28 @@ def padding(folder: Path, count: int, seed: int, beside: OpenSet, processes: int
     wanted = [file for file in files if not refused.service(file.relative_to(folder))]
     taken: list[Named] = []
     left = count
-    with ProcessPoolExecutor(processes) as workers:
-        for file, drafts in _extracted(workers, wanted):
-            kept = [draft for draft in drafts if not refused.operation(draft)][:left]
-            if kept:
-                title = file.relative_to(folder).with_suffix("").as_posix()
-                taken.append(
-                    of_drafts(
-                        title,
-                        kept,
-                        [f"padding::{title}::{draft.name}" for draft in kept],
-                        [draft_text(draft, title) for draft in kept],
-                    )
-                )
-            left -= len(kept)
-            if left <= 0:
-                break
+    for file, drafts in _extracted(wanted, processes):
+        if left <= 0:
+            break
+        kept = [draft for draft in drafts if not refused.operation(draft)][:left]
+        title = file.relative_to(folder).with_suffix("").as_posix()
+        ids = [f"padding::{title}::{draft.name}" for draft in kept]
+        if kept:
+            taken.append(of_drafts(title, kept, ids, [draft_text(draft, title) for draft in kept]))
+        left -= len(kept)
     return taken
 
 
-def _extracted(workers: ProcessPoolExecutor, files: Sequence[Path]) -> Iterator[tuple[Path, tuple[ToolDraft, ...]]]:
-    """In the order of the files, a few of them read ahead."""
+def _extracted(files: Sequence[Path], processes: int) -> Iterator[tuple[Path, tuple[ToolDraft, ...]]]:
+    """In the order of the files, a few of them read ahead where there are many."""
+    if len(files) < _AHEAD:
+        yield from ((file, _drafts(file)) for file in files)
+        return
     rest = iter(files)
-    while batch := list(islice(rest, _AHEAD)):
-        yield from zip(batch, workers.map(_drafts, batch), strict=True)
+    # Not forked: this process has threads of the model's.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as workers:
+        while batch := list(islice(rest, _AHEAD)):
+            yield from zip(batch, workers.map(_drafts, batch), strict=True)
 
 
 def _drafts(file: Path) -> tuple[ToolDraft, ...]:

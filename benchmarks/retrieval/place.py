@@ -12,6 +12,7 @@ from models.tenants import ProjectScope
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.ports import Embedder
+from planvault.settings import Settings
 from planvault.storage.bootstrap import ensure_default_tenant
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.migrate import migrate
@@ -19,9 +20,9 @@ from planvault.storage.pool import open_pool
 from retrieval.assembly import open_selector
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.groups.upkeep import GroupKeeper
+from retrieval.index.resident import ResidentIndex
 from retrieval.selection import Selector
 
-_EMBEDDING_BATCH = 64  # the default of PLANVAULT_EMBEDDING_BATCH
 _IMPORT_PATIENCE_MS = 300_000
 
 
@@ -53,7 +54,7 @@ async def filled(url: str, sources: Sequence[Named], embedder: Embedder) -> Plac
         scope = ProjectScope(org_id=tenant.org_id, project_id=tenant.project_id)
         catalog = Catalog(importing, scope, ids, EMBEDDING_MODEL)
         tools = await catalog.add([each.source for each in sources])
-        embedded = await catalog.embed(embedder, _EMBEDDING_BATCH)
+        embedded = await catalog.embed(embedder, Settings().embedding_batch)
         grouped = await catalog.group(GroupKeeper(importing, ids, EMBEDDING_MODEL))
         # A server that has run for a while has looked at its tables; one that was filled a second ago has not.
         await importing.execute("VACUUM (ANALYZE)")
@@ -72,3 +73,12 @@ async def selecting(place: Place, embedder: Embedder, keyset: Path, resident_mb:
         keyring = PostgresKeyring(pool, LocalKeyWrapper.at(keyset), TimeOrderedIds())
         async with open_selector(pool, keyring, embedder, SystemClock(), resident_mb=resident_mb) as selector:
             yield selector
+
+
+async def settled(selector: Selector) -> str:
+    """Wait until the copy of the index is there that the selections so far have asked for; the index that answers."""
+    index = selector.finder.index
+    if not isinstance(index, ResidentIndex):
+        return "postgres"
+    await index.caught_up()
+    return f"resident, {index.nbytes / 2**20:.0f} MiB" if index.nbytes else "postgres: too few tools for a copy"

@@ -41,7 +41,10 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 def grids(result: JsonObject) -> Iterator[Grid]:
     """The tables of one result, as `as_json` gives it: figures can be printed again from a file."""
-    head = f"{result['set']}: {result['prompts']} prompts, catalog of {result['catalog']:,} tools"
+    head = (
+        f"{result['set']}: {result['prompts']} prompts, catalog of {result['catalog']:,} tools, "
+        f"{', '.join(_object(result['tiers']))}, index: {result['index']}"
+    )
     methods = _object(result["methods"])
     yield _quality(head, {name: _object(_object(table)[OVERALL]) for name, table in methods.items()})
     ours = _object(methods[OURS])
@@ -79,6 +82,7 @@ def as_json(result: Result) -> JsonObject:
         "promptsWithoutGold": result.without_gold,
         "promptsWithMissingGold": result.unanswerable,
         "toolsNotImported": list(result.lost),
+        "index": result.index,
         "tiers": dict(result.tiers),
         "degraded": dict(result.degraded),
         "methods": {

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.retrieval.baselines import PLAIN, Baselines
 from benchmarks.retrieval.catalog import Rate
 from benchmarks.retrieval.metrics import Interval
-from benchmarks.retrieval.place import Imported, Place, filled, selecting
+from benchmarks.retrieval.place import Imported, Place, filled, selecting, settled
 from benchmarks.retrieval.quality import Quality, Table
 from benchmarks.retrieval.rates import RememberedPrompts, Spread, a_second, spreads
 from benchmarks.retrieval.sets import Named, OpenSet
@@ -65,6 +65,7 @@ class Result:
     without_gold: int
     unanswerable: int
     lost: Sequence[str]
+    index: str  # that answered
     tiers: Mapping[str, int]
     degraded: Mapping[str, int]
     tables: Mapping[str, Table]
@@ -85,6 +86,8 @@ async def measure(
     quality = Quality(options.seed)
     speed = Speed()
     async with selecting(place, prompts, keyset, options.resident_mb) as selector:
+        await _warmed(selector, place, tested, options)
+        index = await settled(selector)
         selections = await _asked(selector, place, tested, options, options.mode)
         speed.stages = spreads(selections)
         rankings: dict[str, list[list[str]]] = {OURS: [ranking(place, each) for each in selections]}
@@ -107,6 +110,7 @@ async def measure(
         without_gold=tested.without_gold,
         unanswerable=tested.unanswerable,
         lost=tested.lost,
+        index=index,
         tiers=Counter(each.tier.value for each in selections),
         degraded=Counter(note for each in selections for note in each.degraded),
         tables=quality.tables(),
@@ -120,13 +124,17 @@ def ranking(place: Place, selection: Selection) -> list[str]:
     return [place.ids[candidate.tool_id] for candidate in selection.shortlist]
 
 
+async def _warmed(selector: Selector, place: Place, tested: OpenSet, options: Options) -> None:
+    """Plans and pages of the database, kernels of the model, and the copy of the index if there is to be one."""
+    for prompt in tested.prompts[:20]:
+        await selector.select(place.scope, prompt.text, SelectionOptions(mode=options.mode))
+
+
 async def _asked(
     selector: Selector, place: Place, tested: OpenSet, options: Options, mode: RetrievalMode | None
 ) -> list[Selection]:
-    """One prompt after the other, after those that warm caches up."""
+    """One prompt after the other."""
     asked = SelectionOptions(max_tools=options.shortlist, mode=mode)
-    for prompt in tested.prompts[:20]:
-        await selector.select(place.scope, prompt.text, asked)
     return [await selector.select(place.scope, prompt.text, asked) for prompt in tested.prompts]
 
 
