@@ -23,9 +23,9 @@ Column = NDArray[np.float64]
 Table = NDArray[np.float64]
 Raw = NDArray[np.float32]
 
-# One unit is about the standard deviation of cosines in a pool: a cosine counts 8, a nat of BM25's evidence 0.4.
+# One unit is about the standard deviation of cosines in a pool: a cosine counts 8, a nat of BM25's evidence a half.
 DENSE: Final = 8.0
-LEXICAL: Final = 0.4
+LEXICAL: Final = 0.5
 GROUPS: Final = 0.6  # of the best member's own score
 QUOTA: Final = 1.6  # to the first of a clause; to the second half of it, to the third a third
 QUOTA_PLACES: Final = 3

@@ -18,8 +18,8 @@ def test_a_name_says_more_than_a_description_and_that_more_than_a_parameter() ->
 
 
 def test_the_values_that_a_parameter_may_have_are_words_of_the_tool() -> None:
-    plain = ToolParam(name="sort", location=ParamLocation.QUERY, schema={"enum": ["cheapest", 5, None]})
-    items = ToolParam(name="tags", location=ParamLocation.QUERY, schema={"type": "array", "items": {"enum": ["eco"]}})
+    plain = ToolParam(name="sort", location=ParamLocation.QUERY, schema_={"enum": ["cheapest", 5, None]})
+    items = ToolParam(name="tags", location=ParamLocation.QUERY, schema_={"type": "array", "items": {"enum": ["eco"]}})
     tool = http_tool("list").model_copy(update={"params": (plain, items)})
     assert {"cheapest", "eco"} <= impacts_of(tool).keys()
 
