@@ -12,6 +12,7 @@ from models.tools import ImportStatus
 from planvault.net.client import GuardedHttp
 from planvault.settings import Settings
 from planvault.storage.pool import Pool
+from retrieval.embedding import EMBEDDING_MODEL
 from tests.integration.ingestion.importing import CountingEmbedder, Desk, open_desk
 
 pytestmark = pytest.mark.postgres
@@ -62,6 +63,26 @@ async def test_a_fault_of_ours_does_not_end_the_worker(
         embedder.fail_after = None
         await pool.execute("UPDATE imports SET leased_until = now() WHERE id = $1", import_id)
         assert await ended(desk, import_id) is ImportStatus.COMPLETED
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def test_tools_from_before_there_were_groups_are_grouped_when_the_worker_starts(
+    pool: Pool, database_url: str
+) -> None:
+    desk = await open_desk(pool, GuardedHttp())
+    integration_id = await desk.integration()
+    await desk.run(integration_id, json.loads(DOCUMENT))
+    await pool.execute("UPDATE tool_index SET embedding_model = $1", EMBEDDING_MODEL)
+    groups = "SELECT count(*) FROM tool_group_centroids WHERE integration_id = $1"
+    await pool.execute("DELETE FROM tool_group_centroids WHERE integration_id = $1", integration_id)
+    await pool.execute("DELETE FROM tool_group_progress WHERE integration_id = $1", integration_id)
+    running = asyncio.create_task(CatalogWorker(Settings(database_url=database_url), CountingEmbedder()).run())
+    try:
+        async with asyncio.timeout(20):
+            while not await pool.fetchval(groups, integration_id):
+                await asyncio.sleep(0.02)
     finally:
         running.cancel()
         await asyncio.wait({running})

@@ -56,6 +56,21 @@ async def test_a_document_becomes_embedded_tools_and_a_report(desk: Desk) -> Non
     assert await desk.pool.fetchval("SELECT document FROM imports WHERE id = $1", job.id) is None
 
 
+async def test_an_import_ends_with_its_tools_in_groups_and_the_next_leaves_no_group_behind(desk: Desk) -> None:
+    integration_id = await desk.integration()
+    grouped = (
+        "SELECT g.name, g.size, count(t.tool_id) AS tools FROM tool_group_centroids g"
+        " JOIN tool_index t ON t.group_id = g.id AND t.active WHERE g.integration_id = $1 GROUP BY g.id"
+    )
+    await desk.run(integration_id, document(*"abcdefghij"))
+    assert [tuple(row) for row in await desk.pool.fetch(grouped, integration_id)] == [("shop/t", 10, 10)]
+    renamed = document(*"abcdefgh")
+    for path in renamed["paths"].values():
+        path["get"]["tags"] = ["u"]
+    await desk.run(integration_id, renamed)
+    assert [tuple(row) for row in await desk.pool.fetch(grouped, integration_id)] == [("shop/u", 8, 8)]
+
+
 async def test_a_new_import_touches_only_what_changed(desk: Desk) -> None:
     integration_id = await desk.integration()
     await desk.run(integration_id, document("same", "changed", "gone"))
