@@ -11,7 +11,7 @@ from models.ids import IntegrationId, ToolId
 from retrieval.groups.routed import Routed
 from retrieval.index.port import PoolLimits
 from retrieval.index.resident_block import NO_GROUP, Block, Columns, Ids, Mask, ids_of, joined, kept
-from retrieval.index.resident_groups import NO_GROUPS, Groups
+from retrieval.index.resident_groups import NO_GROUPS, Groups, Members
 from retrieval.index.weights import ceilings, weigh
 from retrieval.query import IndexedTool, Matrix, Pool, Query
 from retrieval.text import lexeme_id
@@ -35,11 +35,14 @@ class Copy:
     alive: tuple[Mask, ...] = ()
     groups: Groups = NO_GROUPS
     tools: int = field(init=False)
+    members: Members = field(init=False)
     nbytes: int = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "members", _speaking(self))
         object.__setattr__(self, "tools", sum(int(alive.sum()) for alive in self.alive))
-        object.__setattr__(self, "nbytes", sum(block.nbytes + len(block) for block in self.blocks) + self.groups.nbytes)
+        tools = sum(block.nbytes + len(block) for block in self.blocks)
+        object.__setattr__(self, "nbytes", tools + self.groups.nbytes + self.members.nbytes)
 
     def refreshed(
         self, revision: int, revisions: Mapping[IntegrationId, int], changed: Columns, active: Mask, groups: Groups
@@ -121,10 +124,7 @@ class View:
         """As retrieval.groups.router.GroupRouter.route."""
         groups = self._copy.groups
         enabled = ~np.isin(groups.integrations, self._off)
-        spoken_by = groups.ids[enabled & ~groups.spoken_for]
-        rows = np.concatenate([np.zeros(0, dtype=np.intp), *self._members(spoken_by)])
-        best = _best_members(groups.ids, self._group_ids(rows), self._cosines(rows, query.vectors))
-        routed = groups.nearest(query.vectors, enabled, best, top_k)
+        routed = groups.nearest(query.vectors, enabled, self._copy.members, top_k)
         return replace(routed, ungrouped=sum(map(len, self._members(_UNGROUPED))))
 
     def producers(
@@ -183,7 +183,8 @@ class View:
         for block, mask, offset in zip(self._copy.blocks, self._masks, self._offsets, strict=False):
             among = mask if block.all_embedded else mask & block.embedded
             if groups is not None:
-                among = among & np.isin(block.group_ids, groups)[block.group]
+                wanted = np.isin(block.group_ids, groups)
+                among = among & wanted[block.group] if wanted.any() else np.zeros(0, dtype=np.bool_)
             found.append(np.flatnonzero(among) + offset)
         return found
 
@@ -212,13 +213,6 @@ class View:
         rows = [block.rows_of(ids) + offset for block, offset in zip(self._copy.blocks, self._offsets, strict=False)]
         return np.concatenate([np.zeros(0, dtype=np.intp), *rows])
 
-    def _group_ids(self, rows: NDArray[np.intp]) -> Ids:
-        """Of `rows`, which ascend."""
-        edges = np.searchsorted(rows, self._offsets)
-        parts = zip(self._copy.blocks, self._offsets, edges, edges[1:], strict=False)
-        held = [block.group_ids[block.group[rows[first:last] - offset]] for block, offset, first, last in parts]
-        return np.concatenate([np.zeros(0, dtype="S16"), *held])
-
     def _ids(self, rows: NDArray[np.intp]) -> Ids:
         """In the order of `rows`."""
         if len(self._copy.blocks) == 1:
@@ -232,15 +226,19 @@ class View:
         return [block.tool(row) for block, offset, first, last in parts for row in (rows[first:last] - offset).tolist()]
 
 
-def _best_members(groups: Ids, of_rows: Ids, cosines: Matrix) -> dict[int, NDArray[np.float32]]:
-    """Place in `groups` → the highest cosine of its rows, by part."""
-    if not len(of_rows):
-        return {}
-    order = np.argsort(of_rows, kind="stable")
-    there, starts = np.unique(of_rows[order], return_index=True)
-    best = np.maximum.reduceat(cosines[order], starts, axis=0)
-    places = {group: place for place, group in enumerate(groups.tolist())}
-    return {places[group]: row for group, row in zip(there.tolist(), best, strict=True)}
+def _speaking(copy: Copy) -> Members:
+    """The members of the groups that are not spoken for by their centroids."""
+    groups = copy.groups
+    speakers = np.flatnonzero(~groups.spoken_for)
+    speakers = speakers[np.argsort(groups.ids[speakers])]
+    wanted = groups.ids[speakers]
+    places, vectors = [np.zeros(0, dtype=np.intp)], [np.zeros((0, 384), dtype=np.float32)]
+    for block, alive in zip(copy.blocks, copy.alive, strict=True):
+        among = np.isin(block.group_ids, wanted)
+        rows = np.flatnonzero(alive & block.embedded & among[block.group])
+        places.append(speakers[np.searchsorted(wanted, block.group_ids[block.group[rows]])])
+        vectors.append(block.vectors[rows])
+    return Members(np.concatenate(places), np.concatenate(vectors))
 
 
 def _best(

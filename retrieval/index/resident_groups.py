@@ -1,14 +1,13 @@
 """The groups of a resident copy, and the routing of a prompt to them. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ids import IntegrationId
 from retrieval.groups.routed import Routed, RoutedGroup
-from retrieval.index.resident_block import Ids, Mask, Rows, uuid_of
+from retrieval.index.resident_block import Ids, Mask, Rows
 from retrieval.query import Matrix
 
 Numbers = NDArray[np.float32]
@@ -24,6 +23,8 @@ class Groups:
 
     ids: Ids
     integrations: Ids
+    group_ids: NDArray[np.object_]  # `ids` and `integrations` as UUIDs
+    integration_ids: NDArray[np.object_]
     names: NDArray[np.object_]
     whys: NDArray[np.object_]
     sizes: Rows
@@ -37,8 +38,8 @@ class Groups:
 
     @property
     def nbytes(self) -> int:
-        """Names and explanations take some 400 bytes a group."""
-        return sum(int(getattr(self, field.name).nbytes) for field in fields(self)) + 400 * len(self.ids)
+        """Names, ids and explanations take some 600 bytes a group."""
+        return sum(int(getattr(self, field.name).nbytes) for field in fields(self)) + 600 * len(self.ids)
 
     def of(self, rows: Mask) -> "Groups":
         return Groups(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
@@ -49,16 +50,12 @@ class Groups:
         pairs = {field.name: (getattr(self, field.name), getattr(more, field.name)) for field in fields(self)}
         return Groups(**{name: np.concatenate(pair) for name, pair in pairs.items()})
 
-    def nearest(self, vectors: Matrix, enabled: Mask, best_members: Mapping[int, Numbers], top_k: int) -> Routed:
-        """`best_members`: of each group that is not spoken for and has one, the cosine of its best member by part.
-
-        As retrieval.groups.router.GroupRouter, but for `ungrouped`, which groups do not know.
-        """
+    def nearest(self, vectors: Matrix, enabled: Mask, members: "Members", top_k: int) -> Routed:
+        """As retrieval.groups.router.GroupRouter, but for `ungrouped`, which groups do not know."""
         similarity = self.directions @ np.ascontiguousarray(vectors.T)
         expected = similarity + self.reaches[:, None]
         similarity[~self.spoken_for] = expected[~self.spoken_for] = -np.inf
-        for row, cosines in best_members.items():
-            similarity[row] = expected[row] = cosines
+        similarity[members.groups] = expected[members.groups] = members.best(vectors)
         expected[~enabled] = -np.inf
         found: dict[int, int] = {}  # group → the part that it is nearest to
         for part in range(expected.shape[1]):
@@ -71,8 +68,8 @@ class Groups:
 
     def _routed(self, row: int, part: int, similarity: Matrix, expected: Matrix) -> RoutedGroup:
         return RoutedGroup(
-            group_id=uuid_of(self.ids[row]),
-            integration_id=IntegrationId(uuid_of(self.integrations[row])),
+            group_id=self.group_ids[row],
+            integration_id=self.integration_ids[row],
             name=self.names[row],
             size=int(self.sizes[row]),
             coherence=float(self.coherences[row]),
@@ -82,6 +79,30 @@ class Groups:
             part=part,
             why=self.whys[row],
         )
+
+
+class Members:
+    """The tools of the groups that only their members can speak for, group by group.
+
+    `rows`: place of each tool's group among the copy's groups. `vectors`: of the same tools.
+    """
+
+    def __init__(self, rows: NDArray[np.intp], vectors: Matrix) -> None:
+        order = np.argsort(rows, kind="stable")
+        self.groups, self._starts = np.unique(rows[order], return_index=True)
+        self._vectors = vectors[order]
+
+    @property
+    def nbytes(self) -> int:
+        return self._vectors.nbytes + self.groups.nbytes + self._starts.nbytes
+
+    def best(self, vectors: Matrix) -> Matrix:
+        """The cosine of each group's best member, by part; shape (groups, parts)."""
+        if not len(self.groups):
+            return np.zeros((0, len(vectors)), dtype=np.float32)
+        cosines = self._vectors @ np.ascontiguousarray(vectors.T)
+        best: Matrix = np.maximum.reduceat(cosines, self._starts, axis=0)
+        return best
 
 
 def together(parts: Sequence[Groups]) -> Groups:
@@ -105,6 +126,8 @@ def _highest(scores: Numbers, limit: int, ids: Ids) -> list[int]:
 NO_GROUPS = Groups(
     ids=np.zeros(0, dtype="S16"),
     integrations=np.zeros(0, dtype="S16"),
+    group_ids=np.zeros(0, dtype=object),
+    integration_ids=np.zeros(0, dtype=object),
     names=np.zeros(0, dtype=object),
     whys=np.zeros(0, dtype=object),
     sizes=np.zeros(0, dtype=np.int32),

@@ -13,7 +13,7 @@ from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
 from retrieval.groups.explain import GroupOrigin, why
 from retrieval.groups.routed import Routing
-from retrieval.index.resident_block import Columns, Mask, joined
+from retrieval.index.resident_block import Columns, Mask, joined, uuid_of
 from retrieval.index.resident_copy import Copy
 from retrieval.index.resident_groups import Groups, together
 
@@ -94,9 +94,13 @@ async def _groups(
 def _grouped(record: asyncpg.Record) -> Groups:
     centroids = np.frombuffer(record["centroids"], dtype=_VECTOR)["values"].astype(np.float32)
     coherences = np.array(record["coherences"], dtype=np.float32)
+    ids = np.frombuffer(record["ids"], dtype="S16")
+    integrations = np.frombuffer(record["integrations"], dtype="S16")
     return Groups(
-        ids=np.frombuffer(record["ids"], dtype="S16"),
-        integrations=np.frombuffer(record["integrations"], dtype="S16"),
+        ids=ids,
+        integrations=integrations,
+        group_ids=np.array([uuid_of(value) for value in ids], dtype=object),
+        integration_ids=np.array([IntegrationId(uuid_of(value)) for value in integrations], dtype=object),
         names=np.array(record["names"], dtype=object),
         whys=np.array([why(origin) for origin in _origins(record)], dtype=object),
         sizes=np.array(record["sizes"], dtype=np.int32),
