@@ -52,6 +52,8 @@ def _pieces(members: Matrix) -> int:
 
 def _cut(members: Matrix, pieces: int) -> list[NDArray[np.int64]]:
     """At most `pieces` clusters, none empty, by FAISS k-means on the sphere."""
+    # Of this thread: the sums do not depend on the machine's cores, and who waits for it leaves the others alone.
+    faiss.omp_set_num_threads(1)
     kmeans = faiss.Kmeans(
         members.shape[1],
         pieces,
