@@ -21,14 +21,14 @@ from retrieval.groups.explain import GroupOrigin, why
 from retrieval.groups.nearest import Chosen, Standing, choose
 from retrieval.groups.routed import Routed, RoutedGroup
 from retrieval.index.port import CatalogState
-from retrieval.query import Query
+from retrieval.query import Matrix, Query
 
 _SQL = load("retrieval", "sql/group_routing.sql")
 
 # Tools without a group are counted up to here: more of them decide nothing else.
 UNGROUPED_COUNTED: Final = 5_000
 # The first vector's parameter, and the type that float4send writes.
-_FIRST: Final = 4
+_FIRST: Final = 5
 _SENT: Final = ">f4"
 
 
@@ -44,43 +44,34 @@ class PostgresGroupRouter:
         vectors = [Vector(vector) for vector in query.vectors]
         tenant = (scope.org_id, scope.project_id, self._model)
         async with self._pool.acquire() as connection:
-            spoken = await connection.fetchrow(_statement("all_centroids", len(vectors)), *tenant, *vectors)
-            members = await connection.fetchrow(_statement("all_members", len(vectors)), *tenant, *vectors)
-            standing = _centroids(spoken, len(vectors)).and_of(_members(members, len(vectors)))
+            [row] = await connection.fetch(_statement(len(vectors)), *tenant, UNGROUPED_COUNTED, *vectors)
+            standing = _standing(row, len(vectors))
             groups = await _described(connection, scope, choose(standing, top_k))
-            ungrouped: int = await connection.fetchval(_SQL["ungrouped"], *tenant, UNGROUPED_COUNTED)
-        return Routed(groups=groups, considered=len(standing.ids), ungrouped=ungrouped)
+        return Routed(groups=groups, considered=len(standing.ids), ungrouped=row["ungrouped"])
 
 
 @cache
-def _statement(name: str, parts: int) -> str:
-    """A query of group_routing.sql for prompts of so many parts."""
-    cosine = {
-        "all_centroids": "-(g.centroid <#> ${number}) / g.coherence",
-        "all_members": "-(t.embedding <#> ${number})",
-    }[name]
-    columns = [
-        f"string_agg(float4send(({cosine.format(number=_FIRST + part)})::real), ''::bytea)" for part in range(parts)
-    ]
-    return _SQL[name].replace("{cosines}", ", ".join(columns))
+def _statement(parts: int) -> str:
+    """`standing` of group_routing.sql for prompts of so many parts."""
+    numbers = range(_FIRST, _FIRST + parts)
+    centroids = [f"-(g.centroid <#> ${number}) / g.coherence" for number in numbers]
+    members = [f"-(t.embedding <#> ${number})" for number in numbers]
+    return _SQL["standing"].replace("{centroids}", _packed(centroids)).replace("{members}", _packed(members))
 
 
-def _centroids(row: asyncpg.Record | None, parts: int) -> Standing:
-    ids, reaches, *columns = _columns(row, parts)
-    return Standing.of_centroids(ids, np.frombuffer(reaches, dtype=_SENT).astype(np.float32), _matrix(columns))
+def _packed(cosines: Sequence[str]) -> str:
+    return ", ".join(f"string_agg(float4send(({cosine})::real), ''::bytea)" for cosine in cosines)
 
 
-def _members(row: asyncpg.Record | None, parts: int) -> Standing:
-    groups, _, *columns = _columns(row, parts)
-    return Standing.of_members(groups, _matrix(columns))
-
-
-def _columns(row: asyncpg.Record | None, parts: int) -> list[bytes]:
+def _standing(row: asyncpg.Record, parts: int) -> Standing:
     """An aggregate over no rows is NULL."""
-    return [b""] * (2 + parts) if row is None or row["groups"] is None else list(row)
+    ids, reaches, *centroids = (column or b"" for column in row[: 2 + parts])
+    owners, *members = (column or b"" for column in row[2 + parts : 3 + 2 * parts])
+    reach = np.frombuffer(reaches, dtype=_SENT).astype(np.float32)
+    return Standing.of_centroids(ids, reach, _matrix(centroids)).and_of(Standing.of_members(owners, _matrix(members)))
 
 
-def _matrix(columns: Sequence[bytes]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def _matrix(columns: Sequence[bytes]) -> Matrix:
     return np.stack([np.frombuffer(column, dtype=_SENT) for column in columns]).astype(np.float32)
 
 
