@@ -2,8 +2,8 @@
 
 A part of the prompt matches a tool by its cosine and by BM25, both on fixed scales: a candidate's own match does not
 depend on who else is in the pool. A tool's score is the match of the whole prompt, that of its best clause, what the
-best member of its group lends it, its place among the best of a clause, boosts, and a pull towards tools that need what
-it gives (docs/retrieval-ablations.md).
+best members of its group and of its integration lend it, its place among the best of a clause, boosts, and a pull
+towards tools that need what it gives (docs/retrieval-ablations.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ Raw = NDArray[np.float32]
 DENSE: Final = 8.0
 LEXICAL: Final = 0.5
 GROUPS: Final = 0.6  # of the best member's own score
+INTEGRATION: Final = 0.4  # the same among an integration's tools, whose groups may be no more than tags
 QUOTA: Final = 1.6  # to the first of a clause; to the second half of it, to the third a third
 QUOTA_PLACES: Final = 3
 LINKS: Final = 0.7  # of the way from a producer to the tool that needs it
@@ -54,13 +55,16 @@ def _contributions(
     clauses = weights.clauses * (match[:, 1:] if match.shape[1] > 1 else match).max(axis=1, initial=-np.inf)
     own = match[:, 0] + clauses
     group = _numbered([(tool.integration_id.int, tool.group) for tool in tools])
-    trust = weights.groups * GROUPS * group_trust(dense if dense.any() else lexical, group)
+    integration = _numbered([(tool.integration_id.int, "") for tool in tools])
+    told = dense if dense.any() else lexical
+    trust = weights.groups * GROUPS * group_trust(told, group)
     contributions = {
         "dense": dense[:, 0],
         "lexical": lexical[:, 0],
         "clauses": clauses,
         "quota": weights.clauses * QUOTA * _places(match[:, 1:], group, trust),
         "groups": trust * best_members(own, group),
+        "integration": weights.groups * INTEGRATION * group_trust(told, integration) * best_members(own, integration),
         "scenario": _boosts(tools, boosts.scenario),
         "usage": _boosts(tools, boosts.usage),
     }

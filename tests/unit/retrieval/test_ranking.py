@@ -1,10 +1,12 @@
 """A pool in its order."""
 
 from dataclasses import replace
+from uuid import UUID
 
 import numpy as np
 import pytest
 
+from models.ids import IntegrationId
 from models.retrieval import RankingWeights
 from retrieval.query import Pool
 from retrieval.ranking import rank
@@ -83,6 +85,20 @@ def test_members_of_a_matching_group_come_before_equals_elsewhere() -> None:
     pool = pool_of(tools, dense)
     ranked = rank(pool, NO_BOOSTS, PLAIN)
     assert ranked.contributions["groups"][3] > ranked.contributions["groups"][0] > 0
+
+
+def test_tools_of_a_matching_integration_come_before_equals_elsewhere() -> None:
+    """Groups of one tool each, as tags may be: what belongs together is known by the integration."""
+    tools = [
+        indexed(f"{owner}-{row}", group=f"{owner}/{row}", integration=IntegrationId(UUID(int=owner)))
+        for owner in (1, 2, 3)
+        for row in range(4)
+    ]
+    dense = [[{1: 0.3, 2: 0.6, 3: 0.2}[tool.integration_id.int] + int(tool.name[-1]) / 50] for tool in tools]
+    dense[0] = dense[4] = [0.5]
+    ranked = rank(pool_of(tools, dense), NO_BOOSTS, PLAIN)
+    assert ranked.contributions["integration"][4] > ranked.contributions["integration"][0] > 0
+    assert ranked.score[4] > ranked.score[0]
 
 
 def test_one_group_for_all_changes_nothing() -> None:
