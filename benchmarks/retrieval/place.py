@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from benchmarks.retrieval.catalog import Catalog, Rate
@@ -18,12 +19,14 @@ from planvault.storage.keys import PostgresKeyring
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import open_pool
 from retrieval.assembly import open_selector
+from retrieval.documents import tool_document
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.groups.upkeep import GroupKeeper
 from retrieval.index.resident import ResidentIndex
 from retrieval.selection import Selector
 
 _IMPORT_PATIENCE_MS = 300_000
+_SAMPLE = 2_000  # documents by which the model's own rate is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Place:
     url: str
     scope: ProjectScope
     ids: Mapping[ToolId, str]  # the set's id of each tool
+    documents: Sequence[str]  # of the first tools: what an import has embedded
     imported: Imported
 
 
@@ -63,7 +67,8 @@ async def filled(url: str, sources: Sequence[Named], embedder: Embedder) -> Plac
         for each, made in zip(sources, tools, strict=True)
         for tool, given in zip(made, each.ids, strict=True)
     }
-    return Place(url, scope, named, Imported(catalog.stored, embedded, grouped))
+    first = islice(chain.from_iterable(tools), _SAMPLE)
+    return Place(url, scope, named, list(map(tool_document, first)), Imported(catalog.stored, embedded, grouped))
 
 
 @asynccontextmanager

@@ -69,6 +69,13 @@ def verdicts(result: JsonObject) -> Iterator[str]:
     if FLAT in methods:
         lost = _mean(methods[FLAT], "R@30") - _mean(methods[OURS], "R@30")
         yield f"R@30 of {', '.join(_object(result['tiers']))} is {lost:.2f} points below flat search"
+    rates = _object(result["perSecond"])
+    for made, own, what in (
+        ("selections", "promptEmbeddings", "selections, of the embedder's own rate"),
+        ("importedDocumentsEmbedded", "modelDocuments", "embedding in the import, of the model's own rate"),
+    ):
+        if (share := _share(rates[made], rates[own])) is not None:
+            yield f"{share:.0f} %: {what}"
 
 
 def as_json(result: Result) -> JsonObject:
@@ -99,7 +106,7 @@ def as_json(result: Result) -> JsonObject:
             "selectionsEmbeddedBefore": speed.selections_embedded_before,
             "promptEmbeddings": speed.prompt_embeddings,
             "modelDocuments": speed.model_documents,
-            "importedDocumentsEmbedded": result.imported.embedded.per_second,
+            "importedDocumentsEmbedded": speed.imported_documents,
             "importedOperationsStored": result.imported.stored.per_second,
         },
         "import": {
@@ -148,6 +155,13 @@ def _interval(value: object) -> str:
 def _mean(table: object, metric: str) -> float:
     value = _object(_object(table)[OVERALL])[metric]
     return float(value[0]) if isinstance(value, list) and isinstance(value[0], int | float) else 0.0
+
+
+def _share(made: object, own: object) -> float | None:
+    """In percent; None where either was not measured."""
+    if isinstance(made, int | float) and isinstance(own, int | float) and made and own:
+        return 100 * made / own
+    return None
 
 
 def _object(value: object) -> JsonObject:

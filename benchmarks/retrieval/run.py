@@ -26,7 +26,6 @@ from retrieval.selection import Selector
 OURS = "PlanVault"
 FLAT = "PlanVault, flat"
 CONCURRENCY = 16
-_MODEL_SAMPLE = 2_000  # texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,7 @@ class Speed:
     selections: float = 0.0
     selections_embedded_before: float = 0.0
     prompt_embeddings: float = 0.0
+    imported_documents: float = 0.0  # 0 where vectors came from a folder
     model_documents: float = 0.0
 
 
@@ -100,7 +100,8 @@ async def measure(
     for number, prompt in enumerate(tested.prompts):
         quality.add(prompt, {method: ranked[number] for method, ranked in rankings.items()})
     if options.rate_s:
-        speed.model_documents = await asyncio.to_thread(_model_rate, sources, model)
+        speed.imported_documents = 0.0 if options.vectors else place.imported.embedded.per_second
+        speed.model_documents = await asyncio.to_thread(_model_rate, place.documents, model)
     return Result(
         name=tested.name,
         tools=tested.tools,
@@ -188,9 +189,8 @@ def _text_vectors(texts: Sequence[str], model: MiniLm, known: Vectors | None) ->
     return np.stack([next(rest) if row is None else row for row in rows])
 
 
-def _model_rate(sources: Sequence[Named], model: MiniLm) -> float:
-    """Documents a second in one call of the model, no database beside it."""
-    texts = [text for each in sources for text in each.texts][:_MODEL_SAMPLE]
+def _model_rate(documents: Sequence[str], model: MiniLm) -> float:
+    """Documents a second in one call of the model, with no database beside it."""
     started = time.perf_counter()
-    model.embed(texts)
-    return Rate(len(texts), time.perf_counter() - started).per_second
+    model.embed(documents)
+    return Rate(len(documents), time.perf_counter() - started).per_second
