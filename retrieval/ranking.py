@@ -23,9 +23,9 @@ Column = NDArray[np.float64]
 Table = NDArray[np.float64]
 Raw = NDArray[np.float32]
 
-# One unit is about the standard deviation of cosines in a pool: a cosine counts 8, a nat of BM25's evidence a half.
+# One unit is about the standard deviation of cosines in a pool: a cosine counts 8, a nat of BM25's evidence 0.45.
 DENSE: Final = 8.0
-LEXICAL: Final = 0.5
+LEXICAL: Final = 0.45
 GROUPS: Final = 0.6  # of the best member's own score
 INTEGRATION: Final = 0.4  # the same among an integration's tools, whose groups may be no more than tags
 QUOTA: Final = 1.6  # to the first of a clause; to the second half of it, to the third a third
