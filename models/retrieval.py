@@ -29,7 +29,7 @@ TopGroups = Annotated[int, Field(ge=1, le=1_000)]
 BoostCap = Annotated[float, Field(ge=0, le=10)]
 Weight = Annotated[float, Field(ge=0, le=10)]
 Users = Annotated[int, Field(ge=1, le=1_000_000)]
-Days = Annotated[float, Field(gt=0, le=3_650)]
+Days = Annotated[float, Field(ge=0.01, le=3_650)]
 
 
 class RankingWeights(Frozen):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -78,8 +78,9 @@ class NewSample:
     run: EndedRun
 
 
-async def ended_runs(pool: Pool, limit: int) -> list[EndedRun]:
-    return [_ended(row) for row in await pool.fetch(_SQL["ended_runs"], limit)]
+async def ended_runs(pool: Pool, limit: int, without: Collection[OrgId] = ()) -> list[EndedRun]:
+    """Of every organisation but those `without`."""
+    return [_ended(row) for row in await pool.fetch(_SQL["ended_runs"], limit, list(without))]
 
 
 async def open_votes(pool: Pool, limit: int) -> list[OpenVote]:

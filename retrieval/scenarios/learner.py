@@ -1,18 +1,20 @@
 """Learns from ended runs and from votes on them, each exactly once.
 
 What is to be learned stands in the database (`runs.learned`, `feedback.learned`), and is marked by the transaction that
-writes what was learned: a crash before its commit leaves both as they were, and no second learner finds it again.
+writes what was learned: a crash before its commit leaves both as they were, and no second learner finds it again. One
+that cannot be learned from is marked as well and said to be lost, so that none keeps the others waiting.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
 
-from models.ids import RunId, ToolId
+from models.ids import OrgId, RunId, ToolId
 from models.tenants import SessionScope
 from planvault.errors import PlanVaultError
 from planvault.ports import Embedder, Ids, Vector
@@ -29,6 +31,7 @@ from retrieval.scenarios.teaching import after_outcome, after_vote, concerned, s
 _log = structlog.get_logger(__name__)
 
 BATCH: Final = 32
+_PUT_OFF_S: Final = 60.0  # an organisation whose record cannot be read now, its keys missing for one
 _MOST_SAMPLES: Final = 3  # vectors of one automatic scenario, each of another person
 
 
@@ -41,17 +44,21 @@ class ScenarioLearner:
         self._embedder = embedder
         self._ids = ids
         self._model = model
+        self._put_off: dict[OrgId, float] = {}  # until when, of the monotonic clock
 
     async def learn(self) -> int:
         """One batch of runs, then one of votes; how many of both. Raises what a missing database or embedder raises."""
-        runs = await lessons.ended_runs(self._pool, BATCH)
+        now = time.monotonic()
+        self._put_off = {org_id: until for org_id, until in self._put_off.items() if until > now}
+        runs = await lessons.ended_runs(self._pool, BATCH, self._put_off)
         found = await self._read(runs)
         vectors = await self._vectors(found)
         for run in runs:
-            await self._finish(run, found.get(run.id), vectors.get(run.id))
+            if run.scope.org_id not in self._put_off:
+                await self._finish(run, found.get(run.id), vectors.get(run.id))
         votes = await lessons.open_votes(self._pool, BATCH)
         for vote in votes:
-            await self._count(vote)
+            await self._heed(vote)
         return len(runs) + len(votes)
 
     async def _read(self, runs: Sequence[EndedRun]) -> dict[RunId, Lesson | None]:
@@ -60,12 +67,16 @@ class ScenarioLearner:
             by_session[run.scope].append(run)
         found: dict[RunId, Lesson | None] = {}
         for scope, group in by_session.items():
+            if scope.org_id in self._put_off:
+                continue
             try:
                 found |= await lessons_of(self._history, scope, group)
             # A record that cannot be read teaches nothing, and must not keep the runs behind it waiting for ever.
             except Exception as fault:
-                if _can_pass(fault):
+                if is_away(fault):
                     raise
+                if _can_pass(fault):
+                    self._put_off[scope.org_id] = time.monotonic() + _PUT_OFF_S
                 _log.warning("scenarios.run_not_readable", session=str(scope.session_id), cause=repr(fault))
         return found
 
@@ -73,7 +84,25 @@ class ScenarioLearner:
         wanted = {run_id: lesson.prompt for run_id, lesson in found.items() if lesson is not None}
         if not wanted:
             return {}
-        return dict(zip(wanted, await self._embedder.embed(list(wanted.values())), strict=True))
+        try:
+            return dict(zip(wanted, await self._embedder.embed(list(wanted.values())), strict=True))
+        # One of the prompts may be to blame, and is found by asking for each.
+        except Exception as fault:
+            if _can_pass(fault):
+                raise
+            return await self._one_by_one(wanted)
+
+    async def _one_by_one(self, wanted: Mapping[RunId, str]) -> dict[RunId, Vector]:
+        await self._embedder.embed(["alive"])  # raises where it is not the prompts that are to blame
+        vectors: dict[RunId, Vector] = {}
+        for run_id, prompt in wanted.items():
+            try:
+                [vectors[run_id]] = await self._embedder.embed([prompt])
+            except Exception as fault:
+                if _can_pass(fault):
+                    raise
+                _log.exception("scenarios.prompt_not_embedded", run=str(run_id))
+        return vectors
 
     async def _finish(self, run: EndedRun, lesson: Lesson | None, vector: Vector | None) -> None:
         try:
@@ -141,6 +170,17 @@ class ScenarioLearner:
             await lessons.add_sample(connection, own.id, self._ids.new(), NewSample(vector, self._model, run))
         await lessons.add_user(connection, run.scope, own.id, run.subject)
         return own
+
+    async def _heed(self, vote: OpenVote) -> None:
+        try:
+            await self._count(vote)
+        # As a lesson.
+        except Exception as fault:
+            if _can_pass(fault):
+                raise
+            _log.exception("scenarios.vote_lost", vote=str(vote.id))
+            async with transaction(self._pool) as connection:
+                await lessons.claim_vote(connection, vote.scope, vote.id)
 
     async def _count(self, vote: OpenVote) -> None:
         async with transaction(self._pool) as connection:

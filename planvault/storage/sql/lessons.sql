@@ -1,14 +1,15 @@
 What runs and votes have to teach, and where it is written down. $1 is the organisation where a statement is one's.
 
 -- name: ended_runs
--- Up to $1 ended runs that nobody learned from, the longest ended first; of every organisation, each row says whose.
+-- Up to $1 ended runs that nobody learned from, the longest ended first; of every organisation but $2, each row says
+-- whose.
 SELECT r.id, r.org_id, r.project_id, r.session_id, r.status, r.message_id, r.updated_at AS ended_at,
        s.external_user_hmac AS subject, o.settings AS organization, p.settings AS project
 FROM runs r
 JOIN sessions s ON s.id = r.session_id
 JOIN organizations o ON o.id = r.org_id
 JOIN projects p ON p.id = r.project_id AND p.org_id = r.org_id
-WHERE NOT r.is_open AND NOT r.learned
+WHERE NOT r.is_open AND NOT r.learned AND r.org_id <> ALL($2::uuid[])
 ORDER BY r.updated_at, r.id
 LIMIT $1;
 
@@ -64,15 +65,16 @@ INSERT INTO scenario_lessons (run_id, scenario_id, org_id, share) VALUES ($2, $3
 ON CONFLICT (run_id, scenario_id) DO UPDATE SET share = greatest(scenario_lessons.share, excluded.share);
 
 -- name: use_tools
--- One more use of each tool ($3), at $4, on what is left of the others after the half-life $5.
+-- One more use of each tool ($3), at $4, on what is left of the others after the half-life $5. Beyond 1,000 half-lives
+-- nothing is left, in numbers that Postgres would refuse to write down.
 INSERT INTO tool_usage AS known (org_id, project_id, tool_id, uses, counted_at)
 SELECT $1, $2, tool_id, 1, $4 FROM unnest($3::uuid[]) AS used (tool_id)
 ORDER BY tool_id
 ON CONFLICT (project_id, tool_id) DO UPDATE
-SET uses = known.uses * power(0.5, greatest(extract(epoch FROM excluded.counted_at - known.counted_at), 0)
-                                   / extract(epoch FROM $5::interval))
-           + power(0.5, greatest(extract(epoch FROM known.counted_at - excluded.counted_at), 0)
-                        / extract(epoch FROM $5::interval)),
+SET uses = known.uses * power(0.5::float8, least(greatest(extract(epoch FROM excluded.counted_at - known.counted_at), 0)
+                                                 / extract(epoch FROM $5::interval), 1000)::float8)
+           + power(0.5::float8, least(greatest(extract(epoch FROM known.counted_at - excluded.counted_at), 0)
+                                      / extract(epoch FROM $5::interval), 1000)::float8),
     counted_at = greatest(known.counted_at, excluded.counted_at);
 
 -- name: votes

@@ -28,10 +28,11 @@ ORDER BY found.similarity DESC, c.id
 LIMIT $6;
 
 -- name: usage
--- What the project uses most, at most $3 tools: what is left of each count at $4, after half-lives of $5.
+-- What the project uses most, at most $3 tools: what is left of each count at $4, after half-lives of $5. Beyond 1,000
+-- of them nothing is, in numbers that Postgres would refuse to write down.
 SELECT tool_id,
-       uses * power(0.5, greatest(extract(epoch FROM $4::timestamptz - counted_at), 0)
-                         / extract(epoch FROM $5::interval))::float8 AS uses
+       uses * power(0.5::float8, least(greatest(extract(epoch FROM $4::timestamptz - counted_at), 0)
+                                       / extract(epoch FROM $5::interval), 1000)::float8) AS uses
 FROM tool_usage
 WHERE org_id = $1 AND project_id = $2
 ORDER BY tool_usage.uses DESC, tool_id

@@ -41,10 +41,12 @@ SETTINGS = RetrievalSettings()
 
 
 class BagOfWords:
-    """Texts with the same words are near, others are not; `away` plays an embedder that does not answer."""
+    """Texts with the same words are near, others are not; `away` plays an embedder that does not answer,
+    `chokes_on` a text that its model cannot read."""
 
     def __init__(self) -> None:
         self.away = False
+        self.chokes_on = ""
         self.asked = 0
         self.texts: list[str] = []
 
@@ -52,6 +54,8 @@ class BagOfWords:
         self.asked += 1
         if self.away:
             raise Unavailable("no embedder")
+        if self.chokes_on in texts:
+            raise ValueError("no text")
         self.texts += texts
         return [vector_of(text) for text in texts]
 

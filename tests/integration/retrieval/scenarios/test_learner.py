@@ -5,17 +5,23 @@ from datetime import timedelta
 
 import pytest
 
+from models.ids import RunId
 from models.policies import OrgSettings
 from models.retrieval import RetrievalOverrides
 from models.runs import RunStatus
+from models.tenants import OrgScope
 from planvault.errors import Unavailable
 from planvault.storage import lessons
 from planvault.storage.feedback import Vote
-from planvault.storage.pool import Pool, transaction
+from planvault.storage.history import History
+from planvault.storage.keys import PostgresKeyring
+from planvault.storage.lessons import TaughtScenario
+from planvault.storage.pool import Connection, Pool, transaction
 from planvault.storage.retention import Retention, rules
 from planvault.storage.routing_cache import RoutingCache
 from planvault.storage.tenants import Tenants
-from tests.integration.retrieval.scenarios.conftest import IDS, SETTINGS, World, make_world
+from retrieval.scenarios.learner import BATCH, ScenarioLearner
+from tests.integration.retrieval.scenarios.conftest import IDS, SETTINGS, WRAPPER, World, make_world
 
 pytestmark = pytest.mark.postgres
 PROMPT = "show me the orders of today please"
@@ -235,3 +241,66 @@ async def test_deletions_beside_the_learner_lose_no_lesson_of_the_others(world: 
     assert not await lessons.ended_runs(world.pool, 10)
     used = (await world.boosts(PROMPT)).usage
     assert used[world.tools["list_orders"]] == pytest.approx(used[world.tools["send_mail"]], rel=1e-3)
+
+
+async def test_use_of_long_ago_fades_to_nothing_however_short_the_half_life(world: World) -> None:
+    await decide(world, decay_half_life_days=0.05)
+    short = SETTINGS.model_copy(update={"decay_half_life_days": 0.05})
+    world.clock.ahead = timedelta(days=-100)
+    await world.run(PROMPT, "list_orders")
+    await world.learn()
+    world.clock.ahead = timedelta()
+    faded = await world.boosts(PROMPT, settings=short)
+    assert faded.usage.get(world.tools["list_orders"], 0.0) == pytest.approx(0.0, abs=1e-6)
+    await world.run(PROMPT, "list_orders")
+    await world.learn()
+    again = await world.pool.fetchval("SELECT uses FROM tool_usage WHERE org_id = $1", world.scope.org_id)
+    assert again == pytest.approx(1.0)
+
+
+async def test_an_organisation_whose_keys_are_missing_does_not_keep_the_others_waiting(
+    world: World, pool: Pool
+) -> None:
+    other = await make_world(pool)
+    for _ in range(BATCH + 1):
+        await other.run(PROMPT, "list_orders")
+    await other.vote(await other.run(PROMPT, "list_orders"), Vote.LIKE)
+    await world.run(PROMPT, "list_orders")
+    await pool.execute("UPDATE data_keys SET status = 'retired' WHERE org_id = $1", other.scope.org_id)
+    fresh = PostgresKeyring(pool, WRAPPER, IDS)  # holds no keys of before
+    learner = ScenarioLearner(pool, History(pool, fresh), world.embedder, IDS)
+    while await learner.learn():
+        pass
+    assert [round(successes) for successes, _ in await world.scenarios()] == [1]
+    assert len(await lessons.ended_runs(pool, 100)) == BATCH + 2, "what may be readable later must not be given up"
+    await pool.execute("UPDATE data_keys SET status = 'active' WHERE org_id = $1", other.scope.org_id)
+    await other.learn()
+    assert [round(successes) for successes, _ in await other.scenarios()] == [BATCH + 2 + 1]
+
+
+async def test_a_prompt_that_the_model_cannot_read_costs_only_its_own_lesson(world: World) -> None:
+    await world.run("unreadable", "send_mail")
+    await world.run(PROMPT, "list_orders")
+    world.embedder.chokes_on = "unreadable"
+    await world.learn()
+    assert await world.contribution(PROMPT, "list_orders") > 0
+    assert len(await world.scenarios()) == 1
+
+
+async def test_a_vote_that_cannot_be_counted_costs_only_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [await world.run(PROMPT, "list_orders") for _ in range(2)]
+    await world.learn()
+    for run in runs:
+        await world.vote(run, Vote.LIKE)
+    of_run = lessons.of_run
+
+    async def chokes(connection: Connection, scope: OrgScope, run_id: RunId) -> list[TaughtScenario]:
+        if run_id == runs[0]:
+            raise ValueError("unreadable")
+        return await of_run(connection, scope, run_id)
+
+    monkeypatch.setattr(lessons, "of_run", chokes)
+    await world.learn()
+    [(successes, _)] = await world.scenarios()
+    assert round(successes) == 3
+    assert not await lessons.open_votes(world.pool, 10)
