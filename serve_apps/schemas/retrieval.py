@@ -47,7 +47,7 @@ class RetrievalIn(Body):
         default=None, description="Tools of one group in a shortlist. Default: 0, as many as rank."
     )
     centroid_top_k: Annotated[TopGroups, Strict()] | None = Field(
-        default=None, description="Groups that the hierarchical tier opens. Default: 32."
+        default=None, description="Groups that the hierarchical tier opens, for each part of a prompt. Default: 64."
     )
     usage_boost_cap: Annotated[BoostCap, Strict()] | None = Field(default=None, description="Default: 0.5.")
     scenarios: Annotated[bool, Strict()] | None = None

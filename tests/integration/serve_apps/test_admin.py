@@ -189,6 +189,7 @@ async def test_retrieval_is_set_for_an_organisation_and_a_project(
         ({"directMax": 50, "flatMax": 40}, "/retrieval/flatMax"),
         ({"centroidTopK": 0}, "/retrieval/centroidTopK"),
         ({"decayHalfLifeDays": 0}, "/retrieval/decayHalfLifeDays"),
+        ({"decayHalfLifeDays": 1e-12}, "/retrieval/decayHalfLifeDays"),
         ({"weights": {"dense": -1}}, "/retrieval/weights/dense"),
         ({"rrfK": 60}, "/retrieval/rrfK"),
         (None, "/retrieval"),
