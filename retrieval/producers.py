@@ -1,7 +1,7 @@
 """A shortlist whose tools ask for inputs that none of its tools gives is no use: producers are pulled towards the tools
 that need them. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -36,11 +36,8 @@ def pull(tools: Sequence[IndexedTool], score: Column) -> Column:
     """
     needs = _needs(tools, score)
     givers: dict[Need, list[int]] = {need: [] for need in needs}
-    for row, tool in enumerate(tools if needs else ()):
-        for entity in tool.produces:
-            need = (tool.integration_id, entity)
-            if need in needs:
-                givers[need].append(row)
+    for row, need in _given(tools, needs):
+        givers[need].append(row)
     pulled = np.zeros(len(tools))
     for need, rows in givers.items():
         way = np.maximum(needs[need] - score[rows], 0.0)
@@ -52,15 +49,24 @@ def lacking(pool: Pool, ranked: Ranked) -> Lacking | None:
     """The inputs of the best tools that hardly any candidate gives; None where the candidates suffice."""
     needs = _needs(pool.tools, ranked.score)
     count = dict.fromkeys(needs, 0)
-    for tool in pool.tools if needs else ():
-        for entity in tool.produces:
-            if (tool.integration_id, entity) in count:
-                count[tool.integration_id, entity] += 1
+    for _, need in _given(pool.tools, needs):
+        count[need] += 1
     few = [need for need, found in count.items() if found < FEW][:MAX_NEEDS]
     if not few:
         return None
     integrations, entities = zip(*few, strict=True)
     return Lacking(tuple(dict.fromkeys(integrations)), tuple(dict.fromkeys(entities)))
+
+
+def _given(tools: Sequence[IndexedTool], needs: Mapping[Need, float]) -> Iterator[tuple[int, Need]]:
+    """The rows of tools that give what is needed, and what they give of it."""
+    # Most of what tools give nobody needs: it is told by the entity alone, an integration's id is slow to hash.
+    asked = {entity for _, entity in needs}
+    for row, tool in enumerate(tools if asked else ()):
+        for entity in asked.intersection(tool.produces):
+            need = (tool.integration_id, entity)
+            if need in needs:
+                yield row, need
 
 
 def _needs(tools: Sequence[IndexedTool], score: Column) -> Mapping[Need, float]:
