@@ -15,8 +15,9 @@ MAX_PARAMETERS = 24
 MAX_DOCUMENT = 1_400
 
 _WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-./:\s]+")
-_MARKDOWN_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_MARKUP = re.compile(r"<[^<>]{1,200}>|[`*|]+|^#{1,6}\s+|^\s*[-:| ]+$", re.MULTILINE)
+# Bounded, and no two repetitions of the same characters side by side: a text is read in its length's time.
+_MARKDOWN_LINK = re.compile(r"!?\[([^\]]{0,200})\]\([^)]{0,1000}\)")
+_MARKUP = re.compile(r"<[^<>]{1,200}>|[`*|]+|^#{1,6}\s+|^[^\S\n]*[-:|][-:| ]*$", re.MULTILINE)
 _SPACE = re.compile(r"\s+")
 
 

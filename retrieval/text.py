@@ -73,7 +73,7 @@ def terms_of(text: str) -> dict[str, float]:
 
     A text of nothing but stop words, or of single letters, gives them rather than nothing.
     """
-    text = text[:MAX_PROMPT]
+    text = unicodedata.normalize("NFKC", text[:MAX_PROMPT])[:MAX_PROMPT]  # a letter may stand for a phrase
     found = lexemes(text) or [_lexeme(word) or word[:MAX_WORD] for word in _words(text)]
     return dict.fromkeys(islice(dict.fromkeys(found), MAX_TERMS), 1.0)
 

@@ -1,5 +1,7 @@
 """The text that stands for a tool in the vector index."""
 
+import time
+
 import pytest
 
 from models.tools import NativeBinding
@@ -73,3 +75,18 @@ def test_a_long_description_does_not_push_path_and_parameters_out() -> None:
 
 def test_a_long_path_is_bounded_as_well() -> None:
     assert len(tool_document(http_tool("find", path="/" + "a/" * 10_000))) <= MAX_DOCUMENT
+
+
+@pytest.mark.parametrize("unit", ["\n", " ", "[", "![", "[](", "<", "\n ", "\n-"])
+def test_markup_that_never_ends_takes_no_longer_than_its_length(unit: str) -> None:
+    tool = http_tool("find", description=f"a\n{unit * 2_000}x"[:2_000])
+    began = time.process_time()
+    for _ in range(20):
+        tool_document(tool)
+    assert time.process_time() - began < 0.25
+
+
+def test_lines_of_tables_and_rules_are_left_out() -> None:
+    tool = http_tool("x", description="| a | b |\n  |---|:--|  \n| c | d |\n\n \n----\nend - of it")
+
+    assert tool_document(tool).startswith("x (shop). a b c d end - of it")

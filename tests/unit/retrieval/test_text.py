@@ -1,10 +1,12 @@
 """Text → lexemes."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.text import LEXEME_SPACE, MAX_TERMS, MAX_WORD, lexeme_id, lexemes, terms_of
+from retrieval.text import LEXEME_SPACE, MAX_PROMPT, MAX_TERMS, MAX_WORD, lexeme_id, lexemes, terms_of
 
 # Letters of scripts with and without spaces between words.
 LETTERS = st.characters(categories=("Lu", "Ll", "Lo"), max_codepoint=0xFFFF)
@@ -67,6 +69,12 @@ def test_a_prompt_of_nothing_but_stop_words_still_has_terms() -> None:
 def test_a_term_counts_once_and_their_number_is_bounded() -> None:
     assert terms_of("order orders ordering") == {"order": 1.0}
     assert len(terms_of(" ".join(f"word{number}" for number in range(10_000)))) == MAX_TERMS
+
+
+def test_letters_that_stand_for_whole_phrases_are_read_up_to_the_same_length() -> None:
+    began = time.process_time()
+    terms_of("\ufdfa" * MAX_PROMPT)  # one letter, eighteen once it is spelled out
+    assert time.process_time() - began < 0.05
 
 
 def test_generated_noise_is_not_a_word() -> None:
