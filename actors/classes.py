@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -19,6 +19,7 @@ from ray.exceptions import RayError
 from actors.caretaker import Caretaker
 from actors.catalog_worker import CatalogWorker
 from actors.handles import RayToolWorkers, ServeEmbedder, ServePlanner, tool_worker_names
+from actors.job_process import JobProcesses
 from actors.learner import Learner
 from actors.scheduler import Scheduler
 from actors.session_host import SessionHost
@@ -27,7 +28,6 @@ from actors.tool_worker import ToolWorker
 from planvault.clock import TimeOrderedIds
 from planvault.redact import Redactor
 from planvault.settings import Settings
-from planvault.storage.bulk_imports import ClaimedJob
 from planvault.telemetry import start_logging
 
 _log = structlog.get_logger(__name__)
@@ -60,11 +60,12 @@ class SessionHostActor:
 
 @ray.remote
 class CatalogWorkerActor:
-    """`bulk_import`: the Ray task that does a bulk import, given from above (cluster.jobs)."""
+    """`bulk_import`: the command that does a bulk import, given from above (cluster.jobs.driver)."""
 
-    def __init__(self, name: str, bulk_import: Any = None) -> None:
+    def __init__(self, name: str, bulk_import: Sequence[str] = ()) -> None:
         settings, _ = open_process()
-        jobs = None if bulk_import is None else RayJobs(bulk_import)
+        address = str(ray.get_runtime_context().gcs_address)
+        jobs = JobProcesses((*bulk_import, address)) if bulk_import else None
         self._worker = CatalogWorker(settings, ServeEmbedder(), jobs)
         self._task = asyncio.create_task(self._worker.run())
         self._learner = Learner(settings, ServeEmbedder())
@@ -119,7 +120,7 @@ class SupervisorActor:
     Ray restarts it with the same. The environment is the node's, which an upgrade inside a cluster does not change.
     """
 
-    def __init__(self, rank: str, build_id: str, bulk_import: Any = None) -> None:
+    def __init__(self, rank: str, build_id: str, bulk_import: Sequence[str] = ()) -> None:
         settings, _ = open_process()
         settings = settings.model_copy(update={"build_id": build_id})
         given = {"CatalogWorker": (bulk_import,)}
@@ -151,22 +152,6 @@ def desired(settings: Settings) -> Desired:
     workers = {f"catalog-worker-{settings.build_id}": "CatalogWorker", f"scheduler-{settings.build_id}": "Scheduler"}
     tool_workers = dict.fromkeys(tool_worker_names(settings.tool_workers, settings.build_id), "ToolWorker")
     return Desired({**hosts, **workers, **tool_workers})
-
-
-class RayJobs:
-    """Implements RunsJobs by a Ray task, which ends with whoever waits for it."""
-
-    def __init__(self, task: Any) -> None:
-        self._task = task
-
-    async def run(self, claim: ClaimedJob) -> None:
-        running = self._task.remote(claim)
-        try:
-            await running
-        except asyncio.CancelledError:
-            # Its pipelines are its children and end with it; what they have stored stays.
-            await asyncio.to_thread(ray.cancel, running, force=True)
-            raise
 
 
 class RayFleet:
@@ -239,10 +224,10 @@ def _named_actors() -> frozenset[str]:
     return frozenset(name for name in ours if not name.startswith(_SUPERVISOR))
 
 
-def start_platform_actors(settings: Settings, timeout_s: float = 30.0, *, bulk_import: Any = None) -> None:
+def start_platform_actors(settings: Settings, timeout_s: float = 30.0, *, bulk_import: Sequence[str] = ()) -> None:
     """Start the supervisor and wait until it has started the rest. Needs a Ray that this process is connected to.
 
-    `bulk_import`: a Ray task of one ClaimedJob; without it bulk imports wait.
+    `bulk_import`: arguments of a Python that does one (actors.job_process); without them bulk imports wait.
     """
     options: dict[str, Any] = {**_DETACHED, "name": supervisor_name(settings), "get_if_exists": True}
     actor: Any = SupervisorActor

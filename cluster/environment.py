@@ -36,9 +36,6 @@ RAY: Mapping[str, str] = {
     _WORKER_HOOK: "cluster.loopback.bind_serve",
     # Its ports 8404 and 9101 bind every interface; production puts it behind a network policy (ray-cluster.yaml).
     "RAY_SERVE_ENABLE_HA_PROXY": "0",
-    # An idle worker is ended after a second by default, and a pipeline's next task pays three for a new one: during a
-    # bulk import thirteen were started a minute. Half a minute spans the gaps; soon after the last task they are gone.
-    "RAY_idle_worker_killing_time_threshold_ms": "30000",
     "RAY_ROTATION_MAX_BYTES": str(16 * 1024 * 1024),
     "RAY_ROTATION_BACKUP_COUNT": "2",
     "RAY_COLOR_PREFIX": "0",

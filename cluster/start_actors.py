@@ -10,7 +10,6 @@ import sys
 import ray
 
 from actors.classes import start_platform_actors
-from cluster.jobs.task import run_bulk_import
 from cluster.topology import NAMESPACE
 from planvault.errors import PlanVaultError
 from planvault.settings import Settings
@@ -19,7 +18,7 @@ from planvault.settings import Settings
 def main(address: str) -> int:
     ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        start_platform_actors(Settings(), bulk_import=run_bulk_import)
+        start_platform_actors(Settings(), bulk_import=("-m", "cluster.jobs.driver"))
     except PlanVaultError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
         return 1

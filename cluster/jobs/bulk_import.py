@@ -1,7 +1,6 @@
-"""One bulk import from its claim to its end, in a Ray task of its own: the driver of two pipelines.
+"""One bulk import from its claim to its end: the driver of two pipelines (cluster.jobs.driver).
 
-The task belongs to the catalog worker that claimed the job and ends with it. Nothing is kept in memory that the
-database does not have: who claims the job next goes on from there.
+Nothing is kept in memory that the database does not have: who claims the job next goes on from there.
 """
 
 import structlog

@@ -3,15 +3,14 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from typing import Any
 
 import psutil
 import pytest
 import ray
 
-from actors.classes import RayJobs
-from cluster.jobs.task import bulk_import
+from actors.job_process import JobProcesses
 from models.bulk_imports import BulkStatus
+from planvault.errors import Unavailable
 from planvault.ingestion.bulk.prepare import PORTION_BYTES
 from planvault.ingestion.bulk.runner import BulkImporter
 from planvault.storage import bulk_imports
@@ -21,6 +20,7 @@ from tests.integration.runtime.harness import eventually
 
 pytestmark = pytest.mark.ray
 
+DRIVER = "tests.cluster.bulk_driver"
 DOCUMENTS = {f"{name}.json": document(*(f"{name}{number}" for number in range(20))) for name in "abcd"}
 
 
@@ -31,15 +31,16 @@ async def folder(local_ray: None, database_url: str) -> AsyncIterator[Folder]:
     await pool.close()
 
 
-def jobs(database_url: str) -> RayJobs:
-    """As the catalog worker is given them, in the environment of this test's database."""
-    environment = {"DATABASE_URL": database_url, "OMP_NUM_THREADS": "1"}
-    task: Any = ray.remote(num_cpus=0, max_retries=0, max_calls=1)(bulk_import)
-    return RayJobs(task.options(runtime_env={"env_vars": environment}))
+@pytest.fixture
+def jobs(database_url: str, monkeypatch: pytest.MonkeyPatch) -> JobProcesses:
+    """As the catalog worker has them, in the environment of this test's database."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return JobProcesses(("-m", DRIVER, ray.get_runtime_context().gcs_address))
 
 
-async def test_a_job_runs_to_its_end_and_again_changes_nothing(folder: Folder, database_url: str) -> None:
-    importer = BulkImporter(folder.pool, jobs(database_url))
+async def test_a_job_runs_to_its_end_and_again_changes_nothing(folder: Folder, jobs: JobProcesses) -> None:
+    importer = BulkImporter(folder.pool, jobs)
     job_id = await folder.queue({**DOCUMENTS, "broken.json": "{"})
     assert await importer.run_one()
     job = await folder.job(job_id)
@@ -56,8 +57,8 @@ async def test_a_job_runs_to_its_end_and_again_changes_nothing(folder: Folder, d
 
 
 @pytest.mark.faults
-async def test_a_killed_job_is_finished_by_the_next_claim(folder: Folder, database_url: str) -> None:
-    importer = BulkImporter(folder.pool, jobs(database_url), lease_s=3.0)
+async def test_a_killed_job_is_finished_by_the_next_claim(folder: Folder, jobs: JobProcesses) -> None:
+    importer = BulkImporter(folder.pool, jobs, lease_s=3.0)
     job_id = await folder.queue(LARGE)
     await folder.pool.execute(SLOW)  # so that there is an in between
     try:
@@ -67,8 +68,8 @@ async def test_a_killed_job_is_finished_by_the_next_claim(folder: Folder, databa
             return 0 < (await folder.job(job_id)).documents.stored < 4
 
         await eventually(some_are_stored, patience_s=60, what="the first stored document")
-        kill("ray::bulk_import")
-        with pytest.raises(ray.exceptions.RayError):
+        kill(DRIVER)
+        with pytest.raises(Unavailable):
             await running
     finally:
         await folder.pool.execute(FAST)
@@ -86,14 +87,14 @@ async def test_a_killed_job_is_finished_by_the_next_claim(folder: Folder, databa
 
 
 @pytest.mark.faults
-async def test_a_cancelled_job_s_processes_end(folder: Folder, database_url: str) -> None:
-    importer = BulkImporter(folder.pool, jobs(database_url), lease_s=3.0)
-    before = {process.pid for process in named("ray::bulk_import")}
+async def test_a_cancelled_job_s_processes_end(folder: Folder, jobs: JobProcesses) -> None:
+    importer = BulkImporter(folder.pool, jobs, lease_s=3.0)
+    before = {process.pid for process in named(DRIVER)}
     job_id = await folder.queue(DOCUMENTS)
     running = asyncio.ensure_future(importer.run_one())
 
     async def started() -> bool:
-        return any(process.pid not in before for process in named("ray::bulk_import"))
+        return any(process.pid not in before for process in named(DRIVER))
 
     await eventually(started, patience_s=60, what="the job's process")
     async with transaction(folder.pool) as connection:
@@ -101,7 +102,7 @@ async def test_a_cancelled_job_s_processes_end(folder: Folder, database_url: str
     assert await running
 
     async def gone() -> bool:
-        return not named("ray::bulk_import")
+        return not named(DRIVER)
 
     await eventually(gone, patience_s=60, what="the end of the job's process")
     assert (await folder.job(job_id)).status is BulkStatus.CANCELLED
@@ -128,7 +129,7 @@ async def without_vector(pool: Pool) -> int:
 def named(name: str) -> list[psutil.Process]:
     """Processes of this test's Ray, which are this process's descendants."""
     found = psutil.Process(os.getpid()).children(recursive=True)
-    return [process for process in found if process.is_running() and name in " ".join(process.cmdline()[:1])]
+    return [process for process in found if process.is_running() and name in " ".join(process.cmdline())]
 
 
 def kill(name: str) -> None:
