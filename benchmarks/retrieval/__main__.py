@@ -23,6 +23,13 @@ from retrieval.embedding import EMBEDDING_MODEL, MiniLm
 
 _RESIDENT_MB = {"postgres": 0, "resident": 4_096, "auto": 512}
 _LIBRARIES = ("torch", "sentence-transformers", "numpy", "asyncpg", "pgvector", "faiss-cpu", "PyStemmer", "wordllama")
+_SAID_WHERE_THERE_ARE_ANY = (
+    "promptsWithoutGold",
+    "promptsWithMissingGold",
+    "toolsNotImported",
+    "degraded",
+    "selectionsThatDoNotAddUp",
+)
 
 
 def main() -> None:
@@ -128,7 +135,13 @@ def _show(result: JsonObject, *, markdown: bool) -> None:
     for grid in grids(result):
         print("\n" + (grid.markdown() if markdown else grid.plain()))
     print("\n" + "\n".join(f"{'- ' if markdown else ''}{verdict}" for verdict in verdicts(result)), flush=True)
-    for name in ("promptsWithoutGold", "promptsWithMissingGold", "toolsNotImported", "degraded"):
+    for name in (
+        "promptsWithoutGold",
+        "promptsWithMissingGold",
+        "toolsNotImported",
+        "degraded",
+        "selectionsThatDoNotAddUp",
+    ):
         if result[name]:
             print(f"{name}: {result[name]}")
 

@@ -91,6 +91,7 @@ def as_json(result: Result) -> JsonObject:
         "toolsNotImported": list(result.lost),
         "index": result.index,
         "tiers": dict(result.tiers),
+        "selectionsThatDoNotAddUp": result.unexplained,
         "degraded": dict(result.degraded),
         "methods": {
             method: {split: _intervals(row) for split, row in table.items()} for method, table in result.tables.items()

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from retrieval.selection import Selector
 OURS = "PlanVault"
 FLAT = "PlanVault, flat"
 CONCURRENCY = 16
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Result:
     index: str  # that answered
     tiers: Mapping[str, int]
     degraded: Mapping[str, int]
+    unexplained: int  # selections whose scores do not add up to their order
     tables: Mapping[str, Table]
     differences: Mapping[str, Mapping[str, Interval]]
     imported: Imported
@@ -114,11 +117,19 @@ async def measure(
         index=index,
         tiers=Counter(each.tier.value for each in selections),
         degraded=Counter(note for each in selections for note in each.degraded),
+        unexplained=sum(not adds_up(each) for each in selections),
         tables=quality.tables(),
         differences=quality.differences(OURS, [other for other in rankings if other in (*PLAIN, FLAT)]),
         imported=place.imported,
         speed=speed,
     )
+
+
+def adds_up(selection: Selection) -> bool:
+    """Whether each score is the sum of its named parts and the shortlist in the order of scores, but for rounding."""
+    short = selection.shortlist
+    sums = all(abs(each.score - sum(each.scores.values())) < _ROUNDING for each in short)
+    return sums and all(one.score > other.score - _ROUNDING for one, other in pairwise(short))
 
 
 def ranking(place: Place, selection: Selection) -> list[str]:

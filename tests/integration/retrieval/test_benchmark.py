@@ -107,6 +107,7 @@ def test_the_benchmark_measures_what_the_product_selects(
     assert set(result["methods"]) == {
         *("PlanVault", "PlanVault, flat", "MiniLM", "BM25", "RRF", "BM25 stemmed", "RRF stemmed")
     }
+    assert result["selectionsThatDoNotAddUp"] == 0
     assert result["perSecond"]["selections"] > 0
     assert result["latencyMs"]["withEmbedding"]["embed"]["p50"] > result["latencyMs"]["embeddedBefore"]["embed"]["p50"]
     assert "points below flat search" in printed
