@@ -105,7 +105,8 @@ async def insert_tools(db: Connection, scope: OrgScope, tools: Sequence[tuple[To
     if not tools:
         return
     await db.execute(_SQL["incoming"])
-    records = [
+    # One after the other: the definitions of a large document would be some hundred megabytes at once.
+    records = (
         (
             tool.id,
             tool.version,
@@ -117,6 +118,6 @@ async def insert_tools(db: Connection, scope: OrgScope, tools: Sequence[tuple[To
             document,
         )
         for tool, document in tools
-    ]
+    )
     await db.copy_records_to_table("tools_incoming", records=records, columns=_INCOMING)
     await db.execute(_SQL["insert_incoming"], scope.org_id)
