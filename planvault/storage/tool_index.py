@@ -176,11 +176,6 @@ async def set_groups(
     await db.execute(_SQL["set_groups"], scope.org_id, integration_id, revision, list(groups), list(groups.values()))
 
 
-async def touch(db: Queryable, scope: OrgScope) -> None:
-    """What the organisation's projects may be offered has changed without a change of the index."""
-    await db.execute(_SQL["touch"], scope.org_id)
-
-
 async def next_revision(db: Connection, scope: OrgScope, integrations: set[IntegrationId]) -> int:
     """Lock the organisation's index until the transaction ends; the revision of what is changed under this lock.
 

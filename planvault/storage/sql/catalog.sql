@@ -55,9 +55,7 @@ LEFT JOIN project_integrations p ON p.integration_id = i.id AND p.org_id = i.org
 WHERE i.org_id = $1 AND i.id = $3
 
 -- name: set_integration_state
--- Only where project and integration both belong to the organisation. What its projects may be offered changes, so the
--- organisation's catalog has a new revision.
-WITH revised AS (UPDATE catalog_revision SET revision = revision + 1 WHERE org_id = $1)
+-- Only where project and integration both belong to the organisation.
 INSERT INTO project_integrations (org_id, project_id, integration_id, enabled, approval_policy, auth_headers)
 SELECT $1, p.id, i.id, $4, $5, $6
 FROM projects p, integrations i

@@ -10,10 +10,6 @@ INSERT INTO catalog_revision (org_id, revision) VALUES ($1, 1)
 ON CONFLICT (org_id) DO UPDATE SET revision = catalog_revision.revision + 1
 RETURNING revision
 
--- name: touch
-INSERT INTO catalog_revision (org_id, revision) VALUES ($1, 1)
-ON CONFLICT (org_id) DO UPDATE SET revision = catalog_revision.revision + 1
-
 -- name: mark_integrations
 INSERT INTO integration_revision (integration_id, org_id, revision)
 SELECT i.id, i.org_id, $3 FROM integrations i WHERE i.org_id = $1 AND i.id = ANY($2::uuid[])

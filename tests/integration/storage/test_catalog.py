@@ -15,10 +15,10 @@ from planvault.crypto.keyset import Keyset
 from planvault.errors import Conflict, DecryptionFailed, NotFound, OwnershipLost
 from planvault.ingestion.native import install_native_tools
 from planvault.ports import OrgCipher
-from planvault.storage import catalog, catalog_imports, catalog_tools
+from planvault.storage import catalog, catalog_imports, catalog_tools, tool_index
 from planvault.storage.catalog_reader import CatalogReader
 from planvault.storage.keys import PostgresKeyring
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, transaction
 from planvault.storage.tenants import Tenants
 from planvault.tools.native import NATIVE_TOOLS
 
@@ -96,6 +96,22 @@ async def test_a_project_decides_for_itself_alone(pool: Pool, acme: Tenant) -> N
     assert await catalog.integration_state(pool, acme.other_project, integration_id, acme.cipher) == IntegrationState()
     [seen] = await catalog.project_integrations(pool, acme.scope, acme.cipher)
     assert (seen.integration.id, seen.state, seen.tool_count) == (integration_id, state, 0)
+
+
+async def test_a_project_decides_while_the_organisations_index_is_being_written(pool: Pool, acme: Tenant) -> None:
+    native = await install_native_tools(pool, acme.org, IDS, tools=NATIVE_TOOLS)
+    doomed = await shop(pool, acme.org)
+    async with transaction(pool) as writer, transaction(pool) as project:
+        await tool_index.next_revision(writer, acme.org, {native.id})
+        await asyncio.wait_for(
+            catalog.set_integration_state(project, acme.scope, native.id, IntegrationState(enabled=False), acme.cipher),
+            timeout=2.0,
+        )
+    async with transaction(pool) as project:
+        await catalog.set_integration_state(project, acme.scope, doomed, IntegrationState(enabled=False), acme.cipher)
+        # Who deletes an integration locks the index after it: a decision that held the index would wait for them, and
+        # they for it.
+        await asyncio.wait_for(catalog.delete_integration(pool, acme.org, native.id), timeout=2.0)
 
 
 async def test_auth_headers_are_sealed_to_their_row(pool: Pool, acme: Tenant) -> None:
