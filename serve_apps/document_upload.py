@@ -20,18 +20,20 @@ async def read(request: Request, path: str) -> Upload:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise HTTPException(415, "Send the document as it is, without Content-Encoding.")
     digest, press = hashlib.sha256(), zlib.compressobj(_LEVEL)
-    pieces: list[bytes] = []
-    size = kept = 0
+    kept = bytearray()
+    size = 0
     async for chunk in request.stream():
         size += len(chunk)
         digest.update(chunk)
-        piece = press.compress(chunk)
-        kept += len(piece)
-        if kept > MAX_COMPRESSED:
-            raise TooLarge("The document does not compress, so it is no API description.")
-        if piece:
-            pieces.append(piece)
+        kept += press.compress(chunk)
+        _refuse_noise(kept)
     if size == 0:
         raise InvalidInput("The body is empty: send the document itself.")
-    pieces.append(press.flush())
-    return Upload(path, digest.hexdigest(), size, b"".join(pieces))
+    kept += press.flush()
+    _refuse_noise(kept)
+    return Upload(path, digest.hexdigest(), size, bytes(kept))
+
+
+def _refuse_noise(kept: bytearray) -> None:
+    if len(kept) > MAX_COMPRESSED:
+        raise TooLarge("The document does not compress, so it is no API description.")

@@ -93,9 +93,13 @@ class Folder:
         return {tool.name: tool for tool in await catalog_tools.list_tools(self.pool, self.scope, limit=10_000)}
 
 
-async def open_folder(pool: Pool) -> Folder:
-    """Closes what earlier tests left open: a claim takes jobs of any organisation."""
+async def close_open_jobs(pool: Pool) -> None:
+    """What earlier tests left: a claim takes jobs of any organisation."""
     await pool.execute("UPDATE bulk_imports SET status = 'failed' WHERE status IN ('uploading', 'queued', 'running')")
+
+
+async def open_folder(pool: Pool) -> Folder:
+    await close_open_jobs(pool)
     tenants = Tenants(pool, IDS)
     org = await tenants.create_organization("Acme")
     project = await tenants.create_project(OrgScope(org_id=org.id), "one")

@@ -225,6 +225,36 @@ async def test_an_organisation_s_jobs_run_one_after_the_other(folder: Folder) ->
     assert (await folder.claim()).id != first.id
 
 
+async def test_an_organisation_s_jobs_are_not_claimed_together(folder: Folder) -> None:
+    for round_ in range(4):
+        jobs = [await folder.queue({f"{round_}{number}.json": document("a")}) for number in range(3)]
+        found = await asyncio.gather(*(bulk_imports.claim_job(folder.pool, 60.0) for _ in range(6)))
+        [claim] = [one for one in found if one is not None]
+        for job in jobs:
+            async with transaction(folder.pool) as connection:
+                await bulk_imports.cancel_job(connection, folder.org, job)
+        assert claim.id in jobs
+
+
+async def test_an_import_is_cancelled_while_a_large_document_of_it_is_written(folder: Folder) -> None:
+    await folder.queue({"a.json": document("a")})
+    claim = await folder.claim()
+
+    async def cancelled() -> BulkStatus:
+        async with transaction(folder.pool) as connection:
+            await connection.execute("SET LOCAL lock_timeout = 50")
+            return (await bulk_imports.cancel_job(connection, folder.org, claim.id)).status
+
+    async with transaction(folder.pool) as writer:
+        await bulk_imports.hold_job(writer, claim)
+        waiting = asyncio.create_task(cancelled())
+        done, _ = await asyncio.wait({waiting}, timeout=0.5)
+        assert not done, "gave up on a write that ends soon"
+    assert await waiting is BulkStatus.CANCELLED
+    with pytest.raises(OwnershipLost):
+        await bulk_imports.complete_job(folder.pool, claim)
+
+
 async def test_a_job_takes_documents_until_it_starts_and_starts_only_with_some(folder: Folder) -> None:
     empty = BulkImportId(IDS.new())
     await bulk_imports.create_job(folder.pool, folder.org, empty)
