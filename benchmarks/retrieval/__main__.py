@@ -5,6 +5,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmarks.machine import facts
 from benchmarks.retrieval.padding import padding
 from benchmarks.retrieval.report import as_json, grids, verdicts
 from benchmarks.retrieval.run import Options, Result, measure
-from benchmarks.retrieval.sets import read_set
+from benchmarks.retrieval.sets import Named, read_set
 from benchmarks.retrieval.vectors import Vectors
 from benchmarks.runtime.server import Server, throw_away
 from models.base import JsonObject
@@ -56,7 +57,7 @@ def main() -> None:
 
 def _measured(server: Server, folder: Path, model: MiniLm, arguments: argparse.Namespace) -> Result:
     tested = read_set(folder, arguments.limit)
-    extra = []
+    extra: Iterable[Named] = ()
     if arguments.pad:
         extra = padding(arguments.pad_from, arguments.pad - tested.tools, arguments.seed, tested)
     options = Options(

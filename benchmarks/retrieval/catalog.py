@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.ids import IntegrationId
@@ -18,7 +18,6 @@ from planvault.storage.pool import Connection, Pool, transaction
 from planvault.storage.tool_index import ToEmbed
 from retrieval.groups.upkeep import GroupKeeper
 
-_DRAFTS_A_TRANSACTION = 2_000
 _WAITING = 20_000  # more tools than an integration may have
 
 
@@ -61,16 +60,13 @@ class Catalog:
 
     async def add(self, sources: Sequence[Source]) -> list[list[Tool]]:
         """Store each source's tools under an integration of its own; the tools come back in the drafts' order."""
-        stored: list[list[Tool]] = []
         started = time.perf_counter()
-        for batch in _batches(sources):
-            async with transaction(self._pool) as connection:
-                await connection.execute(PATIENCE)
-                await catalog_tools.lock_names(connection, self._scope)
-                stored += await self._stored(connection, batch)
-        self.stored = Rate(
-            self.stored.count + sum(map(len, stored)), self.stored.seconds + time.perf_counter() - started
-        )
+        async with transaction(self._pool) as connection:
+            await connection.execute(PATIENCE)
+            await catalog_tools.lock_names(connection, self._scope)
+            stored = await self._stored(connection, sources)
+        took = time.perf_counter() - started
+        self.stored = Rate(self.stored.count + sum(map(len, stored)), self.stored.seconds + took)
         return stored
 
     async def _stored(self, connection: Connection, sources: Sequence[Source]) -> list[list[Tool]]:
@@ -134,17 +130,3 @@ class Catalog:
             alias, number = f"{wanted[:58]}-{number}", number + 1
         self._aliases.add(alias)
         return alias
-
-
-def _batches(sources: Sequence[Source]) -> Iterator[list[Source]]:
-    """As many sources as make a transaction worth its commit; a large one has one of its own."""
-    batch: list[Source] = []
-    size = 0
-    for source in sources:
-        batch.append(source)
-        size += len(source.extraction.drafts)
-        if size >= _DRAFTS_A_TRANSACTION:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

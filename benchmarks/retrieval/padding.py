@@ -26,13 +26,12 @@ _OTHER = re.compile(r"[^a-z0-9]+")
 _AHEAD = 32  # documents that are read before it is known whether they are needed
 
 
-def padding(folder: Path, count: int, seed: int, beside: OpenSet, processes: int = 2) -> list[Named]:
-    """`count` operations, fewer where the folder has no more."""
+def padding(folder: Path, count: int, seed: int, beside: OpenSet, processes: int = 2) -> Iterator[Named]:
+    """`count` operations, fewer where the folder has no more; read while they are asked for."""
     files = sorted(file for file in folder.rglob("*") if file.suffix in _SUFFIXES and not file.name.startswith("_"))
     random.Random(seed).shuffle(files)
     refused = _Refused(beside)
     wanted = [file for file in files if not refused.service(file.relative_to(folder))]
-    taken: list[Named] = []
     left = count
     for file, drafts in _extracted(wanted, processes):
         if left <= 0:
@@ -41,9 +40,8 @@ def padding(folder: Path, count: int, seed: int, beside: OpenSet, processes: int
         title = file.relative_to(folder).with_suffix("").as_posix()
         ids = [f"padding::{title}::{draft.name}" for draft in kept]
         if kept:
-            taken.append(of_drafts(title, kept, ids, [draft_text(draft, title) for draft in kept]))
+            yield of_drafts(title, kept, ids, [draft_text(draft, title) for draft in kept])
         left -= len(kept)
-    return taken
 
 
 def _extracted(files: Sequence[Path], processes: int) -> Iterator[tuple[Path, tuple[ToolDraft, ...]]]:

@@ -1,9 +1,8 @@
 """Where a set is measured: a tenant of a fresh database with its catalog, and the selection that a host would have."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 
 from benchmarks.retrieval.catalog import Catalog, Rate
@@ -26,6 +25,7 @@ from retrieval.index.resident import ResidentIndex
 from retrieval.selection import Selector
 
 _IMPORT_PATIENCE_MS = 300_000
+_TOOLS_A_TRANSACTION = 2_000
 _SAMPLE = 2_000  # documents by which the model's own rate is taken
 
 
@@ -33,6 +33,7 @@ _SAMPLE = 2_000  # documents by which the model's own rate is taken
 class Imported:
     """What the imports came to. `embedded`: with the writing of the vectors."""
 
+    integrations: int
     stored: Rate
     embedded: Rate
     grouped: Rate  # in groups
@@ -43,32 +44,52 @@ class Place:
     url: str
     scope: ProjectScope
     ids: Mapping[ToolId, str]  # the set's id of each tool
+    texts: Mapping[str, str]  # of the baselines, by the set's id, in the order of the import
     documents: Sequence[str]  # of the first tools: what an import has embedded
     imported: Imported
 
 
-async def filled(url: str, sources: Sequence[Named], embedder: Embedder) -> Place:
+async def filled(url: str, sources: Iterable[Named], embedder: Embedder) -> Place:
     """A project of a default tenant with these integrations. `url`: of an empty database."""
     await migrate(url)
     ids = TimeOrderedIds()
+    named: dict[ToolId, str] = {}
+    texts: dict[str, str] = {}
+    documents: list[str] = []
+    integrations = 0
     async with await open_pool(
         url, name="benchmark-import", maximum=2, lock_timeout_ms=_IMPORT_PATIENCE_MS
     ) as importing:
         tenant = await ensure_default_tenant(importing, ids)
         scope = ProjectScope(org_id=tenant.org_id, project_id=tenant.project_id)
         catalog = Catalog(importing, scope, ids, EMBEDDING_MODEL)
-        tools = await catalog.add([each.source for each in sources])
+        for batch in _batches(sources):
+            tools = await catalog.add([each.source for each in batch])
+            for each, made in zip(batch, tools, strict=True):
+                named |= zip((tool.id for tool in made), each.ids, strict=True)
+                texts |= zip(each.ids, each.texts, strict=True)
+                documents += [tool_document(tool) for tool in made[: _SAMPLE - len(documents)]]
+            integrations += len(batch)
         embedded = await catalog.embed(embedder, Settings().embedding_batch)
         grouped = await catalog.group(GroupKeeper(importing, ids, EMBEDDING_MODEL))
         # A server that has run for a while has looked at its tables; one that was filled a second ago has not.
         await importing.execute("VACUUM (ANALYZE)")
-    named = {
-        tool.id: given
-        for each, made in zip(sources, tools, strict=True)
-        for tool, given in zip(made, each.ids, strict=True)
-    }
-    first = islice(chain.from_iterable(tools), _SAMPLE)
-    return Place(url, scope, named, list(map(tool_document, first)), Imported(catalog.stored, embedded, grouped))
+    imported = Imported(integrations, catalog.stored, embedded, grouped)
+    return Place(url, scope, named, texts, documents, imported)
+
+
+def _batches(sources: Iterable[Named]) -> Iterator[list[Named]]:
+    """As many sources as make a transaction worth its commit. Only one batch is held at a time."""
+    batch: list[Named] = []
+    size = 0
+    for source in sources:
+        batch.append(source)
+        size += len(source.ids)
+        if size >= _TOOLS_A_TRANSACTION:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 @asynccontextmanager

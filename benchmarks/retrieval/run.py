@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -78,13 +78,12 @@ class Result:
 
 
 async def measure(
-    url: str, keyset: Path, tested: OpenSet, extra: Sequence[Named], model: MiniLm, options: Options
+    url: str, keyset: Path, tested: OpenSet, extra: Iterable[Named], model: MiniLm, options: Options
 ) -> Result:
     """`url`: of an empty database; `extra`: the padding."""
-    sources = [*tested.sources, *extra]
     inner = InProcessEmbedder(model)
     documents: Embedder = inner if options.vectors is None else CachedEmbedder(inner, options.vectors)
-    place = await filled(url, sources, documents)
+    place = await filled(url, chain(tested.sources, extra), documents)
     prompts = RememberedPrompts(inner)
     quality = Quality(options.seed)
     speed = Speed()
@@ -99,7 +98,7 @@ async def measure(
             rankings[FLAT] = [ranking(place, each) for each in flat]
         await _rates(selector, place, tested, prompts, options, speed)
     if options.baselines:
-        rankings |= await asyncio.to_thread(_baselines, sources, tested, model, options)
+        rankings |= await asyncio.to_thread(_baselines, place, tested, model, options)
     for number, prompt in enumerate(tested.prompts):
         quality.add(prompt, {method: ranked[number] for method, ranked in rankings.items()})
     if options.rate_s:
@@ -108,8 +107,8 @@ async def measure(
     return Result(
         name=tested.name,
         tools=tested.tools,
-        catalog=sum(len(each.ids) for each in sources),
-        integrations=len(sources),
+        catalog=len(place.ids),
+        integrations=place.imported.integrations,
         prompts=len(tested.prompts),
         without_gold=tested.without_gold,
         unanswerable=tested.unanswerable,
@@ -172,14 +171,11 @@ async def _rates(
     )
 
 
-def _baselines(
-    sources: Sequence[Named], tested: OpenSet, model: MiniLm, options: Options
-) -> dict[str, list[list[str]]]:
+def _baselines(place: Place, tested: OpenSet, model: MiniLm, options: Options) -> dict[str, list[list[str]]]:
     """Tools in the set's own order, the padding behind: it decides between equal scores."""
-    texts = {tool_id: text for each in sources for tool_id, text in zip(each.ids, each.texts, strict=True)}
-    listed = [tool_id for tool_id in tested.order if tool_id in texts]
-    ids = list(dict.fromkeys([*listed, *texts]))
-    ordered = [texts[tool_id] for tool_id in ids]
+    listed = [tool_id for tool_id in tested.order if tool_id in place.texts]
+    ids = list(dict.fromkeys([*listed, *place.texts]))
+    ordered = [place.texts[tool_id] for tool_id in ids]
     over = Baselines.over(ids, ordered, _text_vectors(ordered, model, options.vectors))
     asked = model.embed([prompt.text for prompt in tested.prompts])
     ranked: dict[str, list[list[str]]] = {}
