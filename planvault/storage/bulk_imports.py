@@ -138,7 +138,11 @@ async def start_job(db: Connection, scope: OrgScope, job_id: BulkImportId) -> Bu
 
 
 async def cancel_job(db: Connection, scope: OrgScope, job_id: BulkImportId) -> BulkImport:
-    """End the job where it is; what it has stored stays. Raises NotFound, Conflict where it has ended by itself."""
+    """End the job where it is; what it has stored stays. Raises NotFound, Conflict where it has ended by itself.
+
+    Waits for a write of the job that is being committed.
+    """
+    await db.execute(_SQL["patience"])
     cancelled = await db.fetchval(_SQL["cancel"], scope.org_id, job_id)
     job = await get_job(db, scope, job_id)
     if cancelled is None and job.status is not BulkStatus.CANCELLED:
@@ -156,9 +160,11 @@ async def expire(db: Queryable) -> None:
     await db.execute(_SQL["expire"], UPLOAD_DAYS * _DAY_S, given_up, REPORT_DAYS * _DAY_S)
 
 
-async def claim_job(db: Queryable, lease_s: float) -> ClaimedJob | None:
+async def claim_job(pool: Pool, lease_s: float) -> ClaimedJob | None:
     """Take the oldest open job that nobody holds, of whatever organisation; None when there is none."""
-    row = await db.fetchrow(_SQL["claim"], lease_s)
+    async with transaction(pool) as connection:
+        await connection.execute(_SQL["take_turns"])
+        row = await connection.fetchrow(_SQL["claim"], lease_s)
     if row is None:
         return None
     return ClaimedJob(

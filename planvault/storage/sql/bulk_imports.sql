@@ -77,6 +77,11 @@ dropped AS (
 DELETE FROM bulk_imports
 WHERE status IN ('completed', 'failed', 'cancelled') AND finished_at < now() - make_interval(secs => $3)
 
+-- name: take_turns
+-- Claims see each other: two at once would take two jobs of one organisation, which then kept each other waiting for
+-- ever. Held until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('planvault.bulk_imports', 0))
+
 -- name: claim
 -- The oldest job that nobody holds, of whatever organisation: workers serve all of them, and the row says which. An
 -- organisation's jobs run one after the other.
@@ -100,7 +105,7 @@ WHERE org_id = $1 AND id = $2 AND attempts = $3 AND status = 'running'
 RETURNING id
 
 -- name: patience
--- A write of the job holds its row for as long as it takes to store a large document.
+-- A write of the job holds its row for as long as it takes to store a large document: who renews or cancels waits.
 SET LOCAL lock_timeout = '5min'
 
 -- name: hold
