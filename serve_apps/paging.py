@@ -18,11 +18,14 @@ def encode(position: str) -> str:
 
 
 def decode(cursor: str) -> str:
-    """Raises InvalidInput for what `encode` did not make."""
+    """Raises InvalidInput for what `encode` did not make, and for text that Postgres has none of."""
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        position = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise bad_cursor() from None
+    if "\x00" in position:
+        raise bad_cursor()
+    return position
 
 
 def decode_uuid(cursor: str | None) -> UUID | None:

@@ -22,6 +22,7 @@ from serve_apps.routes.admin_scenarios import created, witnessed
 from serve_apps.routes.answers import problems, respond
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.scenarios import (
+    MAX_TOOLS,
     AdoptSuggestion,
     CacheEntryOut,
     Cleared,
@@ -114,6 +115,8 @@ async def adopt_suggestion(
         offered = [ref.name for ref in entry.tools if ref.offered]
         if not (body.tools or offered):
             raise Conflict("The catalog offers none of the entry's tools now. Name the tools of the scenario.")
+        if not body.tools and len(offered) > MAX_TOOLS:
+            raise Conflict(f"The entry has {len(offered)} tools, a scenario at most {MAX_TOOLS}. Name those of them.")
         draft = body.scenario(offered).draft(vectors, EMBEDDING_MODEL)
         answer = await created(deps, connection, scope, draft, actor)
         await deps.routing_cache.delete(connection, scope, entryId)

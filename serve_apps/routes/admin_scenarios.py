@@ -98,7 +98,9 @@ async def created(deps: ApiDeps, connection: Connection, scope: OrgScope, draft:
     return Answer(201, wire(await shown(deps, scope, scenario_id, connection)))
 
 
-async def shown(deps: ApiDeps, scope: OrgScope, scenario_id: UUID, connection: "Connection | None" = None) -> ScenarioOut:
+async def shown(
+    deps: ApiDeps, scope: OrgScope, scenario_id: UUID, connection: "Connection | None" = None
+) -> ScenarioOut:
     found = await deps.scenarios.get(scope, scenario_id, connection)
     settings = await cache_settings(deps, scope, connection)
     return ScenarioOut.of(found, deps.clock.now(), half_life(settings))

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
+from pydantic import AfterValidator
 from starlette.responses import Response
 
 from models.audit import AuditAction
@@ -21,7 +22,7 @@ from serve_apps.dependencies import Actor, ApiDeps, Deps, OnceKey, Organisation,
 from serve_apps.paging import Cursor, Limit, decode, encode
 from serve_apps.routes.admin_scenarios import witnessed
 from serve_apps.routes.answers import problems, respond, wire
-from serve_apps.schemas.base import Page
+from serve_apps.schemas.base import Page, without_nul
 from serve_apps.schemas.imports import (
     ImportOut,
     ImportSummary,
@@ -112,7 +113,9 @@ async def delete_tools(
 async def list_tools(
     scope: Organisation,
     deps: Deps,
-    name: Annotated[str | None, Query(max_length=63, description="The one of this name.")] = None,
+    name: Annotated[
+        str | None, Query(max_length=63, description="The one of this name."), AfterValidator(without_nul)
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = 200,
 ) -> Page[RegisteredTools]:

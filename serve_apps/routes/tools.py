@@ -45,7 +45,7 @@ async def list_tools(
     if type is ToolListType.INTEGRATION:
         return Page[IntegrationOut](items=await _integrations(deps, scope))
     after = paging.decode(cursor) if cursor else ""
-    found = await catalog_tools.list_tools(deps.pool, scope, after=_text(after), limit=limit + 1)
+    found = await catalog_tools.list_tools(deps.pool, scope, after=after, limit=limit + 1)
     items = [ToolOut.of(tool) for tool in found[:limit]]
     more = len(found) > limit
     return Page[ToolOut](items=items, next_cursor=paging.encode(items[-1].name) if more else None)
@@ -93,9 +93,3 @@ async def _store(deps: ApiDeps, scope: ProjectScope, wanted: list[PutNamedIntegr
         shards = await deps.commands.credentials_changed(connection, scope, actor)  # an auth header may have been wrong
     for shard in shards:
         await deps.commands.wake(shard)
-
-
-def _text(position: str) -> str:
-    if "\x00" in position:
-        raise paging.bad_cursor()
-    return position

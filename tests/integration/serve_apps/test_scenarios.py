@@ -284,6 +284,20 @@ async def test_a_pattern_that_runs_support_is_suggested_and_becomes_a_scenario(
     assert (await admin.post(f"{base}/{pattern['id']}", json=body)).status_code == 404
 
 
+async def test_a_pattern_of_more_tools_than_a_scenario_may_have_is_adopted_with_fewer(
+    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient, session: Recorder
+) -> None:
+    names = [f"tool_{number}" for number in range(60)]
+    await shop(deps, tenant, names=names)
+    await ended_run(session, "show my orders", *names)
+    await learn(deps)
+    [entry] = (await admin.get(f"{tenant.admin}/routing-cache")).json()["items"]
+    url, body = f"{tenant.admin}/routing-cache/suggestions/{entry['id']}", {"name": "All", "sampleQueries": ["all"]}
+    too_many = await admin.post(url, json=body)
+    assert (too_many.status_code, code_of(too_many)) == (409, "CONFLICT")
+    assert (await admin.post(url, json={**body, "tools": names[:50]})).status_code == 201
+
+
 async def test_feedback_is_for_ended_runs_one_vote_a_person_and_the_last_one_counts(
     deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, session: Recorder, path: str
 ) -> None:
