@@ -31,7 +31,13 @@ from planvault.storage.pool import Connection, Pool, transaction
 _log = structlog.get_logger(__name__)
 
 # What a document may bring about in the database or in our vocabulary, though the extraction let it pass.
-_OF_THE_DOCUMENT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValidationError, UnicodeError)
+_OF_THE_DOCUMENT = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,  # a definition beyond what a jsonb value may hold
+    ValidationError,
+    UnicodeError,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,21 @@
 """Many documents as one job, on a real database: what is stored, what is left alone, what is refused, who may write."""
 
 import asyncio
+from collections.abc import Sequence
 
+import asyncpg
 import pytest
 
 from models.bulk_imports import BulkStatus, Stage
 from models.ids import BulkImportId
+from models.tenants import OrgScope
 from planvault.errors import Conflict, NotFound, OwnershipLost
 from planvault.ingestion.bulk import store as bulk_store
 from planvault.ingestion.bulk.prepare import prepare
 from planvault.ingestion.bulk.store import store_documents
+from planvault.ingestion.reconcile import Changes
 from planvault.storage import bulk_documents, bulk_imports, catalog, catalog_tools
-from planvault.storage.pool import Pool, transaction
+from planvault.storage.pool import Connection, Pool, transaction
 from tests.integration.ingestion.bulk import IDS, Folder, document, extracted, open_folder, upload
 
 pytestmark = pytest.mark.postgres
@@ -99,6 +103,22 @@ async def test_a_document_that_the_database_will_not_hold_costs_only_itself(fold
     assert set(await folder.tools()) == {"c"}
     [line] = await folder.findings(claim.id)
     assert (line.path, line.outcome) == ("a.json", "refused")
+
+
+async def test_a_document_beyond_the_database_s_limits_costs_only_itself(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await folder.queue({"a.json": document("a"), "c.json": document("c")})
+    write = bulk_store.write
+
+    async def limited(connection: Connection, scope: OrgScope, documents: Sequence[Changes]) -> None:
+        if any(tool.name == "a" for changes in documents for tool in changes.inserted):
+            raise asyncpg.ProgramLimitExceededError("total size of jsonb object elements exceeds the maximum")
+        await write(connection, scope, documents)
+
+    monkeypatch.setattr(bulk_store, "write", limited)
+    await folder.read(await folder.claim())
+    assert set(await folder.tools()) == {"c"}
 
 
 async def test_a_write_that_is_repeated_does_nothing(folder: Folder) -> None:
