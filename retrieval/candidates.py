@@ -99,7 +99,6 @@ def _joined(pool: Pool, more: Pool) -> Pool:
         [*pool.tools, *(more.tools[row] for row in rows)],
         np.concatenate([pool.dense, more.dense[rows]]),
         np.concatenate([pool.lexical, more.lexical[rows]]),
-        pool.lexical_ceiling,
     )
 
 

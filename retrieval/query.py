@@ -1,9 +1,8 @@
 """A prompt as the indexes see it, and what they answer with. Vocabulary of selection; no behaviour."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,6 @@ class IndexedTool:
     name: str
     group: str
     integration_id: IntegrationId
-    group_id: UUID | None = None  # of tool_group_centroids; None until the tool was grouped
     requires: Sequence[str] = ()
     produces: Sequence[str] = ()
 
@@ -58,9 +56,6 @@ class Pool:
     tools: Sequence[IndexedTool]
     dense: Matrix
     lexical: Matrix
-    # The score that a text holding every term of a part could reach at most: BM25 of different prompts is compared by
-    # its share of this. Shape (parts,).
-    lexical_ceiling: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,6 @@ class ToolIndex(Protocol):
     nobody reads it again: the answer is then as of that look or later.
     """
 
-    async def size(self, scope: ProjectScope) -> int:
-        """How many tools the project could be offered."""
-        ...
-
     async def search(
         self,
         scope: ProjectScope,

@@ -20,7 +20,7 @@ from planvault.storage.queries import load
 from planvault.storage.tool_index import LEXEME_SPACE, product_key, strong_key, term_key
 from retrieval.index.columns import Scores, aggregated, matrix, statement
 from retrieval.index.port import CatalogState, PoolLimits
-from retrieval.index.weights import Held, PartWeights, ceilings, wanted_terms, weigh
+from retrieval.index.weights import Held, PartWeights, wanted_terms, weigh
 from retrieval.query import IndexedTool, Pool, Query
 
 _SQL = load("retrieval", "sql/index_search.sql")
@@ -31,10 +31,9 @@ TEXT_BUDGET: Final = 2_500
 
 @dataclass(frozen=True, slots=True)
 class _Catalog:
-    """`size`: what the project may be offered of the organisation's `documents`."""
+    """`documents`: active tools of the whole organisation."""
 
     documents: int = 0
-    size: int = 0
     disabled: Sequence[UUID] = ()
     held: Mapping[str, Held] = field(default_factory=dict)
 
@@ -49,9 +48,6 @@ class PostgresIndex:
     def __init__(self, connections: Connections, model: str) -> None:
         self._connections = connections
         self._model = model
-
-    async def size(self, scope: ProjectScope) -> int:
-        return (await _catalog(self._connections, scope, [])).size
 
     async def search(
         self,
@@ -103,7 +99,7 @@ async def _catalog(db: Queryable, scope: ProjectScope, lexemes: list[str]) -> _C
         return _Catalog()  # an organisation that never had a tool
     columns = (row["lexemes"] or (), row["counts"] or (), row["strong"] or ())
     held = {lexeme: Held(tools, strong) for lexeme, tools, strong in zip(*columns, strict=True) if tools > 0}
-    return _Catalog(row["documents"], row["size"], row["disabled"], held)
+    return _Catalog(row["documents"], row["disabled"], held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +157,6 @@ class _Search:
             [_tool(row) for row in rows],
             matrix([row["dense"] for row in rows], parts),
             matrix([row["lexical"] for row in rows], parts),
-            ceilings(self.weights),
         )
 
 
@@ -178,7 +173,6 @@ def _tool(row: asyncpg.Record) -> IndexedTool:
         name=row["name"],
         group=row["group_name"],
         integration_id=row["integration_id"],
-        group_id=row["group_id"],
         requires=row["requires"],
         produces=row["produces"],
     )

@@ -96,9 +96,6 @@ class ResidentIndex:
         finally:
             await self._close()
 
-    async def size(self, scope: ProjectScope) -> int:
-        return await self._behind.size(scope)
-
     async def search(
         self,
         scope: ProjectScope,

@@ -107,7 +107,6 @@ class Block:
         self._produces = [shared.setdefault(entities, entities) for entities in columns.produces]
         self._producers = _producers(self._produces)
         self._integration_ids = [IntegrationId(uuid_of(value)) for value in self.integrations]
-        self._group_ids = [None if (made := uuid_of(value)) == NO_GROUP else made for value in self.group_ids]
         self._tools: list[IndexedTool | None] = [None] * len(columns.ids)
 
     def __len__(self) -> int:
@@ -156,7 +155,6 @@ class Block:
                 name=self.names[row],
                 group=self._groups[row],
                 integration_id=self._integration_ids[self.integration[row]],
-                group_id=self._group_ids[self.group[row]],
                 requires=entities(self._requires[row]),
                 produces=entities(self._produces[row]),
             )

@@ -12,7 +12,7 @@ from retrieval.groups.routed import Routed
 from retrieval.index.port import PoolLimits
 from retrieval.index.resident_block import NO_GROUP, Block, Columns, Ids, Mask, ids_of, joined, kept
 from retrieval.index.resident_groups import NO_GROUPS, Groups, Members
-from retrieval.index.weights import ceilings, weigh
+from retrieval.index.weights import weigh
 from retrieval.query import IndexedTool, Matrix, Pool, Query
 from retrieval.text import lexeme_id
 
@@ -97,14 +97,11 @@ class View:
         ]
         self._offsets = np.cumsum([0, *map(len, copy.blocks)])
 
-    def size(self) -> int:
-        return sum(int(mask.sum()) for mask in self._masks)
-
     def search(
         self, query: Query, limits: PoolLimits, groups: Sequence[UUID] | None, include: Sequence[ToolId]
     ) -> Pool:
         """As retrieval.index.port.ToolIndex.search."""
-        lexical, ceiling = self._lexical(query)
+        lexical = self._lexical(query)
         mask = np.concatenate(self._masks) if self._masks else np.zeros(0, dtype=np.bool_)
         if limits.whole:
             rows = np.flatnonzero(mask)
@@ -117,7 +114,6 @@ class View:
             tools=self._tools(rows),
             dense=self._dense(rows, query.vectors),
             lexical=np.ascontiguousarray(lexical[:, rows].T),
-            lexical_ceiling=ceiling,
         )
 
     def route(self, query: Query, top_k: int) -> Routed:
@@ -142,18 +138,17 @@ class View:
             found |= {tool.tool_id: tool for tool in sorted(tools, key=lambda tool: tool.name)[:limit]}
         return sorted(found.values(), key=lambda tool: tool.name)
 
-    def _lexical(self, query: Query) -> tuple[Matrix, NDArray[np.float32]]:
-        """BM25 of every tool: (parts, rows), and the ceiling of each part."""
+    def _lexical(self, query: Query) -> Matrix:
+        """BM25 of every tool, shape (parts, rows)."""
         scores = np.zeros((len(query.terms), int(self._offsets[-1])), dtype=np.float32)
         lexemes = {lexeme: lexeme_id(lexeme) for terms in query.terms for lexeme in terms}
         postings = {number: self._postings(number) for number in lexemes.values()}
         counts = {lexeme: postings[number][0] for lexeme, number in lexemes.items()}
-        weights = weigh(query.terms, counts, self._copy.tools)
-        for part, of_part in enumerate(weights):
+        for part, of_part in enumerate(weigh(query.terms, counts, self._copy.tools)):
             for number, weight in of_part.by_number.items():
                 for rows, impacts in postings[number][1]:
                     scores[part, rows] += impacts * np.float32(weight)
-        return scores, ceilings(weights)
+        return scores
 
     def _postings(self, lexeme: int) -> tuple[int, list[tuple[NDArray[np.intp], NDArray[np.float32]]]]:
         """How many of the organisation's tools hold the lexeme; rows and impacts by block."""

@@ -3,24 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from retrieval.lexical import inverse_document_frequency
 from retrieval.query import Terms
 from retrieval.text import lexeme_id
 
-# Of a part. A prompt of 33,000 characters in a script without spaces has more, and pgvector's sparse vectors end at
-# 16,000.
-MAX_TERMS: Final = 2_000
-
 
 @dataclass(frozen=True, slots=True)
 class PartWeights:
-    """`by_lexeme`: weight × inverse document frequency of the part's terms. `by_number`: the same by lexeme number, of
-    those that a tool holds; the MAX_TERMS heaviest."""
+    """Weight × inverse document frequency of the part's terms that a tool holds: `by_lexeme`, and by lexeme number."""
 
     by_lexeme: Mapping[str, float]
     by_number: Mapping[int, float]
@@ -29,11 +20,6 @@ class PartWeights:
 def weigh(parts: Iterable[Terms], counts: Mapping[str, int], documents: int) -> list[PartWeights]:
     """`counts`: how many of the catalog's `documents` hold a lexeme; those that none holds may be missing."""
     return [_weigh(terms, counts, documents) for terms in parts]
-
-
-def ceilings(weights: Sequence[PartWeights]) -> NDArray[np.float32]:
-    """The score of a document that says nothing but every term of the part, endlessly: impacts stay below 1."""
-    return np.array([sum(part.by_lexeme.values()) for part in weights], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +62,12 @@ def wanted_terms(weights: Sequence[PartWeights], held: Mapping[str, Held], budge
 
 def _weigh(terms: Terms, counts: Mapping[str, int], documents: int) -> PartWeights:
     by_lexeme = {
-        lexeme: weight * inverse_document_frequency(documents, counts.get(lexeme, 0))
+        lexeme: weight * inverse_document_frequency(documents, count)
         for lexeme, weight in terms.items()
+        if (count := counts.get(lexeme, 0))
     }
     by_number: dict[int, float] = {}
-    held = sorted((lexeme for lexeme in by_lexeme if counts.get(lexeme)), key=lambda lexeme: -by_lexeme[lexeme])
-    for lexeme in held[:MAX_TERMS]:
-        weight, number = by_lexeme[lexeme], lexeme_id(lexeme)
+    for lexeme, weight in by_lexeme.items():
+        number = lexeme_id(lexeme)
         by_number[number] = by_number.get(number, 0.0) + weight
     return PartWeights(by_lexeme, by_number)

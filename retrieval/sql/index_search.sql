@@ -3,14 +3,13 @@ the project has switched off. Both conditions are part of every scan, so that no
 `{…}` are columns that are written once a part of the prompt (retrieval.index.postgres).
 
 -- name: catalog
--- What is known before a search: tools of the organisation, of the project, and how common the prompt's lexemes are.
-SELECT c.tools AS documents, c.tools - coalesce(off.tools, 0) AS size,
-       coalesce(off.integrations, '{}') AS disabled, held.lexemes, held.counts, held.strong
+-- What is known before a search: how many tools the organisation has, what the project has switched off, and how common
+-- the prompt's lexemes are.
+SELECT c.tools AS documents,
+       ARRAY(SELECT p.integration_id FROM project_integrations p
+             WHERE p.org_id = $1 AND p.project_id = $2 AND NOT p.enabled) AS disabled,
+       held.lexemes, held.counts, held.strong
 FROM catalog_revision c,
-     LATERAL (SELECT array_agg(p.integration_id) AS integrations, sum(r.tools)::integer AS tools
-              FROM project_integrations p
-              LEFT JOIN integration_revision r ON r.integration_id = p.integration_id AND r.org_id = p.org_id
-              WHERE p.org_id = $1 AND p.project_id = $2 AND NOT p.enabled) AS off,
      LATERAL (SELECT array_agg(s.lexeme) AS lexemes, array_agg(s.tools) AS counts,
                      array_agg(s.strong) AS strong
               FROM lexeme_stats s WHERE s.org_id = $1 AND s.lexeme = ANY($3::text[])) AS held
@@ -37,14 +36,14 @@ WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[]) AND t.l
 
 -- name: all_tools
 -- Every tool with both scores; no cosine without a vector of model $3.
-SELECT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.group_id, t.requires, t.produces,
+SELECT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.requires, t.produces,
        CASE WHEN t.embedding_model = $3 THEN {dense} END AS dense, {lexical} AS lexical
 FROM tool_index t
 WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[])
 
 -- name: these_tools
 -- The same of some tools.
-SELECT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.group_id, t.requires, t.produces,
+SELECT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.requires, t.produces,
        CASE WHEN t.embedding_model = $3 THEN {dense} END AS dense, {lexical} AS lexical
 FROM tool_index t
 WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[]) AND t.tool_id = ANY($4::uuid[])
@@ -52,7 +51,7 @@ WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[]) AND t.t
 -- name: producers
 -- Tools of the integrations $3 that produce an entity, for each of the keys $4. The names come from the project's own
 -- catalog: $2 is the project here.
-SELECT DISTINCT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.group_id, t.requires, t.produces
+SELECT DISTINCT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.requires, t.produces
 FROM unnest($4::text[]) AS wanted (key)
 CROSS JOIN LATERAL (
     SELECT * FROM tool_index t

@@ -118,10 +118,8 @@ class IndexContract:
         await desk.put(await desk.integration(), ["list_later"], embedded=False)
         pool = await index.search(desk.scope, PROMPT, WHOLE)
         expected = await Expected.of(desk.pool, desk.scope, PROMPT)
-        assert (len(pool.tools), await index.size(desk.scope)) == (61, 61)
-        assert (pool.dense.shape, pool.lexical.shape, pool.lexical_ceiling.shape) == ((61, 3), (61, 3), (3,))
+        assert (len(pool.tools), pool.dense.shape, pool.lexical.shape) == (61, (61, 3), (61, 3))
         expected.assert_scores(pool)
-        assert (pool.lexical <= pool.lexical_ceiling + 1e-4).all()
         [later] = [i for i, tool in enumerate(pool.tools) if tool.name == "list_later"]
         assert np.isnan(pool.dense[later]).all(), "nobody may read a similarity into a tool without a vector"
 
@@ -177,12 +175,13 @@ class IndexContract:
         assert ids(pool) == expected.nearest(7) | expected.by_text(5)
         assert all(tool.integration_id == on for tool in pool.tools)
         expected.assert_scores(pool)
-        assert await index.size(desk.scope) == 30
+        assert len((await index.search(desk.scope, PROMPT, WHOLE)).tools) == 30
         switched_off = list(desk.tools.values())[:200]
         assert list((await index.search(desk.scope, PROMPT, PoolLimits(0, 0), None, switched_off)).tools) == []
         assert await index.producers(desk.scope, [off, on], ["thing"], 5) == []
         other = ProjectScope(org_id=desk.scope.org_id, project_id=ProjectId(IDS.new()))
-        assert await index.size(other) == 230, "a project switches off only for itself"
+        whole = await index.search(other, PROMPT, WHOLE)
+        assert len(whole.tools) == 230, "a project switches off only for itself"
 
     async def test_groups_restrict_what_is_found_by_vector_and_nothing_else(self, index: ToolIndex, desk: Desk) -> None:
         integration, groups = await desk.integration(), [IDS.new() for _ in range(4)]
@@ -193,7 +192,6 @@ class IndexContract:
         pool = await index.search(desk.scope, PROMPT, FEW, groups[:2])
         assert ids(pool) == expected.nearest(7, groups[:2]) | expected.by_text(5)
         expected.assert_scores(pool)
-        assert {tool.group_id for tool in pool.tools} >= {groups[0], groups[1], None}
         alone = await index.search(desk.scope, PROMPT, PoolLimits(dense=1_000, lexical=0), [IDS.new()])
         assert names(alone) == set(named[100:]), "tools that are in no group yet"
 
@@ -225,11 +223,9 @@ class IndexContract:
             for limits in (WHOLE, FEW):
                 pool = await index.search(scope, PROMPT, limits, [IDS.new()])
                 assert (list(pool.tools), pool.dense.shape, pool.lexical.shape) == ([], (0, 3), (0, 3))
-            assert await index.size(scope) == 0
         await desk.put(only, ["create_invoice"])
         await desk.switch(only, enabled=False)
         assert list((await index.search(desk.scope, PROMPT, WHOLE)).tools) == []
-        assert await index.size(desk.scope) == 0
 
     async def test_words_that_say_nothing_here_find_nothing_by_text(self, index: ToolIndex, desk: Desk) -> None:
         await desk.put(await desk.integration(), catalog_of(40))

@@ -55,9 +55,6 @@ class Behind:
         self.router = PostgresGroupRouter(pool, EMBEDDING_MODEL)
         self.searches = 0
 
-    async def size(self, scope: ProjectScope) -> int:
-        return await self.postgres.size(scope)
-
     async def search(
         self,
         scope: ProjectScope,

@@ -25,9 +25,6 @@ class Followed:
 
     index: ResidentIndex
 
-    async def size(self, scope: ProjectScope) -> int:
-        return await self.index.size(scope)
-
     async def search(
         self,
         scope: ProjectScope,

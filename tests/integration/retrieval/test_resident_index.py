@@ -47,7 +47,7 @@ async def names(index: ToolIndex, scope: ProjectScope, limits: PoolLimits = WHOL
 
 def by_name(pool: Candidates) -> dict[str, tuple[object, ...]]:
     rows = zip(pool.tools, pool.dense.tolist(), pool.lexical.tolist(), strict=True)
-    return {tool.name: (tool.tool_id, tool.version, tool.group_id, dense, lexical) for tool, dense, lexical in rows}
+    return {tool.name: (tool.tool_id, tool.version, dense, lexical) for tool, dense, lexical in rows}
 
 
 def assert_same(ours: Candidates, theirs: Candidates) -> None:
@@ -57,11 +57,10 @@ def assert_same(ours: Candidates, theirs: Candidates) -> None:
     assert [_plain(ours.tools[i]) for i in order] == [_plain(theirs.tools[i]) for i in other]
     np.testing.assert_allclose(ours.dense[order], theirs.dense[other], atol=1e-5)
     np.testing.assert_allclose(ours.lexical[order], theirs.lexical[other], atol=1e-4)
-    np.testing.assert_allclose(ours.lexical_ceiling, theirs.lexical_ceiling, rtol=1e-5)
 
 
 def _plain(tool: object) -> tuple[object, ...]:
-    fields = ("tool_id", "version", "name", "group", "integration_id", "group_id", "requires", "produces")
+    fields = ("tool_id", "version", "name", "group", "integration_id", "requires", "produces")
     values = [getattr(tool, field) for field in fields]
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 

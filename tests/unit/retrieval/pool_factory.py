@@ -20,7 +20,7 @@ def indexed(
     produces: Sequence[str] = (),
 ) -> IndexedTool:
     number = int.from_bytes(name.encode()[:8], "big")
-    return IndexedTool(ToolId(UUID(int=number)), 1, name, group, integration, None, requires, produces)
+    return IndexedTool(ToolId(UUID(int=number)), 1, name, group, integration, requires, produces)
 
 
 def pool_of(
@@ -29,7 +29,7 @@ def pool_of(
     """`dense`, and `lexical` (zeros if left out): a row a tool, a column a part of the prompt."""
     cosines = np.array(dense, dtype=np.float32)
     texts = np.zeros_like(cosines) if lexical is None else np.array(lexical, dtype=np.float32)
-    return Pool(tools, cosines, texts, np.ones(cosines.shape[1], dtype=np.float32))
+    return Pool(tools, cosines, texts)
 
 
 def random_pool(seed: int, tools: int, parts: int) -> Pool:
@@ -47,4 +47,4 @@ def random_pool(seed: int, tools: int, parts: int) -> Pool:
     dense = random.normal(0.3, 0.12, (tools, parts)).astype(np.float32)
     dense[random.random(tools) < 0.05] = np.nan
     lexical = np.maximum(random.normal(0, 4, (tools, parts)), 0).astype(np.float32)
-    return Pool(listed, dense, lexical, np.full(parts, 30, dtype=np.float32))
+    return Pool(listed, dense, lexical)

@@ -46,7 +46,7 @@ PRODUCER = IndexedTool(ToolId(UUID(int=10)), 1, "list_orders", "shop", SHOP, pro
 
 def pool_of(tools: list[IndexedTool], parts: int) -> Pool:
     scores = np.ones((len(tools), parts), np.float32)
-    return Pool(tools, scores, scores, np.ones(parts, np.float32))
+    return Pool(tools, scores, scores)
 
 
 @dataclass
@@ -57,9 +57,6 @@ class IndexSpy:
     groups: Sequence[UUID] | None = None
     include: Sequence[ToolId] = ()
     made: Sequence[IndexedTool] = ()  # what produces something
-
-    async def size(self, scope: ProjectScope) -> int:
-        return 1
 
     async def search(
         self,
