@@ -15,9 +15,7 @@ import pytest
 from models.ids import IntegrationId, OrgId, ProjectId, ToolId
 from models.tenants import ProjectScope
 from planvault.clock import TimeOrderedIds
-from planvault.storage import tool_index_reader
 from planvault.storage.pool import Pool
-from planvault.storage.tool_index_reader import StoredTool
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.index.port import PoolLimits, ToolIndex
 from retrieval.lexical import inverse_document_frequency
@@ -25,6 +23,8 @@ from retrieval.query import Pool as Candidates
 from retrieval.query import Query
 from retrieval.text import lexeme_id, terms_of
 from tests.integration.retrieval.resident_desk import Desk, catalog_of, query_of
+from tests.integration.storage import stored_index
+from tests.integration.storage.stored_index import StoredTool
 
 IDS = TimeOrderedIds()
 WHOLE = PoolLimits(whole=True)
@@ -42,10 +42,10 @@ class Expected:
 
     @classmethod
     async def of(cls, pool: Pool, scope: ProjectScope, query: Query) -> "Expected":
-        states = await tool_index_reader.integration_states(pool, scope)
+        states = await stored_index.integration_states(pool, scope)
         rows: list[tuple[StoredTool, bool]] = []
         for integration, state in states.items():
-            stored = await tool_index_reader.changed_tools(pool, scope, integration, limit=100_000)
+            stored = await stored_index.changed_tools(pool, scope, integration, limit=100_000)
             rows += [(tool, state.enabled) for tool in stored if tool.active]
         everywhere = [tool for tool, _ in rows]
         enabled = [tool for tool, on in rows if on]

@@ -9,8 +9,9 @@ import pytest
 from models.ids import IntegrationId, ToolId
 from models.tenants import ProjectScope
 from planvault.errors import NotFound
-from planvault.storage import tool_index, tool_index_reader
+from planvault.storage import tool_index
 from planvault.storage.pool import Pool, transaction
+from tests.integration.storage import stored_index
 from tests.integration.storage.index_room import IDS, MODEL, Room, row, waiting
 
 pytestmark = pytest.mark.postgres
@@ -35,7 +36,7 @@ async def test_lexemes_are_counted_through_every_kind_of_change(room: Room) -> N
     await room.retire(two, [other.tool_id])
     await room.retire(two, [other.tool_id], back=True)
     await room.assert_counts_are_exact()
-    assert await tool_index_reader.lexeme_counts(room.pool, room.org, ["list", "cancel", "nothing"]) == {
+    assert await stored_index.lexeme_counts(room.pool, room.org, ["list", "cancel", "nothing"]) == {
         "list": 2,
         "cancel": 1,
     }
@@ -44,10 +45,10 @@ async def test_lexemes_are_counted_through_every_kind_of_change(room: Room) -> N
 async def test_a_deleted_integration_takes_its_counts_along_whoever_deletes_it(room: Room) -> None:
     one, two = await room.integration(), await room.integration()
     await room.put([row(one, "cancel order"), row(two, "list order")])
-    before = await tool_index_reader.catalog_state(room.pool, room.org)
+    before = await stored_index.catalog_state(room.pool, room.org)
     await room.pool.execute("DELETE FROM integrations WHERE id = $1", one)
     await room.assert_counts_are_exact()
-    after = await tool_index_reader.catalog_state(room.pool, room.org)
+    after = await stored_index.catalog_state(room.pool, room.org)
     assert (after.tools, after.revision > before.revision) == (1, True)
     left = await room.pool.fetch("SELECT lexeme FROM lexeme_stats WHERE org_id = $1", room.org.org_id)
     assert {one["lexeme"] for one in left} == {"list", "order"}
@@ -100,26 +101,26 @@ async def test_a_vector_stays_with_its_text_and_serves_until_the_next_is_there(r
 async def test_a_copy_that_follows_the_revisions_misses_nothing(room: Room) -> None:
     one = await room.integration()
     scope = ProjectScope(org_id=room.org.org_id, project_id=IDS.new())
-    assert await tool_index_reader.catalog_state(room.pool, room.org) == tool_index_reader.CatalogState(0, 0)
+    assert await stored_index.catalog_state(room.pool, room.org) == stored_index.CatalogState(0, 0)
     first, second = row(one, "cancel order"), row(one, "list user")
     await room.put([first, second])
-    seen = (await tool_index_reader.catalog_state(room.pool, room.org)).revision
+    seen = (await stored_index.catalog_state(room.pool, room.org)).revision
     await room.embed(one, [waiting(first)], 0.5)
     await room.retire(one, [second.tool_id])
-    states = await tool_index_reader.integration_states(room.pool, scope)
+    states = await stored_index.integration_states(room.pool, scope)
     assert (states[one].tools, states[one].enabled, states[one].revision > seen) == (1, True, True)
-    changed = await tool_index_reader.changed_tools(room.pool, room.org, one, since=seen)
+    changed = await stored_index.changed_tools(room.pool, room.org, one, since=seen)
     assert {tool.tool_id: tool.active for tool in changed} == {first.tool_id: True, second.tool_id: False}
     [embedded] = [tool for tool in changed if tool.active]
     assert embedded.embedding is not None
     np.testing.assert_array_equal(embedded.embedding[:2], np.array([0.5, 0.0], dtype=np.float32))
     np.testing.assert_array_equal(embedded.impacts[0], [0, 1])
     np.testing.assert_array_equal(embedded.impacts[1], np.array([0.5, 0.5], dtype=np.float32))
-    pages = [(await tool_index_reader.changed_tools(room.pool, room.org, one, limit=1))[0]]
-    pages += await tool_index_reader.changed_tools(room.pool, room.org, one, limit=1, after=pages[0].tool_id)
+    pages = [(await stored_index.changed_tools(room.pool, room.org, one, limit=1))[0]]
+    pages += await stored_index.changed_tools(room.pool, room.org, one, limit=1, after=pages[0].tool_id)
     assert [tool.tool_id for tool in pages] == sorted([first.tool_id, second.tool_id])
-    latest = await tool_index_reader.catalog_state(room.pool, room.org)
-    assert await tool_index_reader.changed_tools(room.pool, room.org, one, since=latest.revision) == []
+    latest = await stored_index.catalog_state(room.pool, room.org)
+    assert await stored_index.changed_tools(room.pool, room.org, one, since=latest.revision) == []
 
 
 async def test_no_organisation_writes_into_the_index_of_another(room: Room) -> None:
@@ -143,7 +144,7 @@ async def test_no_organisation_writes_into_the_index_of_another(room: Room) -> N
         None,
         "cancel_order",
     )
-    assert await tool_index_reader.changed_tools(room.pool, stranger.org, mine) == []
+    assert await stored_index.changed_tools(room.pool, stranger.org, mine) == []
     await room.assert_counts_are_exact()
     await stranger.assert_counts_are_exact()
 

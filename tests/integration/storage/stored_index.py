@@ -1,7 +1,4 @@
-"""What a copy of the index reads: revisions, and the rows that have changed since one.
-
-Read the revision first, then the rows: rows that are newer than it come again with the next refresh, and none is missed.
-"""
+"""The index as it is stored, read plainly: what tests hold the product's own answers against."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +12,24 @@ from numpy.typing import NDArray
 from models.ids import IntegrationId, ToolId
 from models.tenants import OrgScope, ProjectScope
 from planvault.storage.pool import Queryable
-from planvault.storage.queries import load
 
-_SQL = load("planvault.storage", "sql/tool_index_reader.sql")
+_SQL = {
+    "catalog_state": "SELECT revision, tools FROM catalog_revision WHERE org_id = $1",
+    "integration_states": """
+        SELECT r.integration_id, r.revision, r.tools, coalesce(p.enabled, true) AS enabled
+        FROM integration_revision r
+        LEFT JOIN project_integrations p
+          ON p.integration_id = r.integration_id AND p.org_id = r.org_id AND p.project_id = $2
+        WHERE r.org_id = $1""",
+    "changed_tools": """
+        SELECT tool_id, integration_id, version, active, revision, name, group_name, group_id,
+               vector_send(embedding) AS embedding, embedding_model, sparsevec_send(impacts) AS impacts,
+               requires, produces
+        FROM tool_index
+        WHERE org_id = $1 AND integration_id = $2 AND revision > $3 AND tool_id > $4
+        ORDER BY tool_id LIMIT $5""",
+    "lexeme_counts": "SELECT lexeme, tools FROM lexeme_stats WHERE org_id = $1 AND lexeme = ANY($2::text[])",
+}
 
 Floats: TypeAlias = NDArray[np.float32]
 Numbers: TypeAlias = NDArray[np.int32]
