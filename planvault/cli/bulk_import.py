@@ -41,6 +41,7 @@ class BulkImporting:
             with BulkProgress(self._console) as progress:
                 if job.get("status") == "uploading":
                     self._upload(job_id, files, progress)
+                    self._may_prune(job)
                     job = self._patiently(lambda: self._api.admin("POST", f"{ROUTE}/{job_id}/start"))
                 return self._watch(job_id, progress)
         except KeyboardInterrupt:
@@ -71,9 +72,24 @@ class BulkImporting:
         )
         progress.uploading(len(files), sum(file.size for file in files))
         for file in files:
-            if file.path not in there or there[file.path] != file.sha256():
-                self._send(job_id, file)
+            try:
+                file.path.encode()
+                if file.path not in there or there[file.path] != file.sha256():
+                    self._send(job_id, file)
+            except UnicodeEncodeError:
+                self.refused[ascii(file.path)] = "Its name is not UTF-8."
+            except OSError as fault:
+                self.refused[file.path] = f"It cannot be read: {fault.strerror}."
             progress.uploaded(file.size)
+
+    def _may_prune(self, job: JsonObject) -> None:
+        """To the platform a document that could not be sent is one that is no longer there."""
+        if job.get("prune") and self.refused:
+            reasons = "; ".join(f"{path}: {reason}" for path, reason in list(self.refused.items())[:5])
+            raise InvalidInput(
+                f"{len(self.refused)} documents could not be sent, and pruning would retire their tools. Put them "
+                f"right and go on with --resume, or import without --prune. {reasons}"
+            )
 
     def _send(self, job_id: str, file: SpecFile) -> None:
         def put() -> JsonObject:

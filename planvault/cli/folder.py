@@ -1,9 +1,11 @@
 """A folder of API descriptions: which files there are, and what is in them."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from planvault.errors import InvalidInput
 
@@ -43,17 +45,20 @@ class SpecFile:
 
 
 def spec_files(folder: Path) -> list[SpecFile]:
-    """JSON and YAML files at any depth, in order of their paths; hidden ones are passed over. Raises InvalidInput."""
+    """JSON and YAML files at any depth, in order of their paths; hidden ones are passed over. Links to folders are not
+    followed. Raises InvalidInput, also where a folder cannot be listed: its documents must not pass for deleted."""
     if not folder.is_dir():
         raise InvalidInput(f"{folder} is no folder.")
-    found = [
-        SpecFile(relative.as_posix(), file, file.stat().st_size)
-        for file in folder.rglob("*")
-        for relative in (file.relative_to(folder),)
-        if file.suffix.lower() in _SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in relative.parts)
-    ]
+    found: list[SpecFile] = []
+    for place, folders, names in os.walk(folder, onerror=_not_listed):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for file in (Path(place, name) for name in names):
+            if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") and file.is_file():
+                found.append(SpecFile(file.relative_to(folder).as_posix(), file, file.stat().st_size))
     if not found:
         raise InvalidInput(f"{folder} holds no .json, .yaml or .yml files.")
     return sorted(found, key=lambda one: one.path)
+
+
+def _not_listed(fault: OSError) -> NoReturn:
+    raise InvalidInput(f"{fault.filename} cannot be listed: {fault.strerror}.") from fault
