@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from models.tenants import OrgScope
-from models.tools import Integration
+from models.tools import Integration, Tool
 from planvault.ingestion.drafts import Extraction
 from planvault.ingestion.names import Compared, name_all
 from planvault.ingestion.reconcile import Changes, reconcile
@@ -17,6 +17,9 @@ from retrieval.index.entries import index_row
 # The pool's short limits guard the session hosts' fence, which these transactions never touch; thousands of tools are
 # compared between their statements, and another import of the organisation may hold the names for as long.
 PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL lock_timeout = '5min'"
+
+# Tools whose index rows are in memory at a time: a document may have 20,000, of 10 KB and more each.
+_AT_ONCE = 1_000
 
 
 async def store(
@@ -56,15 +59,20 @@ async def store(
 
 async def write(connection: Connection, scope: OrgScope, documents: Sequence[Changes]) -> None:
     """Old versions first: a name is current once in an organisation. The index last: it makes others wait."""
-    inserted = [tool for changes in documents for tool in changes.inserted]
-    rows = await asyncio.to_thread(lambda: [index_row(tool) for tool in inserted])
     old = [tool_id for changes in documents for tool_id in (*changes.replaced, *changes.retired)]
     await catalog_tools.retire(connection, scope, old)
     await catalog_tools.revive(connection, scope, [tool for changes in documents for tool in changes.revived])
-    texts = [(tool, row.document) for tool, row in zip(inserted, rows, strict=True)]
-    await catalog_tools.insert_tools(connection, scope, texts)
     for changes in documents:
         revived = [tool.id for tool in changes.revived]
         await tool_index.deactivate(connection, scope, changes.integration_id, changes.retired)
         await tool_index.reactivate(connection, scope, changes.integration_id, revived)
+    inserted = [tool for changes in documents for tool in changes.inserted]
+    for start in range(0, len(inserted), _AT_ONCE):
+        await _insert(connection, scope, inserted[start : start + _AT_ONCE])
+
+
+async def _insert(connection: Connection, scope: OrgScope, tools: Sequence[Tool]) -> None:
+    rows = await asyncio.to_thread(lambda: [index_row(tool) for tool in tools])
+    texts = [(tool, row.document) for tool, row in zip(tools, rows, strict=True)]
+    await catalog_tools.insert_tools(connection, scope, texts)
     await tool_index.upsert(connection, scope, rows)
