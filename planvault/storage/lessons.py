@@ -15,6 +15,7 @@ from models.policies import OrgSettings, ProjectSettings
 from models.retrieval import RetrievalSettings, effective_retrieval
 from models.runs import RunStatus
 from models.tenants import OrgScope, ProjectScope, SessionScope
+from planvault.errors import NotFound
 from planvault.ports import Vector
 from planvault.storage.feedback import Vote
 from planvault.storage.pool import Connection, Pool, Queryable
@@ -28,7 +29,7 @@ _MOST_SIMILAR: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
-    """`subject`: the keyed hash of the session's external user. `settings`: what holds in the run's project now."""
+    """`subject`: the keyed hash of the session's external user."""
 
     id: RunId
     scope: SessionScope
@@ -36,7 +37,6 @@ class EndedRun:
     message_id: MessageId | None
     subject: bytes | None
     ended_at: datetime
-    settings: RetrievalSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,6 @@ class OpenVote:
     id: UUID
     run_id: RunId
     scope: ProjectScope
-    settings: RetrievalSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +84,7 @@ async def ended_runs(pool: Pool, limit: int, without: Collection[OrgId] = ()) ->
 
 async def open_votes(pool: Pool, limit: int) -> list[OpenVote]:
     """Of runs that were learned from: before, nobody knows which scenarios they concern."""
-    return [
-        OpenVote(row["id"], RunId(row["run_id"]), _project(row), _settings(row))
-        for row in await pool.fetch(_SQL["votes"], limit)
-    ]
+    return [OpenVote(row["id"], RunId(row["run_id"]), _project(row)) for row in await pool.fetch(_SQL["votes"], limit)]
 
 
 async def lock(connection: Connection, scope: OrgScope) -> None:
@@ -109,6 +105,16 @@ async def claim_vote(connection: Connection, scope: OrgScope, vote_id: UUID) -> 
     await connection.execute(_SQL["vote_is_taught"], scope.org_id, vote_id)
     taught = None if row["taught"] is None else (Vote(row["taught"]), row["taught_at"])
     return VoteToTeach(Vote(row["value"]), row["updated_at"], taught)
+
+
+async def settings_of(connection: Connection, scope: ProjectScope) -> RetrievalSettings:
+    """What holds in the project now: asked under the lock, so that nothing is learned that was switched off before."""
+    row = await connection.fetchrow(_SQL["settings"], scope.org_id, scope.project_id)
+    if row is None:
+        raise NotFound("There is no such project in this organisation.")
+    organization = OrgSettings.model_validate(row["organization"])
+    project = ProjectSettings.model_validate(row["project"])
+    return effective_retrieval(organization.retrieval, project.retrieval, project.retrieval_max_tools)
 
 
 async def tool_ids(db: Queryable, scope: OrgScope, names: frozenset[str]) -> Mapping[str, ToolId]:
@@ -192,18 +198,11 @@ def _ended(row: asyncpg.Record) -> EndedRun:
         message_id=row["message_id"],
         subject=row["subject"],
         ended_at=row["ended_at"],
-        settings=_settings(row),
     )
 
 
 def _project(row: asyncpg.Record) -> ProjectScope:
     return ProjectScope(org_id=OrgId(row["org_id"]), project_id=ProjectId(row["project_id"]))
-
-
-def _settings(row: asyncpg.Record) -> RetrievalSettings:
-    organization = OrgSettings.model_validate(row["organization"])
-    project = ProjectSettings.model_validate(row["project"])
-    return effective_retrieval(organization.retrieval, project.retrieval, project.retrieval_max_tools)
 
 
 def _taught(row: asyncpg.Record, share: float) -> TaughtScenario:

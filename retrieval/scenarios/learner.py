@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from models.ids import OrgId, RunId, ToolId
+from models.retrieval import RetrievalSettings
 from models.tenants import SessionScope
 from planvault.errors import PlanVaultError
 from planvault.ports import Embedder, Ids, Vector
@@ -122,17 +123,20 @@ class ScenarioLearner:
             known = await lessons.tool_ids(connection, run.scope, lesson.tools | lesson.used)
             if not known:
                 return
-            await self._use(connection, run, lesson, known)
-            await self._apply(connection, run, lesson, known, vector)
-
-    async def _use(self, connection: Connection, run: EndedRun, lesson: Lesson, known: Mapping[str, ToolId]) -> None:
-        used = [known[name] for name in sorted(lesson.used) if name in known]
-        if lesson.outcome is Outcome.SUCCESS and used:
-            life = half_life(run.settings)
-            await lessons.use_tools(connection, run.scope, used, run.ended_at, life)
+            settings = await lessons.settings_of(connection, run.scope)
+            used = [known[name] for name in sorted(lesson.used) if name in known]
+            if lesson.outcome is Outcome.SUCCESS and used:
+                await lessons.use_tools(connection, run.scope, used, run.ended_at, half_life(settings))
+            await self._apply(connection, run, lesson, known, vector, settings)
 
     async def _apply(
-        self, connection: Connection, run: EndedRun, lesson: Lesson, known: Mapping[str, ToolId], vector: Vector
+        self,
+        connection: Connection,
+        run: EndedRun,
+        lesson: Lesson,
+        known: Mapping[str, ToolId],
+        vector: Vector,
+        settings: RetrievalSettings,
     ) -> None:
         tools = frozenset(known[name] for name in lesson.tools if name in known)
         blamed = frozenset(known[name] for name in lesson.blamed if name in known)
@@ -140,11 +144,11 @@ class ScenarioLearner:
             return
         near = await lessons.similar(connection, run.scope, vector, self._model, MATCH)
         shares = {each.id: (each, each.share) for each in concerned(near, lesson.outcome, tools, blamed)}
-        if lesson.outcome is Outcome.SUCCESS and run.settings.routing_cache:
+        if lesson.outcome is Outcome.SUCCESS and settings.routing_cache:
             own = await self._supported(connection, run, near, tools, vector)
             shares[own.id] = (own, 1.0)
         for scenario, share in shares.values():
-            taught = after_outcome(scenario, share, lesson.outcome, run.ended_at, half_life(run.settings))
+            taught = after_outcome(scenario, share, lesson.outcome, run.ended_at, half_life(settings))
             tally = taught.tally
             await lessons.count(connection, run.scope, scenario.id, tally.successes, tally.failures, tally.at)
             await lessons.link(connection, run.scope, run.id, scenario.id, share)
@@ -188,8 +192,9 @@ class ScenarioLearner:
             said = await lessons.claim_vote(connection, vote.scope, vote.id)
             if said is None:
                 return
+            life = half_life(await lessons.settings_of(connection, vote.scope))
             for scenario in await lessons.of_run(connection, vote.scope, vote.run_id):
-                tally = after_vote(scenario, said, half_life(vote.settings)).tally
+                tally = after_vote(scenario, said, life).tally
                 await lessons.count(connection, vote.scope, scenario.id, tally.successes, tally.failures, tally.at)
 
 

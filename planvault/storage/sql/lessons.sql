@@ -4,11 +4,9 @@ What runs and votes have to teach, and where it is written down. $1 is the organ
 -- Up to $1 ended runs that nobody learned from, the longest ended first; of every organisation but $2, each row says
 -- whose.
 SELECT r.id, r.org_id, r.project_id, r.session_id, r.status, r.message_id, r.updated_at AS ended_at,
-       s.external_user_hmac AS subject, o.settings AS organization, p.settings AS project
+       s.external_user_hmac AS subject
 FROM runs r
 JOIN sessions s ON s.id = r.session_id
-JOIN organizations o ON o.id = r.org_id
-JOIN projects p ON p.id = r.project_id AND p.org_id = r.org_id
 WHERE NOT r.is_open AND NOT r.learned AND r.org_id <> ALL($2::uuid[])
 ORDER BY r.updated_at, r.id
 LIMIT $1;
@@ -16,6 +14,12 @@ LIMIT $1;
 -- name: claim_run
 -- The run counts as learned from, if this transaction commits; nothing comes back where it was before.
 UPDATE runs SET learned = true WHERE org_id = $1 AND id = $2 AND NOT is_open AND NOT learned RETURNING id;
+
+-- name: settings
+-- What the organisation and its project $2 have decided.
+SELECT o.settings AS organization, p.settings AS project
+FROM organizations o JOIN projects p ON p.org_id = o.id
+WHERE o.id = $1 AND p.id = $2;
 
 -- name: resolve
 -- Current tools by name.
@@ -79,12 +83,8 @@ SET uses = known.uses * power(0.5::float8, least(greatest(extract(epoch FROM exc
 
 -- name: votes
 -- Up to $1 votes that nobody learned from, on runs that were; of every organisation, each row says whose.
-SELECT f.id, f.org_id, f.project_id, f.run_id, f.value, f.taught, f.taught_at, f.updated_at,
-       o.settings AS organization, p.settings AS project
-FROM feedback f
+SELECT f.id, f.org_id, f.project_id, f.run_id FROM feedback f
 JOIN runs r ON r.id = f.run_id AND r.learned
-JOIN organizations o ON o.id = f.org_id
-JOIN projects p ON p.id = f.project_id AND p.org_id = f.org_id
 WHERE NOT f.learned
 ORDER BY f.updated_at, f.id
 LIMIT $1;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -47,6 +47,7 @@ class BagOfWords:
     def __init__(self) -> None:
         self.away = False
         self.chokes_on = ""
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.asked = 0
         self.texts: list[str] = []
 
@@ -54,6 +55,8 @@ class BagOfWords:
         self.asked += 1
         if self.away:
             raise Unavailable("no embedder")
+        if self.meanwhile is not None:
+            await self.meanwhile()
         if self.chokes_on in texts:
             raise ValueError("no text")
         self.texts += texts

@@ -185,6 +185,19 @@ async def test_a_cache_that_is_off_learns_no_prompt_and_use_is_counted_all_the_s
     assert (await world.boosts(PROMPT)).usage[world.tools["list_orders"]] > 0
 
 
+async def test_a_cache_that_is_switched_off_and_cleared_while_a_run_is_read_stays_empty(world: World) -> None:
+    async def switch_off() -> None:
+        await decide(world, routing_cache=False)
+        async with transaction(world.pool) as connection:
+            await RoutingCache(world.pool).clear(connection, world.org)
+
+    await world.run(PROMPT, "list_orders")
+    world.embedder.meanwhile = switch_off
+    await world.learn()
+    assert await world.scenarios() == []
+    assert not await lessons.ended_runs(world.pool, 10)
+
+
 async def test_an_entry_waits_until_enough_people_share_it(world: World) -> None:
     two = SETTINGS.model_copy(update={"routing_cache_min_users": 2})
     await world.run(PROMPT, "list_orders", user="ada")
