@@ -23,6 +23,9 @@ from retrieval.stages import Stages
 from retrieval.tiers import Chosen, choose_tier
 
 WITHOUT_VECTORS = "The embedding model does not answer: tools were ranked by their text alone."
+NOTHING_FOUND = (
+    "No tool shares a word with the prompt, and none could be compared with it by meaning."
+)
 
 
 class BoostsOf(Protocol):
@@ -133,7 +136,7 @@ def _answer(made: _Made, explain: int, stages: Stages) -> Selection:
     pool, ranked, kept = made.found.pool, made.ranked, made.kept
     rest = [row for row in ranked.order.tolist() if row in kept.excluded][: max(0, explain - len(kept.kept))]
     shown = explanation.candidates(pool, ranked, [*kept.kept, *rest], kept.excluded, raw=explain > 0)
-    notes = (WITHOUT_VECTORS if made.query.blind else "", made.found.note)
+    notes = (WITHOUT_VECTORS if made.query.blind else "", made.found.note, "" if pool.tools else NOTHING_FOUND)
     return Selection(
         tier=made.chosen.tier,
         tier_reason=made.chosen.reason,

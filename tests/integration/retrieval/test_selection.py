@@ -3,10 +3,11 @@
 import pytest
 
 from models.planning import Selection, SelectionOptions, SelectionTier
-from models.retrieval import SHORTLIST_CAP, RetrievalSettings
+from models.retrieval import SHORTLIST_CAP, RetrievalMode, RetrievalSettings
 from models.tenants import ProjectScope
 from planvault.errors import NotFound
-from retrieval.selection import Selector
+from retrieval.candidates import WHOLE
+from retrieval.selection import NOTHING_FOUND, Selector
 from tests.integration.retrieval.conftest import CatalogWriter
 
 DIRECT_MAX = RetrievalSettings().direct_max
@@ -127,3 +128,19 @@ async def test_an_empty_catalog_gives_an_empty_shortlist(selector: Selector, cat
     selection = await selector.select(await catalog.project(), "anything")
 
     assert (selection.tier, selection.catalog_size, selection.shortlist) == (SelectionTier.DIRECT, 0, ())
+
+
+async def test_a_selection_that_finds_nothing_in_a_full_catalog_says_why(
+    selector: Selector, catalog: CatalogWriter
+) -> None:
+    """Every tool waits for its embedding, and the prompt shares no word with any."""
+    scope = await catalog.project()
+    tools = {f"cancelOrder{number}": "cancel an order" for number in range(WHOLE + 1)}
+    await catalog.add(scope, await catalog.integration(scope, "shop"), tools, model=None)
+
+    for mode in (RetrievalMode.DIRECT, RetrievalMode.FULL_RAG, RetrievalMode.HIERARCHICAL_RAG):
+        selection = await selector.select(scope, "Wetter", SelectionOptions(mode=mode))
+        assert selection.shortlist == ()
+        assert NOTHING_FOUND in selection.degraded
+    found = await selector.select(scope, "order", SelectionOptions(mode=RetrievalMode.DIRECT))
+    assert (len(found.shortlist), found.degraded) == (SHORTLIST_CAP, ())
