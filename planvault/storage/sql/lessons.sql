@@ -12,8 +12,15 @@ ORDER BY r.updated_at, r.id
 LIMIT $1;
 
 -- name: claim_run
--- The run counts as learned from, if this transaction commits; nothing comes back where it was before.
-UPDATE runs SET learned = true WHERE org_id = $1 AND id = $2 AND NOT is_open AND NOT learned RETURNING id;
+-- The run counts as learned from, if this transaction commits; nothing comes back where it was before. The session is
+-- held first, as by whoever deletes it: what is learned refers to both.
+WITH held AS MATERIALIZED (
+    SELECT s.id FROM runs r JOIN sessions s ON s.id = r.session_id WHERE r.org_id = $1 AND r.id = $2
+    FOR KEY SHARE OF s
+)
+UPDATE runs SET learned = true FROM held
+WHERE runs.org_id = $1 AND runs.id = $2 AND runs.session_id = held.id AND NOT is_open AND NOT learned
+RETURNING runs.id;
 
 -- name: settings
 -- What the organisation and its project $2 have decided.
@@ -90,10 +97,14 @@ ORDER BY f.updated_at, f.id
 LIMIT $1;
 
 -- name: claim_vote
--- The vote as it stands, held; nothing comes back where it was learned from meanwhile.
-SELECT value, taught, taught_at, updated_at FROM feedback
-WHERE org_id = $1 AND id = $2 AND NOT learned
-FOR UPDATE;
+-- The vote as it stands, held after its session; nothing comes back where it was learned from meanwhile.
+WITH held AS MATERIALIZED (
+    SELECT s.id FROM feedback f JOIN sessions s ON s.id = f.session_id WHERE f.org_id = $1 AND f.id = $2
+    FOR KEY SHARE OF s
+)
+SELECT f.value, f.taught, f.taught_at, f.updated_at FROM feedback f JOIN held ON held.id = f.session_id
+WHERE f.org_id = $1 AND f.id = $2 AND NOT f.learned
+FOR UPDATE OF f;
 
 -- name: vote_is_taught
 UPDATE feedback SET learned = true, taught = value, taught_at = updated_at WHERE org_id = $1 AND id = $2;

@@ -1,11 +1,13 @@
 """Runs and votes are learned from, once each, and what was learned moves tools."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from models.ids import RunId
+from models.ids import RunId, ToolId
 from models.policies import OrgSettings
 from models.retrieval import RetrievalOverrides
 from models.runs import RunStatus
@@ -317,3 +319,46 @@ async def test_a_vote_that_cannot_be_counted_costs_only_itself(world: World, mon
     [(successes, _)] = await world.scenarios()
     assert round(successes) == 3
     assert not await lessons.open_votes(world.pool, 10)
+
+
+async def waits_for_a_lock(pool: Pool, statement: str) -> None:
+    """Until a statement like this one does."""
+    async with asyncio.timeout(10):
+        while not await pool.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1", statement
+        ):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_session_that_is_deleted_while_its_run_is_learned_from_waits_and_takes_the_lesson_along(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await world.session()
+    await world.run(PROMPT, "list_orders", session=session)
+    tool_ids, deletions = lessons.tool_ids, []
+
+    async def slow(connection: Connection, *rest: Any) -> Mapping[str, ToolId]:
+        deletion = world.pool.execute("DELETE FROM sessions WHERE id = $1", session)
+        deletions.append(asyncio.create_task(deletion))
+        await waits_for_a_lock(world.pool, "DELETE FROM sessions%")
+        return await tool_ids(connection, *rest)
+
+    monkeypatch.setattr(lessons, "tool_ids", slow)
+    await world.learn()
+    await asyncio.gather(*deletions)
+    assert await world.scenarios() == []
+
+
+async def test_two_people_erased_at_once_leave_no_scenario_without_its_vectors(world: World) -> None:
+    for user in ("ada", "bob"):
+        await world.run(PROMPT, "list_orders", user=user)
+    await world.learn()
+    erase = "DELETE FROM scenario_samples WHERE org_id = $1 AND subject = $2"
+    ada, bob = [await world.keyring.pseudonym(world.scope.org_id, user) for user in ("ada", "bob")]
+    async with world.pool.acquire() as one:
+        async with one.transaction():
+            await one.execute(erase, world.scope.org_id, ada)
+            second = asyncio.create_task(world.pool.execute(erase, world.scope.org_id, bob))
+            await asyncio.wait({second}, timeout=0.3)
+        await second
+    assert await world.scenarios() == []
