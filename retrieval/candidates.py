@@ -109,5 +109,5 @@ def _opened(routed: Routed | None) -> tuple[list[UUID] | None, str]:
     if not routed.groups:
         return None, "The catalog has no groups yet: all of it was searched."
     if routed.ungrouped > MAX_UNGROUPED:
-        return None, f"{routed.ungrouped} tools have no group yet: the whole catalog was searched."
+        return None, f"More than {MAX_UNGROUPED:,} tools have no group yet: the whole catalog was searched."
     return routed.group_ids, ""

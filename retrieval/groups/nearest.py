@@ -46,8 +46,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """`group`: 16 bytes. `part`: the part of the prompt that `expected` is highest for, and its `similarity`."""
+    """`at`: place in the standing; `group`: 16 bytes. `part`: the part of the prompt that `expected` is highest for;
+    `similarity` is that part's."""
 
+    at: int
     group: bytes
     part: int
     similarity: float
@@ -79,6 +81,7 @@ def _best(row: NDArray[np.float32], limit: int, ids: NDArray[np.bytes_]) -> list
 def _chosen(standing: Standing, at: int) -> Chosen:
     part = int(np.argmax(standing.expected[:, at]))
     return Chosen(
+        at=at,
         # numpy strips the zero bytes that an id may end in
         group=bytes(standing.ids[at]).ljust(16, b"\0"),
         part=part,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.groups.nearest import Chosen, Standing, choose
 from retrieval.groups.routed import Routed, RoutedGroup
 from retrieval.index.resident_block import Ids, Mask, Rows
 from retrieval.query import Matrix
@@ -52,21 +53,18 @@ class Groups:
 
     def nearest(self, vectors: Matrix, enabled: Mask, members: "Members", top_k: int) -> Routed:
         """As retrieval.groups.router.GroupRouter, but for `ungrouped`, which groups do not know."""
-        similarity = self.directions @ np.ascontiguousarray(vectors.T)
-        expected = similarity + self.reaches[:, None]
-        similarity[~self.spoken_for] = expected[~self.spoken_for] = -np.inf
-        similarity[members.groups] = expected[members.groups] = members.best(vectors)
-        expected[~enabled] = -np.inf
-        found: dict[int, int] = {}  # group → the part that it is nearest to
-        for part in range(expected.shape[1]):
-            for row in _highest(expected[:, part], top_k, self.ids):
-                if row not in found or expected[row, part] > expected[row, found[row]]:
-                    found[row] = part
-        order = sorted(found, key=lambda row: (-float(expected[row, found[row]]), bytes(self.ids[row])))
-        routed = [self._routed(row, found[row], similarity, expected) for row in order]
-        return Routed(groups=routed, considered=int(enabled.sum()), ungrouped=0)
+        similarity = vectors @ self.directions.T
+        expected = similarity + self.reaches
+        best = members.best(vectors).T
+        similarity[:, members.groups] = expected[:, members.groups] = best
+        told = self.spoken_for.copy()
+        told[members.groups] = True
+        rows = np.flatnonzero(told & enabled)
+        standing = Standing(self.ids[rows], similarity[:, rows], expected[:, rows])
+        routed = [self._routed(int(rows[chosen.at]), chosen) for chosen in choose(standing, top_k)]
+        return Routed(groups=routed, considered=len(rows), ungrouped=0)
 
-    def _routed(self, row: int, part: int, similarity: Matrix, expected: Matrix) -> RoutedGroup:
+    def _routed(self, row: int, chosen: Chosen) -> RoutedGroup:
         return RoutedGroup(
             group_id=self.group_ids[row],
             integration_id=self.integration_ids[row],
@@ -74,9 +72,9 @@ class Groups:
             size=int(self.sizes[row]),
             coherence=float(self.coherences[row]),
             routing="centroid" if self.spoken_for[row] else "best_member",
-            similarity=float(similarity[row, part]),
-            expected=float(expected[row, part]),
-            part=part,
+            similarity=chosen.similarity,
+            expected=chosen.expected,
+            part=chosen.part,
             why=self.whys[row],
         )
 
@@ -110,17 +108,6 @@ def together(parts: Sequence[Groups]) -> Groups:
     for part in parts:
         whole = whole.joined(part)
     return whole
-
-
-def _highest(scores: Numbers, limit: int, ids: Ids) -> list[int]:
-    """Rows of the highest finite scores, equal ones by id."""
-    rows = np.flatnonzero(np.isfinite(scores))
-    if len(rows) > limit:
-        last = np.partition(scores[rows], -limit)[-limit]
-        above, ties = rows[scores[rows] > last], rows[scores[rows] == last]
-        rows = np.concatenate((above, ties[np.argsort(ids[ties])[: limit - len(above)]]))
-    chosen: list[int] = rows.tolist()
-    return chosen
 
 
 NO_GROUPS = Groups(
