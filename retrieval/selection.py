@@ -23,9 +23,7 @@ from retrieval.stages import Stages
 from retrieval.tiers import Chosen, choose_tier
 
 WITHOUT_VECTORS = "The embedding model does not answer: tools were ranked by their text alone."
-NOTHING_FOUND = (
-    "No tool shares a word with the prompt, and none could be compared with it by meaning."
-)
+NOTHING_FOUND = "No tool shares a word with the prompt, and none could be compared with it by meaning."
 
 
 class BoostsOf(Protocol):
