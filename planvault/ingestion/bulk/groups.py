@@ -13,4 +13,4 @@ async def regroup(pool: Pool, claim: ClaimedJob, ids: Ids, model: str) -> None:
     for integration_id in await bulk_documents.integrations(pool, claim):
         async with transaction(pool) as connection:
             await bulk_imports.hold_job(connection, claim)
-        await keeper.regroup(claim.scope, integration_id)
+        await keeper.follow(claim.scope, integration_id)  # what changes too fast is left to the next `heal`

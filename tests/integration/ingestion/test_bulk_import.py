@@ -7,16 +7,18 @@ import asyncpg
 import pytest
 
 from models.bulk_imports import BulkStatus, Stage
-from models.ids import BulkImportId
+from models.ids import BulkImportId, IntegrationId
 from models.tenants import OrgScope
-from planvault.errors import Conflict, NotFound, OwnershipLost
+from planvault.errors import Conflict, NotFound, OwnershipLost, Unavailable
 from planvault.ingestion.bulk import store as bulk_store
+from planvault.ingestion.bulk.groups import regroup
 from planvault.ingestion.bulk.prepare import prepare
 from planvault.ingestion.bulk.store import store_documents
 from planvault.ingestion.reconcile import Changes
 from planvault.storage import bulk_documents, bulk_imports, catalog, catalog_tools
 from planvault.storage.pool import Connection, Pool, transaction
-from tests.integration.ingestion.bulk import IDS, Folder, document, extracted, open_folder, upload
+from retrieval.groups.upkeep import GroupKeeper, Regrouped
+from tests.integration.ingestion.bulk import IDS, MODEL, Folder, document, extracted, open_folder, upload
 
 pytestmark = pytest.mark.postgres
 
@@ -177,6 +179,23 @@ async def test_only_vectors_that_are_missing_are_made_after_a_crash(folder: Fold
     assert await folder.embed(claim) == 2
     assert await folder.embed(claim) == 0
     assert (await folder.job(claim.id)).embedded == 2
+
+
+async def test_an_integration_that_changes_faster_than_it_is_grouped_does_not_hold_the_job_up(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await folder.queue({"a.json": document("a"), "b.json": document("b")})
+    claim = await folder.claim()
+    await folder.read(claim)
+    seen: list[IntegrationId] = []
+
+    async def changing(_keeper: GroupKeeper, _scope: OrgScope, integration_id: IntegrationId) -> Regrouped:
+        seen.append(integration_id)
+        raise Unavailable("changes too fast")
+
+    monkeypatch.setattr(GroupKeeper, "regroup", changing)
+    await regroup(folder.pool, claim, IDS, MODEL)
+    assert len(seen) == 2
 
 
 async def test_vanished_documents_are_reported_and_retired_only_if_asked(folder: Folder) -> None:
