@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.highest import highest
 from retrieval.query import Matrix
 
 _ID: Final = "S16"
@@ -61,21 +62,10 @@ def choose(standing: Standing, top_k: int) -> list[Chosen]:
 
     A group is held to the part that expects most of it, whichever part it was chosen for.
     """
-    places = {at for row in standing.expected for at in _best(row, top_k, standing.ids)}
+    best = [highest(row, top_k, standing.ids.__getitem__) for row in standing.expected]
+    places = np.unique(np.concatenate(best)).tolist()
     chosen = [_chosen(standing, at) for at in places]
     return sorted(chosen, key=lambda one: (-one.expected, one.group))
-
-
-def _best(row: NDArray[np.float32], limit: int, ids: NDArray[np.bytes_]) -> list[int]:
-    """The places of the `limit` highest, equal ones by id."""
-    if len(row) <= limit:
-        return list(range(len(row)))
-    last = np.partition(row, len(row) - limit)[len(row) - limit]
-    above = np.flatnonzero(row > last)
-    ties = np.flatnonzero(row == last)
-    ties = ties[np.argsort(ids[ties])][: limit - len(above)]
-    best: list[int] = np.concatenate([above, ties]).tolist()
-    return best
 
 
 def _chosen(standing: Standing, at: int) -> Chosen:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from planvault.storage.queries import load
+from retrieval.highest import highest
 from retrieval.query import Matrix
 
 _SQL = load("retrieval", "sql/index_search.sql")
@@ -39,22 +40,13 @@ class Scores:
 
     def best(self, limit: int, above: float = -math.inf) -> set[bytes]:
         """The ids of each part's `limit` highest scores that are `above` some score, equal ones by id."""
+        ids = np.frombuffer(self.tools, dtype="S16")
         return {
             self.tools[16 * at : 16 * at + 16]
             for part in self.scores
-            for at in self._best(part, limit)
+            for at in highest(part, limit, ids.__getitem__).tolist()
             if part[at] > above
         }
-
-    def _best(self, part: Matrix, limit: int) -> list[int]:
-        if limit < 1:
-            return []
-        if len(part) <= limit:
-            return list(range(len(part)))
-        last = np.partition(part, len(part) - limit)[len(part) - limit]
-        above = np.flatnonzero(part > last).tolist()
-        ties = sorted(np.flatnonzero(part == last).tolist(), key=lambda at: self.tools[16 * at : 16 * at + 16])
-        return above + ties[: limit - len(above)]
 
 
 def aggregated(tools: bytes | None, columns: list[bytes]) -> Scores:

@@ -1,6 +1,6 @@
 """One organisation's tools in memory, as of one revision, and the search over them. Pure: no I/O, no clock."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.ids import IntegrationId, ToolId
 from retrieval.groups.routed import Routed
+from retrieval.highest import highest
 from retrieval.index.port import PoolLimits
 from retrieval.index.resident_block import NO_GROUP, Block, Columns, Ids, Mask, ids_of, joined, kept
 from retrieval.index.resident_groups import NO_GROUPS, Groups, Members
@@ -107,7 +108,7 @@ class View:
             rows = np.flatnonzero(mask)
         else:
             chosen = [self._nearest(query.vectors, groups, limits.dense), self._included(include)]
-            chosen += [_best(column, mask & (column > 0), limits.lexical, self._ids) for column in lexical]
+            chosen += [self._best(np.flatnonzero(mask & (column > 0)), column, limits.lexical) for column in lexical]
             rows = np.unique(np.concatenate(chosen))
             rows = rows[mask[rows]]
         return Pool(
@@ -167,10 +168,15 @@ class View:
         among = None if groups is None else ids_of([*groups, NO_GROUP])
         searched = np.concatenate([np.zeros(0, dtype=np.intp), *self._members(among)])
         cosines = self._cosines(searched, vectors)
-        anyone = np.ones(len(searched), dtype=np.bool_)
-        columns = np.ascontiguousarray(cosines.T)
-        nearest = [searched[_best(column, anyone, limit, lambda at: self._ids(searched[at]))] for column in columns]
+        nearest = [
+            searched[highest(column, limit, lambda at: self._ids(searched[at]))]
+            for column in np.ascontiguousarray(cosines.T)
+        ]
         return np.concatenate([np.zeros(0, dtype=np.intp), *nearest])
+
+    def _best(self, rows: NDArray[np.intp], scores: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
+        """Those of `rows` whose `scores` (of all rows) are the highest."""
+        return rows[highest(scores[rows], limit, lambda at: self._ids(rows[at]))]
 
     def _members(self, groups: Ids | None) -> list[NDArray[np.intp]]:
         """Rows, by block, of the embedded tools of those groups; None: of all."""
@@ -234,18 +240,3 @@ def _speaking(copy: Copy) -> Members:
         places.append(speakers[np.searchsorted(wanted, block.group_ids[block.group[rows]])])
         vectors.append(block.vectors[rows])
     return Members(np.concatenate(places), np.concatenate(vectors))
-
-
-def _best(
-    scores: NDArray[np.float32], among: Mask, limit: int, ids: Callable[[NDArray[np.intp]], Ids]
-) -> NDArray[np.intp]:
-    """Positions of the `limit` highest of those scores, in no order; equal ones by id, as Postgres' index has it."""
-    positions = np.flatnonzero(among)
-    if len(positions) <= limit:
-        return positions
-    if not limit:
-        return positions[:0]
-    held = scores[positions]
-    last = np.partition(held, -limit)[-limit]
-    above, ties = positions[held > last], positions[held == last]
-    return np.concatenate((above, ties[np.argsort(ids(ties))[: limit - len(above)]]))
