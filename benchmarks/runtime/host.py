@@ -13,7 +13,7 @@ import ray
 from actors.session_host import SessionHost
 from benchmarks.runtime.planning_once import PlanningOnce
 from benchmarks.runtime.plans import FixedPlanner
-from planvault.ports import Vector
+from planvault.ports import Span, Vector
 from planvault.redact import Redactor
 from planvault.settings import Settings
 from planvault.wiring import Around
@@ -22,6 +22,9 @@ from planvault.wiring import Around
 class ConstantEmbedder:
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         return [[1.0] + [0.0] * 383 for _ in texts]
+
+    async def embed_prompt(self, text: str, spans: Sequence[Span]) -> list[Vector]:
+        return await self.embed([text, *(text[begin:end] for begin, end in spans)])
 
 
 @ray.remote

@@ -18,7 +18,7 @@ import psutil
 from actors.session_host import SessionHost
 from models.planning import PlanOutcome, PlanRequest
 from models.plans import Call, FieldAccess, Func, IndexAccess, Lit, Plan, PlannerMode, Reply, Text, Var
-from planvault.ports import Vector
+from planvault.ports import Span, Vector
 from planvault.redact import Redactor
 from planvault.settings import Settings
 
@@ -38,6 +38,9 @@ def plan() -> Plan:
 class ConstantEmbedder:
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         return [[1.0] + [0.0] * 383 for _ in texts]
+
+    async def embed_prompt(self, text: str, spans: Sequence[Span]) -> list[Vector]:
+        return await self.embed([text, *(text[begin:end] for begin, end in spans)])
 
 
 class LargePlanner:
