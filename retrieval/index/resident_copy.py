@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ids import IntegrationId, ToolId
+from retrieval.embedding import DIMENSIONS
 from retrieval.groups.routed import Routed
 from retrieval.highest import highest
 from retrieval.index.port import PoolLimits
@@ -233,7 +234,7 @@ def _speaking(copy: Copy) -> Members:
     speakers = np.flatnonzero(~groups.spoken_for)
     speakers = speakers[np.argsort(groups.ids[speakers])]
     wanted = groups.ids[speakers]
-    places, vectors = [np.zeros(0, dtype=np.intp)], [np.zeros((0, 384), dtype=np.float32)]
+    places, vectors = [np.zeros(0, dtype=np.intp)], [np.zeros((0, DIMENSIONS), dtype=np.float32)]
     for block, alive in zip(copy.blocks, copy.alive, strict=True):
         among = np.isin(block.group_ids, wanted)
         rows = np.flatnonzero(alive & block.embedded & among[block.group])

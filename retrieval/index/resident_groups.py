@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.embedding import DIMENSIONS
 from retrieval.groups.nearest import Chosen, Standing, choose
 from retrieval.groups.routed import Routed, RoutedGroup
 from retrieval.index.resident_block import Ids, Mask, Rows
@@ -121,5 +122,5 @@ NO_GROUPS = Groups(
     coherences=np.zeros(0, dtype=np.float32),
     reaches=np.zeros(0, dtype=np.float32),
     spoken_for=np.zeros(0, dtype=np.bool_),
-    directions=np.zeros((0, 384), dtype=np.float32),
+    directions=np.zeros((0, DIMENSIONS), dtype=np.float32),
 )

@@ -11,6 +11,7 @@ import numpy as np
 from models.ids import IntegrationId, OrgId
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
+from retrieval.embedding import DIMENSIONS
 from retrieval.groups.explain import GroupOrigin, why
 from retrieval.groups.routed import Routing
 from retrieval.index.resident_block import Columns, Mask, joined, uuid_of
@@ -20,10 +21,9 @@ from retrieval.index.resident_groups import Groups, together
 _SQL = load("retrieval", "sql/resident.sql")
 # Tools in one answer: some 5 MB.
 _PAGE = 2_048
-_DIMENSIONS = 384
 # pgvector's binary forms: vector is int16 dimensions, int16 unused, float4 …; sparsevec is int32 dimensions, int32
 # entries, int32 unused, int32 positions …, float4 values … [pgvector: src/vector.c, src/sparsevec.c]
-_VECTOR = np.dtype([("head", ">i2", (2,)), ("values", ">f4", (_DIMENSIONS,))])
+_VECTOR = np.dtype([("head", ">i2", (2,)), ("values", ">f4", (DIMENSIONS,))])
 _SPARSE_HEAD = 3
 _START = UUID(int=0)
 
@@ -123,7 +123,7 @@ def _origins(record: asyncpg.Record) -> Iterator[GroupOrigin]:
 def _columns(record: asyncpg.Record) -> tuple[Columns, Mask]:
     """A page as arrays, and which of its tools are active."""
     embedded = np.array(record["embedded"], dtype=np.bool_)
-    vectors = np.zeros((len(embedded), _DIMENSIONS), dtype=np.float32)
+    vectors = np.zeros((len(embedded), DIMENSIONS), dtype=np.float32)
     vectors[embedded] = np.frombuffer(record["vectors"] or b"", dtype=_VECTOR)["values"]
     rows, lexemes, weights = _entries(record["impacts"] or b"", np.array(record["impact_sizes"], dtype=np.int64))
     columns = Columns(
@@ -174,7 +174,7 @@ _NOTHING = Columns(
     requires=[],
     produces=[],
     embedded=np.zeros(0, dtype=np.bool_),
-    vectors=np.zeros((0, _DIMENSIONS), dtype=np.float32),
+    vectors=np.zeros((0, DIMENSIONS), dtype=np.float32),
     entry_lexemes=_NO_NUMBERS,
     entry_rows=_NO_NUMBERS,
     entry_weights=np.zeros(0, dtype=np.float32),
