@@ -290,3 +290,17 @@ class IndexContract:
         assert await found([second], [endless]) == ["endless_order"]
         assert await found([], ["order"]) == []
         assert await found([first], []) == []
+
+    async def test_organisations_whose_words_have_the_same_key_stay_apart(
+        self, index: ToolIndex, desk: Desk, pool: Pool
+    ) -> None:
+        """Words are keyed by a half of the organisation's id: the organisation itself is a condition all the same."""
+        twin = OrgId(UUID(bytes=IDS.new().bytes[:8] + desk.scope.org_id.bytes[8:]))
+        theirs = await Desk(pool, ProjectScope(org_id=twin, project_id=ProjectId(IDS.new()))).open()
+        mine, other = await desk.integration(), await theirs.integration()
+        await desk.put(mine, ["create_invoice"], produces=["thing"])
+        await theirs.put(other, catalog_of(40), produces=["thing"])
+        for limits in (WHOLE, FEW):
+            assert names(await index.search(desk.scope, PROMPT, limits)) == {"create_invoice"}
+        found = await index.producers(desk.scope, [mine, other], ["thing"], 50)
+        assert [tool.name for tool in found] == ["create_invoice"]
