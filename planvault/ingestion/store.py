@@ -38,6 +38,7 @@ async def store(
     async with transaction(pool) as connection:
         await connection.execute(PATIENCE)
         await catalog_tools.lock_names(connection, scope)
+        await catalog.hold_integration(connection, scope, integration.id)
         await catalog_imports.renew_import(connection, claim, lease_s)
         known = await catalog_tools.known_tools(connection, scope, [integration.id])
         [identified] = await name_all(connection, scope, [Compared(extraction, integration, known)])

@@ -113,6 +113,7 @@ class CatalogImporter:
             vectors = await self._held(claim, self._embedder.embed([tool.document for tool in batch]))
             async with transaction(self._pool) as connection:
                 pairs = list(zip(batch, vectors, strict=True))
+                await catalog.hold_integration(connection, claim.scope, integration.id)
                 await catalog_imports.import_progress(connection, claim, len(batch), options.lease_s)
                 await tool_index.set_embeddings(connection, claim.scope, integration.id, pairs, options.embedding_model)
 

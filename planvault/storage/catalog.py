@@ -11,7 +11,7 @@ from models.tenants import OrgScope, ProjectScope
 from models.tools import ApprovalPolicy, Integration, IntegrationState, ToolSource
 from planvault.errors import Conflict, NotFound
 from planvault.ports import OrgCipher, Seal
-from planvault.storage.pool import Queryable
+from planvault.storage.pool import Connection, Queryable
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/catalog.sql")
@@ -86,6 +86,11 @@ async def record_document(
 ) -> None:
     """Note that a document was imported; `server` fills an empty base URL."""
     await db.execute(_SQL["record_document"], scope.org_id, integration_id, sha256, int(changed), server)
+
+
+async def hold_integration(db: Connection, scope: OrgScope, integration_id: IntegrationId) -> None:
+    """Until the transaction ends nobody deletes it, if it is still there."""
+    await db.execute(_SQL["hold_integration"], scope.org_id, integration_id)
 
 
 async def delete_integration(db: Queryable, scope: OrgScope, integration_id: IntegrationId) -> None:

@@ -34,6 +34,10 @@ SET spec_sha256 = $3, version = version + $4,
     base_url = CASE WHEN base_url = '' THEN $5 ELSE base_url END, updated_at = now()
 WHERE org_id = $1 AND id = $2
 
+-- name: hold_integration
+-- As its deletion does, whoever writes to what goes with an integration takes it first.
+SELECT id FROM integrations WHERE org_id = $1 AND id = $2 FOR KEY SHARE
+
 -- name: delete_integration
 -- Its tools, imports and project settings go with it.
 DELETE FROM integrations WHERE org_id = $1 AND id = $2 RETURNING id

@@ -1,9 +1,9 @@
 Imports. `attempts` fences: a worker whose lease ran out and whose row another worker took writes nothing more.
 
 -- name: insert_import
--- Nothing comes back where the integration is not the organisation's.
+-- Nothing comes back where the integration is not the organisation's, or is being deleted.
 INSERT INTO imports (id, org_id, integration_id, document, spec_url)
-SELECT $2, $1, i.id, $4, $5 FROM integrations i WHERE i.org_id = $1 AND i.id = $3
+SELECT $2, $1, i.id, $4, $5 FROM integrations i WHERE i.org_id = $1 AND i.id = $3 FOR KEY SHARE
 RETURNING id, org_id, integration_id, status, total, done, report, notes, error, attempts, created_at, finished_at
 
 -- name: get_import

@@ -1,5 +1,6 @@
 """Imports from queue to catalog, on a real database and with a reading process of their own."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -259,3 +260,26 @@ async def test_a_document_that_takes_too_long_is_refused_and_its_process_ended()
 
 async def test_without_a_queue_there_is_nothing_to_do(desk: Desk) -> None:
     assert not await desk.importer.run_one()
+
+
+@pytest.mark.parametrize("write", ["renew_import", "import_progress"])
+async def test_an_integration_that_is_deleted_while_its_import_writes_waits_and_is_gone_afterwards(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    integration_id = await desk.integration()
+    await desk.queue(integration_id, document("a", "b"))
+    fence, deletions = getattr(catalog_imports, write), []
+
+    async def meanwhile(*args: object) -> None:
+        await fence(*args)
+        deletions.append(asyncio.create_task(catalog.delete_integration(desk.pool, desk.org, integration_id)))
+        async with asyncio.timeout(10):
+            while not await desk.pool.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%DELETE FROM in%'"
+            ):
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(catalog_imports, write, meanwhile)
+    assert await desk.importer.run_one()
+    await asyncio.gather(*deletions)
+    assert await desk.tools() == {}
