@@ -242,11 +242,17 @@ async def test_small_organisations_are_postgres_alone(pool: Pool, behind: Behind
 async def test_copies_of_two_organisations_never_mix(index: ResidentIndex, behind: Behind, pool: Pool) -> None:
     """Also where they hold an integration or a project of the other's id in their hands."""
     ours, theirs = await Desk(pool).open(), await Desk(pool).open()
-    for desk in (ours, theirs):
-        await desk.put(await desk.integration(), [f"{name}_{desk.scope.org_id.hex[-4:]}" for name in catalog_of(60)])
+    integrations = {}
+    for desk in (theirs, ours):
+        integrations[desk.scope.org_id] = integration = await desk.integration()
+        await desk.put(integration, [f"{name}_{desk.scope.org_id.hex[-4:]}" for name in catalog_of(60)])
+        await desk.regroup(integration)
         await warm(index, behind, desk.scope)
 
     asked = behind.searches
+    for desk in (ours, theirs):
+        routed = await index.route(desk.scope, PROMPT, 1_000)
+        assert {group.integration_id for group in routed.groups} == {integrations[desk.scope.org_id]}
     assert await names(index, ours.scope) == set(ours.tools)
     assert await names(index, theirs.scope) == set(theirs.tools)
     pool_of_theirs = await index.search(ours.scope, PROMPT, PoolLimits(5, 5), None, list(theirs.tools.values()))
