@@ -24,6 +24,8 @@ CREATE TABLE scenarios (
 );
 CREATE INDEX scenarios_by_org ON scenarios (org_id, kind, id DESC);
 CREATE INDEX scenarios_by_tool ON scenarios USING gin (tool_ids);
+-- For the pruning of what nobody has had for a year.
+CREATE INDEX scenarios_by_age ON scenarios (counted_at) WHERE kind = 'automatic';
 
 -- Vectors of the samples; a manual scenario's belong to its text, an automatic one's is all that is left of a prompt.
 -- Such a vector leaks text: it names run, session and person (keyed hash), and goes when one of them is erased.
@@ -56,9 +58,14 @@ CREATE TABLE scenario_users (
 );
 CREATE INDEX scenario_users_by_subject ON scenario_users (org_id, subject);
 
--- An automatic scenario lives by its vectors: with the last of them erased, nothing of it is kept.
+-- An automatic scenario lives by its vectors: with the last of them erased, nothing of it is kept. Of two who erase the
+-- last ones at once, or one beside a learner that adds another, the second waits for the first here, and its next
+-- statement sees what the first has done.
 CREATE FUNCTION scenario_without_samples_goes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM FROM scenarios c
+    WHERE c.kind = 'automatic' AND c.id IN (SELECT scenario_id FROM gone WHERE automatic)
+    ORDER BY c.id FOR UPDATE;
     DELETE FROM scenarios c
     USING (SELECT DISTINCT scenario_id FROM gone WHERE automatic) AS touched
     WHERE c.id = touched.scenario_id AND c.kind = 'automatic'
