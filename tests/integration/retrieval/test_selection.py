@@ -2,10 +2,11 @@
 
 import pytest
 
-from models.planning import Selection, SelectionOptions, SelectionTier
-from models.retrieval import SHORTLIST_CAP, RetrievalMode, RetrievalSettings
+from models.planning import Exclusion, Selection, SelectionOptions, SelectionTier
+from models.retrieval import SHORTLIST_CAP, RetrievalMode, RetrievalOverrides, RetrievalSettings
 from models.tenants import ProjectScope
 from planvault.errors import NotFound
+from planvault.storage.pool import Pool
 from retrieval.candidates import WHOLE
 from retrieval.selection import NOTHING_FOUND, Selector
 from tests.integration.retrieval.conftest import CatalogWriter
@@ -144,3 +145,22 @@ async def test_a_selection_that_finds_nothing_in_a_full_catalog_says_why(
         assert NOTHING_FOUND in selection.degraded
     found = await selector.select(scope, "order", SelectionOptions(mode=RetrievalMode.DIRECT))
     assert (len(found.shortlist), found.degraded) == (SHORTLIST_CAP, ())
+
+
+async def test_a_project_caps_what_one_group_may_have_of_a_shortlist(
+    selector: Selector, catalog: CatalogWriter, pool: Pool
+) -> None:
+    scope = await shop(catalog)
+    decided = RetrievalOverrides(mode=RetrievalMode.FLAT_RAG, per_group_cap=2).model_dump(mode="json")
+    await pool.execute(
+        "UPDATE projects SET settings = settings || jsonb_build_object('retrieval', $2::jsonb) WHERE id = $1",
+        scope.project_id,
+        decided,
+    )
+
+    selection = await selector.select(scope, "cancel an order", SelectionOptions(explain=10))
+    direct = await selector.select(scope, "cancel an order", SelectionOptions(mode=RetrievalMode.DIRECT))
+
+    assert [one.excluded for one in selection.candidates] == [None, None, Exclusion.GROUP_CAP]
+    assert names(selection) == [one.name for one in selection.candidates[:2]]
+    assert len(direct.shortlist) == 3, "direct shows all"

@@ -45,3 +45,9 @@ def test_a_lexeme_that_two_parts_share_is_paid_once() -> None:
     held = {"order": Held(25, 25), "user": Held(25, 25), "city": Held(25, 25), "bill": Held(25, 25)}
     wanted = wanted_terms(parts("order user", "order city", "order bill"), held, 100)
     assert set(wanted.anywhere) == set(held)
+
+
+def test_a_word_that_more_than_a_quarter_of_the_budget_hold_leaves_room_for_others() -> None:
+    held = {"order": Held(26, 4), "user": Held(25, 4)}
+    wanted = wanted_terms(parts("order user"), held, 100)
+    assert (wanted.anywhere, wanted.strongly) == (["user"], ["order"])
