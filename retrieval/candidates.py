@@ -69,9 +69,9 @@ class Finder:
         self, scope: ProjectScope, query: Query, found: Found, lacking: Lacking, facts: Facts
     ) -> Found:
         """What was found and, with all their scores, tools that give what its best tools lack."""
-        known = {tool.tool_id.int for tool in found.pool.tools}  # a UUID itself is hashed in Python
+        known = {tool.tool_id for tool in found.pool.tools}
         producers = await self.index.producers(scope, lacking.integrations, lacking.entities, PRODUCERS, facts.catalog)
-        fresh = [tool.tool_id for tool in producers if tool.tool_id.int not in known]
+        fresh = [tool.tool_id for tool in producers if tool.tool_id not in known]
         if not fresh:
             return found
         nothing = PoolLimits(dense=0, lexical=0)
@@ -93,8 +93,8 @@ def _readable(pool: Pool, query: Query) -> Pool:
 
 def _joined(pool: Pool, more: Pool) -> Pool:
     """Both pools' tools; a tool of both keeps its first row."""
-    known = {tool.tool_id.int for tool in pool.tools}
-    rows = [row for row, tool in enumerate(more.tools) if tool.tool_id.int not in known]
+    known = {tool.tool_id for tool in pool.tools}
+    rows = [row for row, tool in enumerate(more.tools) if tool.tool_id not in known]
     return Pool(
         [*pool.tools, *(more.tools[row] for row in rows)],
         np.concatenate([pool.dense, more.dense[rows]]),

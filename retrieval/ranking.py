@@ -6,7 +6,7 @@ best members of its group and of its integration lend it, its place among the be
 towards tools that need what it gives (docs/retrieval-ablations.md).
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -55,7 +55,7 @@ def _contributions(
     clauses = weights.clauses * (match[:, 1:] if match.shape[1] > 1 else match).max(axis=1, initial=-np.inf)
     own = match[:, 0] + clauses
     group = _numbered([(tool.integration_id.int, tool.group) for tool in tools])
-    integration = _numbered([tool.integration_id.int for tool in tools])
+    integration = _numbered([(tool.integration_id.int, "") for tool in tools])
     told = dense if dense.any() else lexical
     trust = weights.groups * GROUPS * group_trust(told, group)
     contributions = {
@@ -95,10 +95,9 @@ def _places(clauses: Table, group: NDArray[np.intp], trust: float) -> Column:
     return share
 
 
-def _numbered(keys: Sequence[Hashable]) -> NDArray[np.intp]:
-    """From 0, without gaps, the same for equal keys."""
-    number = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    return np.fromiter(map(number.__getitem__, keys), dtype=np.intp, count=len(keys))
+def _numbered(groups: Sequence[tuple[int, str]]) -> NDArray[np.intp]:
+    number: dict[tuple[int, str], int] = {}
+    return np.array([number.setdefault(group, len(number)) for group in groups], dtype=np.intp)
 
 
 def _boosts(tools: Sequence[IndexedTool], boosts: Mapping[ToolId, float]) -> Column:
