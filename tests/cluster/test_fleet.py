@@ -50,9 +50,10 @@ async def test_a_missing_actor_is_started_detached_under_its_name(fleet: RayFlee
 
 async def test_an_older_build_s_actor_is_retired(fleet: RayFleet) -> None:
     await fleet.start("idler-0-v1", "Idler")
-    await Supervisor(fleet, Desired({"idler-0-v2": "Idler"}), FakeDuty()).reconcile()
+    supervisor = Supervisor(fleet, Desired({"idler-0-v2": "Idler"}), FakeDuty())
 
-    async def replaced() -> bool:
+    async def replaced() -> bool:  # by rounds: a first may find the new actor not serving yet
+        await supervisor.reconcile()
         return await fleet.running() == {"idler-0-v2"}
 
     await eventually(replaced, what="the old actor's end")

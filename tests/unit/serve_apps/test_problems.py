@@ -55,12 +55,12 @@ def test_pointers_follow_rfc_6901(path: tuple[object, ...], pointer: str) -> Non
     assert problems.pointer_of(path) == pointer
 
 
-@given(st.text(st.characters(codec="utf-8"), max_size=100))
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=100))
 def test_a_cursor_comes_back_as_it_went(position: str) -> None:
     assert paging.decode(paging.encode(position)) == position
 
 
-@pytest.mark.parametrize("cursor", ["=", "a", "é", "a b", "////", "_w", "\x00"])
+@pytest.mark.parametrize("cursor", ["=", "a", "é", "a b", "////", "_w", "\x00", "AA"])
 def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(errors.InvalidInput) as refused:
         paging.decode(cursor)
