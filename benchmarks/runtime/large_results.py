@@ -28,13 +28,14 @@ from models.tools import HttpBinding, Idempotency, Tool, ToolSource
 from planvault.clock import TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.settings import Settings
-from planvault.storage import catalog, catalog_tools
+from planvault.storage import catalog, catalog_tools, tool_index
 from planvault.storage.bootstrap import ensure_default_tenant
 from planvault.storage.commands import Commands
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import Pool, open_pool, transaction
 from planvault.storage.sessions import SessionDraft, Sessions
+from retrieval.index.entries import index_row
 
 BODY_BYTES = 20 * 1024 * 1024
 _PATIENCE_S = 300.0
@@ -177,6 +178,7 @@ async def _tenant(pool: Pool, base_url: str, size: int) -> ProjectScope:
             timeout_s=120.0,
         )
         await catalog_tools.insert_tools(connection, scope, [(tool, TOOL)])
+        await tool_index.upsert(connection, scope, [index_row(tool)])
     return scope
 
 

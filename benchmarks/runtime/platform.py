@@ -23,11 +23,12 @@ from planvault.clock import TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.ingestion.native import install_native_tools
 from planvault.settings import Settings
-from planvault.storage import catalog, catalog_tools
+from planvault.storage import catalog, catalog_tools, tool_index
 from planvault.storage.bootstrap import ensure_default_tenant
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import Pool, open_pool, transaction
+from retrieval.index.entries import index_row
 
 _NO_LIMITS = RunLimits(max_tool_calls=1_000_000, max_loop_iterations=1_000_000)
 _STARTS_S = 60.0
@@ -108,7 +109,8 @@ async def _tenant(pool: Pool, ids: TimeOrderedIds, service: str) -> ProjectScope
             source=ToolSource.OPENAPI,
             base_url=service,
         )
-        tools = [(tool, tool.name) for tool in workload_tools(ids, scope.org_id, integration.id)]
-        await catalog_tools.insert_tools(connection, scope, tools)
+        tools = workload_tools(ids, scope.org_id, integration.id)
+        await catalog_tools.insert_tools(connection, scope, [(tool, tool.name) for tool in tools])
+        await tool_index.upsert(connection, scope, [index_row(tool) for tool in tools])
     await install_native_tools(pool, scope, ids)
     return scope

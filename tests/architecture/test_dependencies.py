@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def declared() -> set[str]:
     return {canonical(re.split(r"[\[<>=!~ ;]", text, maxsplit=1)[0]) for text in project["dependencies"]}
 
 
+@cache
 def imported() -> dict[str, set[str]]:
     """Top-level foreign module → files that import it."""
     found: dict[str, set[str]] = {}
@@ -50,14 +52,19 @@ def _owners(distributions: Mapping[str, list[str]], module: str) -> set[str]:
     return {COMPANIONS.get(name, name) for name in names}
 
 
+@cache  # it reads the file lists of all that is installed: seconds
+def installed() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
 def test_every_import_is_declared() -> None:
-    owners = metadata.packages_distributions()
+    owners = installed()
     wanted = declared()
     missing = {module: files for module, files in imported().items() if not _owners(owners, module) & wanted}
     assert missing == {}
 
 
 def test_every_declared_dependency_is_imported() -> None:
-    owners = metadata.packages_distributions()
+    owners = installed()
     used = {owner for module in imported() for owner in _owners(owners, module)}
     assert declared() - used - SILENT == set()

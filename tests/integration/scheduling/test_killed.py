@@ -52,7 +52,7 @@ async def test_a_scheduler_that_freezes_before_its_commit_is_ended_by_the_databa
     await desk.book()
     frozen = await start("frozen", database_url, keys)
     try:
-        await eventually(lambda: _held(desk, 1), what="a dispatch that stands still")
+        await eventually(lambda: _held(desk, 1), patience_s=60, what="a dispatch that stands still")
         assert await desk.send_all() == 0  # it holds the job
         await eventually(lambda: _held(desk, 0), what="the end of its transaction")
         assert await desk.send_all() == 1
