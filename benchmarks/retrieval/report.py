@@ -68,7 +68,8 @@ def verdicts(result: JsonObject) -> Iterator[str]:
             yield f"{metric} {ours:.1f} against {best[0]:.1f} ({best[1]}): {'kept' if ours >= best[0] else 'MISSED'}"
     if FLAT in methods:
         lost = _mean(methods[FLAT], "R@30") - _mean(methods[OURS], "R@30")
-        yield f"R@30 of {', '.join(_object(result['tiers']))} is {lost:.2f} points below flat search"
+        side = "below" if lost >= 0 else "above"
+        yield f"R@30 of {', '.join(_object(result['tiers']))} is {abs(lost):.2f} points {side} flat search"
     rates = _object(result["perSecond"])
     for made, own, what in (
         ("selections", "promptEmbeddings", "selections, of the embedder's own rate"),

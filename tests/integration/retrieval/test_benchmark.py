@@ -110,5 +110,5 @@ def test_the_benchmark_measures_what_the_product_selects(
     assert result["selectionsThatDoNotAddUp"] == 0
     assert result["perSecond"]["selections"] > 0
     assert result["latencyMs"]["withEmbedding"]["embed"]["p50"] > result["latencyMs"]["embeddedBefore"]["embed"]["p50"]
-    assert "points below flat search" in printed
+    assert "0.00 points below flat search" in printed
     assert "promptsWithMissingGold: 1" in printed
