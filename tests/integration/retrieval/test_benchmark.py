@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from benchmarks.retrieval import __main__ as benchmark
 from benchmarks.runtime.server import Server
@@ -74,6 +75,15 @@ def documents(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """The benchmark silences its process, which here is that of all other tests."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("logging_as_before")
 def test_the_benchmark_measures_what_the_product_selects(
     tiny_set: Path,
     documents: Path,
