@@ -2,17 +2,18 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import ray
 import structlog
-from ray.data import DataContext, Datasink, Datasource
-from ray.data.block import Block, BlockAccessor, BlockMetadata
-from ray.data.datasource import ReadTask
+from ray.data import Datasink
+from ray.data.block import Block, BlockAccessor
 
 from cluster.jobs.bounds import Bounds
+from cluster.jobs.portions import Portions
 from cluster.jobs.session import settings, with_database
 from planvault.clock import TimeOrderedIds
 from planvault.errors import SpecRejected, TooLarge
@@ -28,39 +29,10 @@ _READ = pa.schema([("path", pa.string()), ("extraction", pa.binary()), ("refusal
 _FAST = 1  # zlib's level for what lives for seconds
 
 
-class WaitingDocuments(Datasource):
-    """One read task a portion: its documents as they lie in the database."""
-
-    def __init__(self, claim: ClaimedJob, portions: Sequence[Sequence[str]]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._claim = claim
-        self._portions = portions
-
-    def get_name(self) -> str:
-        return "Documents"
-
-    def estimate_inmemory_data_size(self) -> int | None:
-        return None
-
-    def get_read_tasks(
-        self, parallelism: int, per_task_row_limit: int | None = None, data_context: DataContext | None = None
-    ) -> list[ReadTask]:
-        return [
-            ReadTask(
-                _reading(self._claim, paths),
-                BlockMetadata(num_rows=len(paths), size_bytes=None, input_files=None, exec_stats=None),
-                schema=_BODIES,
-            )
-            for paths in self._portions
-        ]
-
-
-def _reading(claim: ClaimedJob, paths: Sequence[str]) -> Callable[[], Iterable[Block]]:
-    def read() -> Iterable[Block]:
-        found = with_database(lambda pool: bulk_documents.bodies(pool, claim, paths))
-        return [pa.table({"path": [path for path, _ in found], "body": [body for _, body in found]}, schema=_BODIES)]
-
-    return read
+def _bodies(claim: ClaimedJob, paths: Sequence[str]) -> dict[str, list[Any]]:
+    """Documents as they lie in the database."""
+    found = with_database(lambda pool: bulk_documents.bodies(pool, claim, paths))
+    return {"path": [path for path, _ in found], "body": [body for _, body in found]}
 
 
 class Extractor:
@@ -118,7 +90,7 @@ def import_documents(claim: ClaimedJob, portions: Sequence[Sequence[str]], bound
     """Raises OwnershipLost where another worker took the job over or it was cancelled."""
     if not portions:
         return
-    source = WaitingDocuments(claim, portions)
+    source = Portions("Documents", portions, partial(_bodies, claim), _BODIES)
     ray.data.read_datasource(
         source, num_cpus=bounds.cpus, concurrency=bounds.workers, override_num_blocks=len(portions)
     ).map_batches(

@@ -1,17 +1,19 @@
 """The second pipeline: texts of tools without a vector → batches through an actor pool → vectors into Postgres."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 import ray
 from numpy.typing import NDArray
-from ray.data import DataContext, Datasink, Datasource
-from ray.data.block import Block, BlockAccessor, BlockMetadata
-from ray.data.datasource import ReadTask
+from ray.data import Datasink
+from ray.data.block import Block, BlockAccessor
 
 from cluster.jobs.bounds import Bounds
+from cluster.jobs.portions import Portions
 from cluster.jobs.session import settings, with_database
 from models.ids import IntegrationId, ToolId
 from planvault.ingestion.bulk.embed import store_vectors
@@ -25,45 +27,14 @@ _TEXTS = pa.schema([("tool_id", _ID), ("integration_id", _ID), ("sha256", pa.bin
 _VECTOR = pa.list_(pa.float32(), DIMENSIONS)
 
 
-class TextsToEmbed(Datasource):
-    """One read task a batch of tools."""
-
-    def __init__(self, claim: ClaimedJob, batches: Sequence[Sequence[ToolId]]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._claim = claim
-        self._batches = batches
-
-    def get_name(self) -> str:
-        return "Texts"
-
-    def estimate_inmemory_data_size(self) -> int | None:
-        return None
-
-    def get_read_tasks(
-        self, parallelism: int, per_task_row_limit: int | None = None, data_context: DataContext | None = None
-    ) -> list[ReadTask]:
-        return [
-            ReadTask(
-                _reading(self._claim, batch),
-                BlockMetadata(num_rows=len(batch), size_bytes=None, input_files=None, exec_stats=None),
-                schema=_TEXTS,
-            )
-            for batch in self._batches
-        ]
-
-
-def _reading(claim: ClaimedJob, tools: Sequence[ToolId]) -> Callable[[], Iterable[Block]]:
-    def read() -> Iterable[Block]:
-        found = with_database(lambda pool: tool_vectors.texts(pool, claim.scope, tools, EMBEDDING_MODEL))
-        columns = {
-            "tool_id": [text.tool_id.bytes for text in found],
-            "integration_id": [text.integration_id.bytes for text in found],
-            "sha256": [text.document_sha256 for text in found],
-            "text": [text.document for text in found],
-        }
-        return [pa.table(columns, schema=_TEXTS)]
-
-    return read
+def _texts(claim: ClaimedJob, tools: Sequence[ToolId]) -> dict[str, list[Any]]:
+    found = with_database(lambda pool: tool_vectors.texts(pool, claim.scope, tools, EMBEDDING_MODEL))
+    return {
+        "tool_id": [text.tool_id.bytes for text in found],
+        "integration_id": [text.integration_id.bytes for text in found],
+        "sha256": [text.document_sha256 for text in found],
+        "text": [text.document for text in found],
+    }
 
 
 class Embedding:
@@ -112,9 +83,8 @@ def embed_tools(claim: ClaimedJob, batches: Sequence[Sequence[ToolId]], bounds: 
     """Raises OwnershipLost where another worker took the job over or it was cancelled."""
     if not batches:
         return
-    ray.data.read_datasource(
-        TextsToEmbed(claim, batches), num_cpus=bounds.cpus, concurrency=1, override_num_blocks=len(batches)
-    ).map_batches(
+    source = Portions("Texts", batches, partial(_texts, claim), _TEXTS)
+    ray.data.read_datasource(source, num_cpus=bounds.cpus, concurrency=1, override_num_blocks=len(batches)).map_batches(
         Embedding,
         batch_size=None,
         batch_format="pyarrow",

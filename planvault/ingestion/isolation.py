@@ -62,8 +62,8 @@ class ExtractionProcess:
                 reason = f"Reading the document took longer than {self._cpu_s:g} s; import it in parts."
                 raise SpecRejected(reason) from None
             raise SpecRejected("Reading the document took more memory than allowed; import it in parts.") from None
-        except BaseException:
-            await self.close()  # half an answer may be on its way
+        except BaseException:  # a cancelled caller above all: half an answer may be on its way to the next one
+            await self.close()
             raise
         if len(document) > LARGE_BYTES:
             await self.close()
