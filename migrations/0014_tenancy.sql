@@ -1,0 +1,139 @@
+-- The second wall between organisations: row-level security, and the two roles that the product works under
+-- (docs/tenancy.md).
+--
+-- `planvault_app` sees the rows of the organisation that its transaction names in `planvault.org_id`, and without one
+-- none. `planvault_platform` works across organisations, with the verbs that each table's duties need. Both are groups
+-- that nobody logs in as: they own nothing, cannot bypass row-level security and define nothing. Migrations run as the
+-- owner of the database, who is a member of both: to see every row is thereby something it was given, and forced
+-- row-level security holds against it wherever a table gives it nothing.
+
+-- Roles belong to the whole server: several databases may be migrated at once, and the second finds them made.
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY['planvault_app', 'planvault_platform'] LOOP
+        BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
+                EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION',
+                               wanted);
+            END IF;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL;    -- another database's migration was first
+        END;
+        BEGIN
+            IF NOT pg_has_role(current_user, wanted, 'USAGE') THEN
+                EXECUTE format('GRANT %I TO %I', wanted, current_user);
+            END IF;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = wanted AND (rolsuper OR rolbypassrls OR rolcreaterole)) THEN
+            RAISE EXCEPTION 'The role % may pass row-level security by, so it would protect nothing', wanted
+                USING HINT = format('Run as an administrator: ALTER ROLE %I NOSUPERUSER NOBYPASSRLS NOCREATEROLE', wanted);
+        END IF;
+    END LOOP;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE EXCEPTION 'The database user % may not make the roles that PlanVault works under', current_user
+            USING ERRCODE = 'insufficient_privilege', HINT = format(
+                'Run as an administrator, and migrate again: CREATE ROLE planvault_app NOLOGIN; '
+                'CREATE ROLE planvault_platform NOLOGIN; GRANT planvault_app, planvault_platform TO %I',
+                current_user);
+END
+$$;
+
+DO $$
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO planvault_app, planvault_platform', current_schema());
+END
+$$;
+
+-- The organisation of this transaction; NULL, which equals nothing, where none was named.
+CREATE FUNCTION tenant_scope() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN nullif(current_setting('planvault.org_id', true), '')::uuid;
+
+-- Puts a table behind the wall, `key` being its column with the organisation. `app` and `platform` are the verbs that
+-- the roles may use on it, e.g. 'SELECT, INSERT'; '' for none. Every later migration calls it for each table that
+-- holds rows of organisations.
+CREATE FUNCTION tenant_table(
+    "table" regclass, app text DEFAULT 'SELECT, INSERT, UPDATE, DELETE',
+    platform text DEFAULT 'SELECT, INSERT, UPDATE, DELETE', key name DEFAULT 'org_id'
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', "table");
+    EXECUTE format('CREATE POLICY tenant ON %s TO planvault_app USING (%I = (SELECT tenant_scope())) '
+                   'WITH CHECK (%I = (SELECT tenant_scope()))', "table", key, key);
+    EXECUTE format('CREATE POLICY platform ON %s TO planvault_platform USING (true) WITH CHECK (true)', "table");
+    PERFORM table_verbs("table", app, platform);
+END
+$$;
+
+-- The same for a table whose rows are parts of another's: `key` refers to the `id` of `whole`, which is behind the wall.
+CREATE FUNCTION tenant_part(
+    "table" regclass, key name, whole regclass, app text DEFAULT 'SELECT, INSERT, UPDATE, DELETE',
+    platform text DEFAULT 'SELECT, INSERT, UPDATE, DELETE'
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', "table");
+    EXECUTE format('CREATE POLICY tenant ON %s TO planvault_app '
+                   'USING (EXISTS (SELECT FROM %s AS whole WHERE whole.id = %I)) '
+                   'WITH CHECK (EXISTS (SELECT FROM %s AS whole WHERE whole.id = %I))', "table", whole, key, whole, key);
+    EXECUTE format('CREATE POLICY platform ON %s TO planvault_platform USING (true) WITH CHECK (true)', "table");
+    PERFORM table_verbs("table", app, platform);
+END
+$$;
+
+-- Grants of a table, also of one that holds nothing of any organisation.
+CREATE FUNCTION table_verbs("table" regclass, app text, platform text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, planvault_app, planvault_platform', "table");
+    IF app <> '' THEN
+        EXECUTE format('GRANT %s ON %s TO planvault_app', app, "table");
+    END IF;
+    IF platform <> '' THEN
+        EXECUTE format('GRANT %s ON %s TO planvault_platform', platform, "table");
+    END IF;
+END
+$$;
+
+-- Makes a function answer with the owner's rights, for `roles` alone: what is looked up before the organisation is
+-- known (a key by its digest), and triggers that keep books. It must return no more than what is asked. Names in it
+-- cannot be led astray: temporary objects come last.
+CREATE FUNCTION definer_function(function regprocedure, roles text DEFAULT 'planvault_app, planvault_platform')
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, %I, pg_temp',
+                   function, current_schema());
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
+    IF roles <> '' THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', function, roles);
+    END IF;
+END
+$$;
+
+REVOKE ALL ON FUNCTION tenant_table, tenant_part, table_verbs, definer_function FROM PUBLIC;
+
+-- ── what there is ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+SELECT tenant_table('organizations', key => 'id');
+SELECT tenant_table(name::regclass) FROM unnest(ARRAY[
+    'data_keys', 'projects', 'api_keys', 'sessions', 'secrets', 'integrations', 'project_integrations', 'tools',
+    'imports', 'commands', 'idempotency', 'events', 'runs', 'audit_log', 'blobs', 'scheduled_jobs',
+    'scheduled_occurrences', 'pruned_journals', 'event_heads', 'event_segments', 'signals', 'catalog_revision',
+    'integration_revision', 'lexeme_stats', 'tool_index', 'tool_group_centroids', 'tool_group_progress',
+    'bulk_imports', 'bulk_import_documents', 'scenarios', 'scenario_samples', 'scenario_users', 'scenario_lessons',
+    'tool_usage', 'feedback']) AS name;
+SELECT tenant_part('blob_chunks', 'blob_id', 'blobs');
+SELECT tenant_part('bulk_import_findings', 'import_id', 'bulk_imports');
+
+-- Of no organisation: who runs what, and where the record is.
+SELECT table_verbs(name::regclass, 'SELECT', 'SELECT, INSERT, UPDATE, DELETE') FROM unnest(ARRAY[
+    'hosts', 'shard_owner', 'actor_leases', 'cluster_drains', 'event_store']) AS name;
+SELECT table_verbs('event_leftovers', '', 'SELECT, INSERT, UPDATE, DELETE');
+SELECT table_verbs('schema_migrations', 'SELECT', 'SELECT');
+GRANT USAGE ON SEQUENCE event_revisions TO planvault_platform;
+
+-- Triggers that keep books about rows which the writer may not see, or not write.
+SELECT definer_function(name::regprocedure, '') FROM unnest(ARRAY[
+    'event_file_is_left()', 'tools_left_the_index()', 'scenario_without_samples_goes()']) AS name;
