@@ -20,6 +20,8 @@ CommandId = NewType("CommandId", UUID)
 BlobId = NewType("BlobId", UUID)
 TokenId = NewType("TokenId", UUID)  # of a signal: derived from its run and name
 JobId = NewType("JobId", UUID)
+UserId = NewType("UserId", UUID)
+InvitationId = NewType("InvitationId", UUID)
 
 DEFAULT_SHARDS = 64
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import ModuleType
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from pydantic import BaseModel, Field
 from ray import serve
@@ -18,7 +18,9 @@ from planvault.ingestion.parse import MAX_BYTES
 from planvault.settings import Settings
 from planvault.telemetry import start_logging
 from serve_apps import documents, problems
-from serve_apps.dependencies import ApiDeps, open_deps
+from serve_apps.access.gate import enforce, judged
+from serve_apps.access.policy import POLICY
+from serve_apps.dependencies import ApiDeps, keeper_of, open_deps
 from serve_apps.middleware import BodyLimit, BugBoundary, RequestIdentity
 from serve_apps.readiness import application_probes
 from serve_apps.request_id import HEADER
@@ -82,7 +84,9 @@ def create_served_app(settings: Settings, open_deps: OpenDeps) -> FastAPI:
 
 
 def assemble(settings: Settings) -> FastAPI:
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, dependencies=[Depends(judged)]
+    )
     problems.install(app)
     app.include_router(health.router)
     app.include_router(
@@ -103,6 +107,7 @@ def assemble(settings: Settings) -> FastAPI:
     app.include_router(_under(ADMIN_PREFIX, admin_scenarios, admin_routing_cache))
     documents.install(app)
     # Added inside out: the last one sees the request first.
+    enforce(app, POLICY, keeper_of)
     app.add_middleware(BodyLimit, limit_for=_body_limit(settings.max_body_bytes))
     app.add_middleware(BugBoundary)
     app.add_middleware(

@@ -9,14 +9,18 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import Scope
 
-from models.ids import OrgId, ProjectId, SessionId
+from models.ids import SessionId
 from models.tenants import OrgScope, ProjectScope, SessionScope
-from planvault.auth import scopes
 from planvault.auth.authenticator import Authenticator
+from planvault.auth.permissions import Granted, Tenancy
 from planvault.auth.principals import Principal
+from planvault.auth.tenancy import CachedTenancy
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
+from planvault.errors import NotAllowed
+from planvault.policy.voting import person
 from planvault.ports import Clock, Embedder, Ids, Keyring, ToolSelector
 from planvault.scheduling.booking import Bookings
 from planvault.settings import Settings
@@ -31,6 +35,7 @@ from planvault.storage.hints import Hints
 from planvault.storage.history import HistoryReader
 from planvault.storage.idempotency import AnswerScope, Idempotency, IdempotencyKey
 from planvault.storage.keys import PostgresKeyring
+from planvault.storage.members import Members
 from planvault.storage.pool import Pool, open_pool
 from planvault.storage.redis_link import open_link
 from planvault.storage.routing_cache import RoutingCache
@@ -43,6 +48,7 @@ from planvault.storage.sessions import Sessions
 from planvault.storage.signals import Callbacks, PostgresSignals
 from planvault.storage.tenants import Tenants
 from retrieval.assembly import open_selector
+from serve_apps.access.gate import Gatekeeper, admitted
 from serve_apps.chat_stream import ChatStreams
 from serve_apps.history_feed import HistoryFeed
 from serve_apps.readiness import Probe, redis_probe
@@ -59,6 +65,8 @@ class ApiDeps:
     pool: Pool
     keyring: Keyring
     authenticator: Authenticator
+    tenancy: Tenancy
+    members: Members
     sessions: Sessions
     commands: Commands
     history: HistoryReader
@@ -94,6 +102,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
         api_keys = ApiKeys(pool, ids)
         tenants = Tenants(pool, ids)
+        members = Members(pool, ids)
         jobs = ScheduledJobs(pool, keyring)
         sessions = Sessions(pool, keyring, keyring.pseudonym, settings.shards)
         session_store = SessionStore(settings.events_folder)
@@ -114,6 +123,8 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             pool=pool,
             keyring=keyring,
             authenticator=Authenticator(api_keys, settings.admin_token_sha256),
+            tenancy=CachedTenancy(members),
+            members=members,
             sessions=sessions,
             commands=commands,
             history=history,
@@ -175,78 +186,92 @@ def _deps(request: Request) -> ApiDeps:
 Deps = Annotated[ApiDeps, Depends(_deps)]
 
 _bearer = HTTPBearer(
-    auto_error=False, scheme_name="bearer", description="A project key `sk_live_…`, or the admin token."
+    auto_error=False,
+    scheme_name="bearer",
+    description="A project key `sk_live_…`, a token of your issuer, a service token, or the admin token.",
 )
 
 
-async def _principal(
-    request: Request, deps: Deps, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Principal:
-    return await deps.authenticator.authenticate(request.headers.get("Authorization"))
+def _granted(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Granted:
+    """What the gate has decided (serve_apps.access); no handler decides, and none can forget to."""
+    return admitted(request).granted
+
+
+Grant = Annotated[Granted, Depends(_granted)]
+
+
+def _principal(grant: Grant) -> Principal:
+    return grant.principal
 
 
 Caller = Annotated[Principal, Depends(_principal)]
 
 
-class InProject:
-    """The project of the path, for a caller that holds `wanted`. The caller is known before the path is judged."""
-
-    def __init__(self, wanted: str) -> None:
-        self.wanted = wanted
-
-    def __call__(self, caller: Caller, projectId: UUID) -> ProjectScope:  # noqa: N803 - the path's own name
-        return caller.in_project(ProjectId(projectId), self.wanted)
-
-
-class InSession(InProject):
-    def __call__(self, caller: Caller, projectId: UUID, sessionId: UUID) -> SessionScope:  # type: ignore[override]  # noqa: N803
-        scope = super().__call__(caller, projectId)
-        return SessionScope(org_id=scope.org_id, project_id=scope.project_id, session_id=SessionId(sessionId))
-
-
-CreatesSessions = Annotated[ProjectScope, Depends(InProject(scopes.SESSION_CREATE))]
-ReadsSessions = Annotated[ProjectScope, Depends(InProject(scopes.SESSION_HISTORY_READ))]
-ReadsTools = Annotated[ProjectScope, Depends(InProject(scopes.TOOLS_READ))]
-WritesTools = Annotated[ProjectScope, Depends(InProject(scopes.TOOLS_WRITE))]
-ReadsSchedules = Annotated[ProjectScope, Depends(InProject(scopes.SCHEDULES_READ))]
-WritesSchedules = Annotated[ProjectScope, Depends(InProject(scopes.SCHEDULES_WRITE))]
-ReadsSession = Annotated[SessionScope, Depends(InSession(scopes.SESSION_HISTORY_READ))]
-WritesSession = Annotated[SessionScope, Depends(InSession(scopes.SESSION_WRITE))]
-
-
-async def _administered(deps: Deps, caller: Caller, orgId: UUID) -> OrgScope:  # noqa: N803 - the path's own name
-    scope = caller.administers(OrgId(orgId))
-    await deps.tenants.organization(scope)  # the admin token works on every organisation there is
+def _project(grant: Grant, projectId: UUID) -> ProjectScope:  # noqa: N803 - the path's own name
+    scope = grant.scope
+    assert isinstance(scope, ProjectScope)
+    assert scope.project_id == projectId
     return scope
 
 
-async def _administered_project(
-    deps: Deps,
-    org: Annotated[OrgScope, Depends(_administered)],
-    projectId: UUID,  # noqa: N803 - the path's own name
+def _session(project: Annotated[ProjectScope, Depends(_project)], sessionId: UUID) -> SessionScope:  # noqa: N803
+    return SessionScope(org_id=project.org_id, project_id=project.project_id, session_id=SessionId(sessionId))
+
+
+def _organization(grant: Grant, orgId: UUID) -> OrgScope:  # noqa: N803 - the path's own name
+    scope = grant.scope
+    assert scope is not None
+    assert scope.org_id == orgId
+    return OrgScope(org_id=scope.org_id)
+
+
+def _project_of_organization(
+    org: Annotated[OrgScope, Depends(_organization)], project: Annotated[ProjectScope, Depends(_project)]
 ) -> ProjectScope:
-    scope = ProjectScope(org_id=org.org_id, project_id=ProjectId(projectId))
-    await deps.tenants.project(scope)
-    return scope
+    assert org.org_id == project.org_id
+    return project
 
 
-Organisation = Annotated[OrgScope, Depends(_administered)]
-OrganisationProject = Annotated[ProjectScope, Depends(_administered_project)]
+# Where a request works. What it needs to be let in there is in the written policy (serve_apps.access.policy).
+InProject = Annotated[ProjectScope, Depends(_project)]
+InSession = Annotated[SessionScope, Depends(_session)]
+Organisation = Annotated[OrgScope, Depends(_organization)]
+OrganisationProject = Annotated[ProjectScope, Depends(_project_of_organization)]
+
+
+def keeper_of(scope: Scope) -> Gatekeeper:
+    """Who decides in this replica; its parts are opened when it starts."""
+    deps = scope["app"].state.deps
+    assert isinstance(deps, ApiDeps)
+    return Gatekeeper(deps.authenticator, deps.tenancy)
 
 
 def _operator(
+    caller: Caller,
     operator: Annotated[
         str | None,
         Header(
             alias="X-Operator-Id",
             max_length=200,
             pattern=r"^[^\x00-\x1f\x7f]+$",
-            description="The person behind the key: for the record, and whose approval it is.",
+            description="The person behind the key, as its holder claims: for the record, and whose approval it is. "
+            "Who has signed in acts in their own name.",
         ),
     ] = None,
 ) -> str:
+    """The person behind the request: proven for who has signed in, otherwise what the holder of the key claims.
+
+    Raises NotAllowed for a signed-in person who names another.
+    """
+    claimed = _as_utf_8(operator or "")
+    proven = caller.proven_operator
+    if proven and claimed and person(claimed) != person(proven):
+        raise NotAllowed("X-Operator-Id is for keys: a signed-in person acts in their own name")
+    return proven or claimed
+
+
+def _as_utf_8(name: str) -> str:
     """Clients send names as UTF-8, which the server reads as Latin-1; what is no UTF-8 was meant as Latin-1."""
-    name = operator or ""
     try:
         return name.encode("latin-1").decode().strip()
     except UnicodeError:
@@ -290,7 +315,9 @@ def answers_of(scope: OrgScope) -> AnswerScope:
 
 
 def _actor(caller: Caller, operator: Operator) -> str:
-    return f"{operator} ({caller.actor})" if operator else caller.actor
+    if caller.proven_operator or not operator:
+        return caller.actor
+    return f"{operator} ({caller.actor})"
 
 
 Actor = Annotated[str, Depends(_actor)]

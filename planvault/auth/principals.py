@@ -1,50 +1,97 @@
-"""Who is asking."""
+"""Who is asking: a credential that was checked, and what it says about its bearer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
-from models.ids import KeyId, OrgId, ProjectId
-from models.tenants import OrgScope, ProjectScope
-from planvault.auth import scopes
-from planvault.errors import NotAllowed, NotFound
+from models.access import Role, User
+from models.ids import KeyId, OrgId, ProjectId, UserId
 
 
 class PrincipalKind(StrEnum):
     PROJECT_KEY = "project_key"
-    ADMIN = "admin"
+    ADMIN = "admin"  # the static admin token of the installation
+    USER = "user"  # a person whom an issuer has signed in
+    SERVICE = "service"  # a service token of one organisation
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A caller whose credential was checked. `actor` is its label in history and audit; it holds no credential.
 
-    The static admin token belongs to no organisation: it may work on each of them, through the Admin API.
+    What it may do where is planvault.auth.permissions' to say: the static admin token belongs to no organisation, and
+    a person to several, in each with the role that is looked up at the time of the request.
     """
 
     kind: PrincipalKind
     actor: str
-    org_id: OrgId | None = None
-    project_id: ProjectId | None = None
-    key_id: KeyId | None = None
-    scopes: tuple[str, ...] = ()
+    org_id: OrgId | None = None  # PROJECT_KEY, SERVICE
+    project_id: ProjectId | None = None  # PROJECT_KEY
+    key_id: UUID | None = None  # PROJECT_KEY: the key's id; SERVICE: the token's
+    scopes: tuple[str, ...] = ()  # PROJECT_KEY
+    role: Role | None = None  # SERVICE
+    user_id: UserId | None = None  # USER
+    email: str = ""  # USER: lower case, and only where the issuer has verified it
+    expires_at: datetime | None = None  # where the credential ends by itself: streams end with it
+    is_operator: bool = False  # USER, ADMIN: runs the installation, and may create and delete organisations
 
-    def in_project(self, project_id: ProjectId, wanted: str) -> ProjectScope:
-        """The scope to query with. Another project's id answers as if it did not exist.
+    @property
+    def proven_operator(self) -> str:
+        """The person behind the request, where the credential proves who it is; empty where it only may be claimed."""
+        return self.actor if self.kind is PrincipalKind.USER else ""
 
-        Raises NotFound for a project that is not the key's, NotAllowed where the key lacks `wanted`.
-        """
-        if self.kind is not PrincipalKind.PROJECT_KEY or self.org_id is None:
-            raise NotAllowed("The Runtime API takes a project key (sk_live_…).")
-        if self.project_id != project_id:
-            raise NotFound("There is no such project for this key")
-        if not scopes.grants(self.scopes, wanted):
-            raise NotAllowed(f"This key lacks the scope {wanted}")
-        return ProjectScope(org_id=self.org_id, project_id=project_id)
 
-    def administers(self, org_id: OrgId) -> OrgScope:
-        """The scope of an Admin API call. Raises NotAllowed for a project key, whichever organisation it names."""
-        if self.kind is not PrincipalKind.ADMIN:
-            raise NotAllowed("The Admin API takes the admin token.")
-        return OrgScope(org_id=org_id)
+def project_key(
+    key_id: KeyId,
+    org_id: OrgId,
+    project_id: ProjectId,
+    name: str,
+    scopes: tuple[str, ...],
+    expires_at: datetime | None = None,
+) -> Principal:
+    return Principal(
+        PrincipalKind.PROJECT_KEY,
+        actor=f"key:{name}",
+        org_id=org_id,
+        project_id=project_id,
+        key_id=key_id,
+        scopes=scopes,
+        expires_at=expires_at,
+    )
+
+
+def admin_token() -> Principal:
+    return Principal(PrincipalKind.ADMIN, actor="admin-token", is_operator=True)
+
+
+def person(user: User, *, expires_at: datetime | None = None, is_operator: bool = False) -> Principal:
+    """A person signed in by `user.issuer`. Their label is the e-mail where it is verified, else who they are there.
+
+    A subject is unique only at its issuer, and an e-mail that nobody has verified is anybody's: neither stands alone.
+    """
+    verified = user.email if user.email_verified else ""
+    return Principal(
+        PrincipalKind.USER,
+        actor=verified or f"{user.subject} ({user.issuer})",
+        user_id=user.id,
+        email=verified,
+        expires_at=expires_at,
+        is_operator=is_operator,
+    )
+
+
+def service(token_id: UUID, org_id: OrgId, name: str, role: Role, expires_at: datetime | None = None) -> Principal:
+    """A service token of one organisation. Raises ValueError for OWNER: a machine never owns an organisation."""
+    if role is Role.OWNER:
+        raise ValueError("A service token's role is ADMIN at most")
+    return Principal(
+        PrincipalKind.SERVICE,
+        actor=f"service:{name}",
+        org_id=org_id,
+        key_id=token_id,
+        role=role,
+        expires_at=expires_at,
+    )

@@ -1,4 +1,4 @@
-"""Scopes of project keys: `hrn:` and colon-separated segments.
+"""How permissions are matched, and what a project key may hold: `hrn:` and colon-separated segments.
 
 `*` stands for exactly one segment; as the last segment it stands for one or more. A scope grants what it matches.
 """
@@ -9,28 +9,10 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from models.access import PROJECT_PERMISSIONS
 from planvault.errors import FieldError, InvalidInput
 
-SESSION_CREATE = "hrn:project:session:create"
-SESSION_WRITE = "hrn:project:session:write"
-SESSION_HISTORY_READ = "hrn:project:session:history:read"
-TOOLS_READ = "hrn:project:tools:read"
-TOOLS_WRITE = "hrn:project:tools:write"
-SCHEDULES_READ = "hrn:project:schedules:read"
-SCHEDULES_WRITE = "hrn:project:schedules:write"
-ALL_OF_PROJECT = "hrn:project:*"
-
-GRANTABLE = frozenset(
-    {
-        SESSION_CREATE,
-        SESSION_WRITE,
-        SESSION_HISTORY_READ,
-        TOOLS_READ,
-        TOOLS_WRITE,
-        SCHEDULES_READ,
-        SCHEDULES_WRITE,
-    }
-)
+GRANTABLE = PROJECT_PERMISSIONS
 """What routes ask for. A key's scopes may be these or patterns that match at least one of them."""
 
 _SCOPE = re.compile(r"hrn:project(:([a-z][a-z0-9-]*|\*))+")

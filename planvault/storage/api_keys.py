@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncpg
 
+from models.access import ALL_OF_PROJECT
 from models.ids import KeyId
 from models.tenants import ApiKey, ProjectScope
 from planvault.auth.authenticator import KeyRecord
 from planvault.auth.keys import NewKey, new_project_key
-from planvault.auth.scopes import ALL_OF_PROJECT, check_scopes
+from planvault.auth.scopes import check_scopes
 from planvault.errors import Conflict, NotFound
 from planvault.ports import Ids
 from planvault.storage.pool import Pool, Queryable

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.access import ALL_OF_PROJECT
 from models.ids import OrgId, ProjectId
 from models.policies import EgressPolicy, OrgSettings, ProjectSettings
 from models.tenants import ProjectScope
 from planvault.auth.keys import digest, new_project_key
-from planvault.auth.scopes import ALL_OF_PROJECT
 from planvault.ports import Ids
 from planvault.storage.pool import Connection, Pool, Queryable, transaction
 from planvault.storage.queries import load

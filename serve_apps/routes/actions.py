@@ -10,7 +10,7 @@ from planvault.storage.commands import CLOSED
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
 from serve_apps import pending
-from serve_apps.dependencies import Actor, Deps, OnceKey, Operator, WritesSession, answers_of
+from serve_apps.dependencies import Actor, Deps, InSession, OnceKey, Operator, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.actions import ActionAccepted, PostAction
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/sessions/{sessionId}/actions", tags=["actions"])
 
 @router.post("", status_code=202, response_model=ActionAccepted, responses=problems(409))
 async def post_action(
-    body: PostAction, scope: WritesSession, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
+    body: PostAction, scope: InSession, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
 ) -> Response:
     """Approve or reject a plan or a tool call, fill or cancel slots, cancel a run, resolve a call that was lost."""
     action = body.command(actor, operator)

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from models.ids import BlobId
 from planvault.errors import NotFound
-from serve_apps.dependencies import Deps, ReadsSession
+from serve_apps.dependencies import Deps, InSession
 from serve_apps.routes.answers import Responses, problems
 
 _BINARY = "application/octet-stream"
@@ -26,7 +26,7 @@ _CONTENT: Responses = {
 
 
 @router.get("/{blobId}", response_class=StreamingResponse, responses=_CONTENT | problems())
-async def get_blob(blobId: UUID, scope: ReadsSession, deps: Deps) -> StreamingResponse:  # noqa: N803 - the path's own name
+async def get_blob(blobId: UUID, scope: InSession, deps: Deps) -> StreamingResponse:  # noqa: N803 - the path's own name
     """A tool's large result: `tool_end` names it as `blobId`. Streamed; it goes when its session goes."""
     await deps.sessions.get(scope)
     blob_id = BlobId(blobId)

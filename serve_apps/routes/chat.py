@@ -6,11 +6,9 @@ from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from models.tenants import SessionScope
-from planvault.auth.scopes import SESSION_HISTORY_READ
-from planvault.errors import FieldError, InvalidInput, NotAllowed, NotAuthenticated, NotFound
-from serve_apps.chat_stream import MayRead
-from serve_apps.dependencies import ApiDeps, Deps, ReadsSession
+from planvault.errors import FieldError, InvalidInput
+from serve_apps.access.gate import admitted
+from serve_apps.dependencies import Deps, InSession
 from serve_apps.routes.answers import Responses, problems
 
 PING_S = 15
@@ -32,7 +30,7 @@ _STREAM: Responses = {
 @router.get("", response_class=EventSourceResponse, responses=_STREAM | problems())
 async def chat(
     request: Request,
-    scope: ReadsSession,
+    scope: InSession,
     deps: Deps,
     header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
     query: Annotated[
@@ -49,27 +47,12 @@ async def chat(
     if await deps.sessions.is_settled(scope) and not await deps.history.after(scope, seen, 1):
         return Response(status_code=204)
     return EventSourceResponse(
-        deps.chats.stream(scope, session.shard, seen, _still_may_read(request, scope, deps)),
+        deps.chats.stream(scope, session.shard, seen, admitted(request).again),
         ping=PING_S,
         ping_message_factory=lambda: ServerSentEvent("{}", event="ping", sep="\n"),
         sep="\n",
         send_timeout=STALLED_S,
     )
-
-
-def _still_may_read(request: Request, scope: SessionScope, deps: ApiDeps) -> MayRead:
-    """A stream outlives what let it in: a revoked key must not go on reading. The authenticator's cache answers."""
-    authorization = request.headers.get("Authorization")
-
-    async def may_read() -> bool:
-        try:
-            caller = await deps.authenticator.authenticate(authorization)
-            caller.in_project(scope.project_id, SESSION_HISTORY_READ)
-        except (NotAuthenticated, NotAllowed, NotFound):
-            return False
-        return True
-
-    return may_read
 
 
 def _position(last_event_id: str | None) -> int:

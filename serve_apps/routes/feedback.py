@@ -5,8 +5,8 @@ from fastapi import APIRouter
 from models.ids import RunId
 from planvault.errors import Conflict
 from planvault.policy.voting import Voter, identity
-from planvault.storage.pool import transaction
-from serve_apps.dependencies import Actor, Deps, Operator, WritesSession
+from planvault.storage.tenancy import within
+from serve_apps.dependencies import Actor, Deps, InSession, Operator
 from serve_apps.routes.answers import problems
 from serve_apps.schemas.scenarios import FeedbackOut, PostFeedback
 
@@ -15,12 +15,12 @@ router = APIRouter(prefix="/sessions/{sessionId}/feedback", tags=["feedback"])
 
 @router.post("", responses=problems(409))
 async def post_feedback(
-    body: PostFeedback, scope: WritesSession, deps: Deps, actor: Actor, operator: Operator
+    body: PostFeedback, scope: InSession, deps: Deps, actor: Actor, operator: Operator
 ) -> FeedbackOut:
     """Like or dislike an ended run. One vote a run and person (`X-Operator-Id`, else the key): another replaces it."""
     run_id = RunId(body.run_id)
     voter = identity(Voter(operator, actor))
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         run = await deps.runs.get(scope, run_id, connection)
         if run.is_open:
             raise Conflict(f"The run is {run.status.value}: feedback is for runs that have ended.")

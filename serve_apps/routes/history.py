@@ -9,7 +9,7 @@ from starlette.responses import Response
 from models.tenants import SessionScope
 from planvault.storage.history import HistoryEvent
 from serve_apps import paging
-from serve_apps.dependencies import ApiDeps, Deps, ReadsSession
+from serve_apps.dependencies import ApiDeps, Deps, InSession
 from serve_apps.routes.answers import problems
 from serve_apps.schemas.history import HistoryOut, event_json
 
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/sessions/{sessionId}/history", tags=["history"])
 
 @router.get("", response_model=HistoryOut, responses=problems())
 async def get_history(
-    scope: ReadsSession,
+    scope: InSession,
     deps: Deps,
     cursor: Annotated[
         str | None, Query(max_length=200, description="`olderCursor` or `newerCursor` of an answer.")

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from models.ids import RunId
 from serve_apps import paging
-from serve_apps.dependencies import Deps, ReadsSession
+from serve_apps.dependencies import Deps, InSession
 from serve_apps.routes.answers import problems
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.runs import RunOut
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/sessions/{sessionId}/runs", tags=["runs"])
 
 @router.get("", responses=problems())
 async def list_runs(
-    scope: ReadsSession, deps: Deps, cursor: paging.Cursor = None, limit: paging.Limit = 50
+    scope: InSession, deps: Deps, cursor: paging.Cursor = None, limit: paging.Limit = 50
 ) -> Page[RunOut]:
     """Newest first."""
     await deps.sessions.get(scope)
@@ -28,6 +28,6 @@ async def list_runs(
 
 
 @router.get("/{runId}", responses=problems())
-async def get_run(runId: UUID, scope: ReadsSession, deps: Deps) -> RunOut:  # noqa: N803 - the path's own name
+async def get_run(runId: UUID, scope: InSession, deps: Deps) -> RunOut:  # noqa: N803 - the path's own name
     """Status, plan hash, timings, and the open question of a waiting run."""
     return RunOut.of(await deps.runs.get(scope, RunId(runId)))

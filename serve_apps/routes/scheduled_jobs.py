@@ -12,17 +12,17 @@ from models.ids import JobId, SessionId
 from models.schedules import JobStatus, JobTarget
 from models.tenants import ProjectScope
 from planvault.storage.idempotency import Answer, IdempotencyKey
-from planvault.storage.pool import Connection, transaction
+from planvault.storage.pool import Connection
 from planvault.storage.scheduled_jobs import JobFilter
+from planvault.storage.tenancy import within
 from serve_apps import paging
 from serve_apps.dependencies import (
     Actor,
     ApiDeps,
     Deps,
+    InProject,
     OnceKey,
     Operator,
-    ReadsSchedules,
-    WritesSchedules,
     answers_of,
 )
 from serve_apps.routes.answers import problems, respond, wire
@@ -39,7 +39,7 @@ Recurring = Annotated[bool | None, Query()]
 
 @router.post("", status_code=201, response_model=JobOut, responses=problems(409))
 async def create_job(
-    body: CreateJob, scope: WritesSchedules, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
+    body: CreateJob, scope: InProject, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
 ) -> Response:
     """Schedule a prompt: for a new session, or for one that is open. Once, or by an hourly, daily or weekly rule."""
     return await book_job(body, scope, deps, key, actor, operator)
@@ -47,7 +47,7 @@ async def create_job(
 
 @router.get("", responses=problems())
 async def list_jobs(
-    scope: ReadsSchedules,
+    scope: InProject,
     deps: Deps,
     status: Status = None,
     target: Target = None,
@@ -61,7 +61,7 @@ async def list_jobs(
 
 
 @router.get("/{jobId}", responses=problems())
-async def get_job(jobId: UUID, scope: ReadsSchedules, deps: Deps) -> JobOut:  # noqa: N803 - the path's own name
+async def get_job(jobId: UUID, scope: InProject, deps: Deps) -> JobOut:  # noqa: N803 - the path's own name
     """The job, with its last occurrence and how that one's run went."""
     return JobOut.of(await deps.scheduled_jobs.get(scope, JobId(jobId)))
 
@@ -69,7 +69,7 @@ async def get_job(jobId: UUID, scope: ReadsSchedules, deps: Deps) -> JobOut:  # 
 @router.get("/{jobId}/occurrences", responses=problems())
 async def list_occurrences(
     jobId: UUID,  # noqa: N803 - the path's own name
-    scope: ReadsSchedules,
+    scope: InProject,
     deps: Deps,
     cursor: paging.Cursor = None,
     limit: paging.Limit = 50,
@@ -81,7 +81,7 @@ async def list_occurrences(
 @router.post("/{jobId}/cancel", response_model=JobOut, responses=problems(409))
 async def cancel_job(
     jobId: UUID,  # noqa: N803 - the path's own name
-    scope: WritesSchedules,
+    scope: InProject,
     deps: Deps,
     actor: Actor,
 ) -> JobOut:
@@ -129,7 +129,7 @@ async def cancel_of(job_id: JobId, scope: ProjectScope, deps: ApiDeps, actor: st
         project_id=scope.project_id,
     )
     witness = await deps.audit.witness(scope.org_id, row)
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         if await deps.scheduled_jobs.cancel(connection, scope, job_id):
             await witness(connection)
         return JobOut.of(await deps.scheduled_jobs.get(scope, job_id, connection))

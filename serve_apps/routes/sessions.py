@@ -10,17 +10,16 @@ from models.ids import SessionId
 from models.runs import SessionStatus
 from models.tenants import SessionScope
 from planvault.storage.idempotency import Answer
-from planvault.storage.pool import Connection, transaction
+from planvault.storage.pool import Connection
 from planvault.storage.sessions import SessionFilter
+from planvault.storage.tenancy import within
 from serve_apps import paging
 from serve_apps.dependencies import (
     Actor,
-    CreatesSessions,
     Deps,
+    InProject,
+    InSession,
     OnceKey,
-    ReadsSession,
-    ReadsSessions,
-    WritesSession,
     answers_of,
 )
 from serve_apps.routes.answers import problems, respond, wire
@@ -32,7 +31,7 @@ router = APIRouter(prefix="/sessions", tags=["sessions"])
 
 
 @router.post("", status_code=201, response_model=SessionOut, responses=problems(409))
-async def create_session(body: CreateSession, scope: CreatesSessions, deps: Deps, key: OnceKey) -> Response:
+async def create_session(body: CreateSession, scope: InProject, deps: Deps, key: OnceKey) -> Response:
     """Open a conversation."""
     session_id = SessionId(deps.ids.new())
     session = SessionScope(org_id=scope.org_id, project_id=scope.project_id, session_id=session_id)
@@ -47,7 +46,7 @@ async def create_session(body: CreateSession, scope: CreatesSessions, deps: Deps
 
 @router.get("", responses=problems())
 async def list_sessions(
-    scope: ReadsSessions,
+    scope: InProject,
     deps: Deps,
     tag: Annotated[Name | None, Query()] = None,
     status: Annotated[SessionStatus | None, Query()] = None,
@@ -64,14 +63,14 @@ async def list_sessions(
 
 
 @router.get("/{sessionId}", responses=problems())
-async def get_session(scope: ReadsSession, deps: Deps) -> SessionOut:
+async def get_session(scope: InSession, deps: Deps) -> SessionOut:
     return SessionOut.of(await deps.sessions.get(scope))
 
 
 @router.patch("/{sessionId}", responses=problems())
-async def close_session(_: PatchSession, scope: WritesSession, deps: Deps, actor: Actor) -> SessionOut:
+async def close_session(_: PatchSession, scope: InSession, deps: Deps, actor: Actor) -> SessionOut:
     """Close the session; what still runs in it is cancelled. Closing it again changes nothing."""
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         shard = await deps.sessions.close(connection, scope)
         if shard is not None:
             await deps.commands.enqueue(connection, scope, CommandKind.CLOSE, Action(actor=actor))
@@ -81,7 +80,7 @@ async def close_session(_: PatchSession, scope: WritesSession, deps: Deps, actor
 
 
 @router.put("/{sessionId}/secrets", status_code=204, responses=problems(409))
-async def put_secrets(body: PutSecrets, scope: WritesSession, deps: Deps, actor: Actor) -> None:
+async def put_secrets(body: PutSecrets, scope: InSession, deps: Deps, actor: Actor) -> None:
     """Add or replace secrets of this session; the others stay. Values never come back out.
 
     A run that waits for a credential calls again.

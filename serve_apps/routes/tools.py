@@ -7,10 +7,10 @@ from fastapi import APIRouter, Path, Query
 
 from models.tenants import ProjectScope
 from planvault.storage import catalog, catalog_tools
-from planvault.storage.pool import transaction
+from planvault.storage.tenancy import scoped, within
 from serve_apps import paging
 from serve_apps.changes import settings_changed
-from serve_apps.dependencies import Actor, ApiDeps, Deps, ReadsTools, WritesTools
+from serve_apps.dependencies import Actor, ApiDeps, Deps, InProject
 from serve_apps.routes.answers import problems
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.tools import (
@@ -35,7 +35,7 @@ class ToolListType(StrEnum):
 
 @router.get("", responses=problems())
 async def list_tools(
-    scope: ReadsTools,
+    scope: InProject,
     deps: Deps,
     type: Annotated[ToolListType, Query()] = ToolListType.TOOL,  # noqa: A002 - the query's own name
     cursor: paging.Cursor = None,
@@ -45,14 +45,14 @@ async def list_tools(
     if type is ToolListType.INTEGRATION:
         return Page[IntegrationOut](items=await _integrations(deps, scope))
     after = paging.decode(cursor) if cursor else ""
-    found = await catalog_tools.list_tools(deps.pool, scope, after=after, limit=limit + 1)
+    found = await catalog_tools.list_tools(scoped(deps.pool, scope), scope, after=after, limit=limit + 1)
     items = [ToolOut.of(tool) for tool in found[:limit]]
     more = len(found) > limit
     return Page[ToolOut](items=items, next_cursor=paging.encode(items[-1].name) if more else None)
 
 
 @router.put("/integrations", responses=problems())
-async def put_integrations(body: PutIntegrations, scope: WritesTools, deps: Deps, actor: Actor) -> IntegrationsOut:
+async def put_integrations(body: PutIntegrations, scope: InProject, deps: Deps, actor: Actor) -> IntegrationsOut:
     """Several integrations at once: all of them change, or none."""
     await _store(deps, scope, body.integrations, actor)
     changed = {one.alias for one in body.integrations}
@@ -61,7 +61,7 @@ async def put_integrations(body: PutIntegrations, scope: WritesTools, deps: Deps
 
 @router.put("/integrations/{alias}", responses=problems())
 async def put_integration(
-    alias: Annotated[Alias, Path()], body: PutIntegration, scope: WritesTools, deps: Deps, actor: Actor
+    alias: Annotated[Alias, Path()], body: PutIntegration, scope: InProject, deps: Deps, actor: Actor
 ) -> IntegrationOut:
     """Enable or disable an integration in this project, set its approval policy and its auth headers."""
     named = PutNamedIntegration.model_validate({"alias": alias, **body.model_dump(by_alias=True)})
@@ -70,14 +70,16 @@ async def put_integration(
 
 
 @router.post("/test-selection", tags=["selection"], responses=problems())
-async def test_selection(body: TestSelection, scope: ReadsTools, deps: Deps) -> SelectionOut:
+async def test_selection(body: TestSelection, scope: InProject, deps: Deps) -> SelectionOut:
     """A dry run of tool selection: tier, timings, every candidate with every score."""
     return SelectionOut.of(await deps.selector.select(scope, body.query, body.options()))
 
 
 async def _integrations(deps: ApiDeps, scope: ProjectScope) -> list[IntegrationOut]:
     cipher = await deps.keyring.cipher(scope.org_id)
-    return [IntegrationOut.of(one) for one in await catalog.project_integrations(deps.pool, scope, cipher)]
+    return [
+        IntegrationOut.of(one) for one in await catalog.project_integrations(scoped(deps.pool, scope), scope, cipher)
+    ]
 
 
 async def _store(deps: ApiDeps, scope: ProjectScope, wanted: list[PutNamedIntegration], actor: str) -> None:
@@ -85,7 +87,7 @@ async def _store(deps: ApiDeps, scope: ProjectScope, wanted: list[PutNamedIntegr
     # In one order for everybody: two batches that meet must not each wait for a row of the other's.
     wanted = sorted(wanted, key=lambda each: each.alias)
     audits = [await settings_changed(deps, scope, actor, one.told()) for one in wanted]
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         for one, audit in zip(wanted, audits, strict=True):
             integration = await catalog.find_integration(connection, scope, one.alias)
             await catalog.set_integration_state(connection, scope, integration.id, one.state(), cipher)

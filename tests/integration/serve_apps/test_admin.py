@@ -4,8 +4,8 @@ import httpx
 import orjson
 import pytest
 
+from models import access
 from models.tools import ImportOutcome, OperationReport
-from planvault.auth import scopes
 from planvault.storage import catalog_imports
 from serve_apps.dependencies import ApiDeps
 from tests.integration.serve_apps.conftest import Recorder, Tenant
@@ -208,7 +208,7 @@ async def test_a_key_works_until_it_is_rotated_or_revoked_and_its_text_is_shown_
     deps: ApiDeps, admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     url = f"{tenant.admin}/projects/{tenant.scope.project_id}/keys"
-    made = (await admin.post(url, json={"name": "reader", "scopes": [scopes.SESSION_HISTORY_READ]})).json()
+    made = (await admin.post(url, json={"name": "reader", "scopes": [access.SESSION_HISTORY_READ]})).json()
 
     async def status(text: str) -> int:
         # A key that this replica has not seen yet, so that its cache does not answer.
@@ -243,7 +243,7 @@ async def test_an_unknown_scope_is_refused_with_the_known_ones(admin: httpx.Asyn
     url = f"{tenant.admin}/projects/{tenant.scope.project_id}/keys"
     answer = await admin.post(url, json={"name": "k", "scopes": ["hrn:project:everything"]})
     assert answer.status_code == 422
-    assert scopes.SESSION_CREATE in answer.json()["errors"][0]["detail"]
+    assert access.SESSION_CREATE in answer.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("level", ["organisation", "project"])

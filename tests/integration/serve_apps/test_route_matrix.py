@@ -3,7 +3,7 @@
 import httpx
 from openapi_spec_validator import validate
 
-from planvault.auth import scopes
+from models import access
 from planvault.auth.keys import new_project_key
 from serve_apps.dependencies import ApiDeps
 from tests.integration.serve_apps.conftest import Recorder, Tenant
@@ -75,8 +75,8 @@ async def test_a_key_without_the_scope_is_refused(
     deps: ApiDeps, anonymous: httpx.AsyncClient, tenant: Tenant, session: Recorder
 ) -> None:
     """A key that holds only what no route of that kind asks for."""
-    _, reads_tools = await deps.api_keys.create(tenant.scope, "tools", [scopes.TOOLS_READ])
-    _, creates = await deps.api_keys.create(tenant.scope, "create", [scopes.SESSION_CREATE])
+    _, reads_tools = await deps.api_keys.create(tenant.scope, "tools", [access.TOOLS_READ])
+    _, creates = await deps.api_keys.create(tenant.scope, "create", [access.SESSION_CREATE])
     for route in guarded_routes():
         if route.is_admin:
             continue
@@ -88,7 +88,7 @@ async def test_a_key_without_the_scope_is_refused(
 async def test_a_revoked_key_opens_nothing_on_a_replica_that_has_not_seen_it(
     deps: ApiDeps, anonymous: httpx.AsyncClient, tenant: Tenant
 ) -> None:
-    made, key = await deps.api_keys.create(tenant.scope, "short-lived", [scopes.ALL_OF_PROJECT])
+    made, key = await deps.api_keys.create(tenant.scope, "short-lived", [access.ALL_OF_PROJECT])
     await deps.api_keys.revoke(tenant.scope, made.id)
     answer = await anonymous.get(f"{tenant.base}/sessions", headers={"Authorization": f"Bearer {key.text}"})
     assert answer.status_code == 401

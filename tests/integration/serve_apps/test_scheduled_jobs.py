@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from planvault.auth import scopes
+from models import access
 from serve_apps.dependencies import ApiDeps
 from tests.integration.serve_apps.conftest import Recorder, Tenant
 
@@ -266,8 +266,8 @@ async def test_another_tenants_job_is_not_there(
 async def test_reading_and_writing_jobs_are_scopes_of_their_own(
     deps: ApiDeps, anonymous: httpx.AsyncClient, tenant: Tenant, jobs: str
 ) -> None:
-    _, reads = await deps.api_keys.create(tenant.scope, "reads", [scopes.SCHEDULES_READ])
-    _, writes = await deps.api_keys.create(tenant.scope, "writes", [scopes.SCHEDULES_WRITE])
+    _, reads = await deps.api_keys.create(tenant.scope, "reads", [access.SCHEDULES_READ])
+    _, writes = await deps.api_keys.create(tenant.scope, "writes", [access.SCHEDULES_WRITE])
     body = {"prompt": "x", "delaySeconds": 1}
     for key, post, get in ((reads, 403, 200), (writes, 201, 403)):
         auth = {"Authorization": f"Bearer {key.text}"}

@@ -1,39 +1,36 @@
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 
-from models.ids import OrgId, ProjectId
-from planvault.auth.principals import Principal, PrincipalKind
-from planvault.auth.scopes import SESSION_CREATE, TOOLS_READ
-from planvault.errors import NotAllowed, NotFound
+from models.access import Role, User
+from models.ids import OrgId, UserId
+from planvault.auth.principals import admin_token, person, service
 
-ORG, PROJECT, ELSEWHERE = OrgId(UUID(int=1)), ProjectId(UUID(int=2)), ProjectId(UUID(int=3))
-KEY = Principal(PrincipalKind.PROJECT_KEY, "key:ci", ORG, PROJECT, scopes=(SESSION_CREATE,))
-ADMIN = Principal(PrincipalKind.ADMIN, "admin-token")
+ORG, SOME = OrgId(UUID(int=1)), UUID(int=9)
 
 
-def test_a_key_works_on_its_own_project_with_its_own_scopes() -> None:
-    scope = KEY.in_project(PROJECT, SESSION_CREATE)
-    assert (scope.org_id, scope.project_id) == (ORG, PROJECT)
+def user(email: str, *, verified: bool) -> User:
+    return User(id=UserId(SOME), issuer="https://id", subject="42", email=email, email_verified=verified, name="Ada")
 
 
-def test_a_key_without_the_scope_is_not_allowed() -> None:
-    with pytest.raises(NotAllowed, match=TOOLS_READ):
-        KEY.in_project(PROJECT, TOOLS_READ)
+def test_a_person_acts_under_a_verified_address() -> None:
+    ada = person(user("ada@example.com", verified=True))
+    assert (ada.actor, ada.email, ada.proven_operator) == ("ada@example.com",) * 3
 
 
-def test_another_project_does_not_exist_for_a_key_whatever_its_scopes() -> None:
-    for wanted in (SESSION_CREATE, TOOLS_READ):
-        with pytest.raises(NotFound):
-            KEY.in_project(ELSEWHERE, wanted)
+def test_an_address_that_nobody_has_verified_is_no_name() -> None:
+    anybody = person(user("ada@example.com", verified=False))
+    assert "ada" not in anybody.actor
+    assert anybody.email == ""
+    assert anybody.proven_operator == "42 (https://id)"
 
 
-def test_a_project_key_administers_nothing_not_even_its_own_organisation() -> None:
-    with pytest.raises(NotAllowed):
-        KEY.administers(ORG)
+def test_only_a_person_is_proven_to_be_one() -> None:
+    assert admin_token().proven_operator == ""
+    assert service(SOME, ORG, "ci", Role.ADMIN).proven_operator == ""
 
 
-def test_the_admin_token_is_for_the_admin_api_only() -> None:
-    assert ADMIN.administers(ORG).org_id == ORG
-    with pytest.raises(NotAllowed):
-        ADMIN.in_project(PROJECT, SESSION_CREATE)
+def test_a_machine_owns_no_organisation() -> None:
+    with pytest.raises(ValueError, match="ADMIN at most"):
+        service(SOME, ORG, "ci", Role.OWNER, datetime.now(UTC))

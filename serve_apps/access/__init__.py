@@ -1,0 +1,1 @@
+"""Who may call what: the written policy, and the gate in front of every route that holds it."""
