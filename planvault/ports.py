@@ -73,6 +73,21 @@ class Keyring(Protocol):
         """The organisation's cipher, its data key unwrapped (and made, the first time)."""
         ...
 
+    async def session_cipher(self, scope: SessionScope) -> OrgCipher:
+        """What seals a session's content: its external user's own key where it has one, else the organisation's.
+
+        It opens what either of them sealed.
+        """
+        ...
+
+    async def new_session_cipher(self, scope: SessionScope, subject: bytes | None) -> OrgCipher:
+        """The same for a session whose row is being inserted. `subject`: the keyed hash of its external user."""
+        ...
+
+    async def subject_cipher(self, org_id: OrgId, subject: bytes | None) -> OrgCipher:
+        """The same for what belongs to a user and no session, by the keyed hash; None: the organisation's."""
+        ...
+
 
 class SignalSecrets(Protocol):
     """Secrets of signals' tokens: derived from a key of the organisation, kept nowhere."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from models.ids import OrgId
 from planvault.crypto.committing import OVERHEAD, CommittingKey
-from planvault.errors import DecryptionFailed
+from planvault.errors import DecryptionFailed, Unavailable
 from planvault.ports import Seal
 
 FORMAT = 1
@@ -79,9 +79,13 @@ class EnvelopeCipher:
         self._subkey = lru_cache(maxsize=_SUBKEYS_CACHED)(self._derive)
         self.use_keys(keys, writer)
 
-    def use_keys(self, keys: Mapping[UUID, DataKey], writer: UUID) -> None:
-        """`keys` open, by id; `writer` is the one that seals. Subkeys of a key that is gone are forgotten."""
+    def use_keys(self, keys: Mapping[UUID, DataKey], writer: UUID, missing: Collection[UUID] = ()) -> None:
+        """`keys` open, by id; `writer` is the one that seals. Subkeys of a key that is gone are forgotten.
+
+        `missing`: keys that there are, but could not be unwrapped now.
+        """
         known, self._keys = self._keys, {key_id.int: key for key_id, key in keys.items()}
+        self._missing = frozenset(missing)
         self._writer = self._keys[writer.int]
         self._writer_header = _HEADER.pack(FORMAT, self._writer.id.bytes, self._writer.version)
         if known.keys() - self._keys.keys():
@@ -93,14 +97,22 @@ class EnvelopeCipher:
         return header + key.seal(plaintext, associated_data(header, self._org_id, place), nonce=os.urandom(12))
 
     def open(self, envelope: bytes, place: Seal) -> bytes:
-        """Raises DecryptionFailed where the envelope is another tenant's, another place's, or was changed."""
+        """Raises DecryptionFailed where the envelope is another tenant's, another place's, or was changed.
+
+        Raises Unavailable for a key that the provider has not given yet.
+        """
         named = read_header(envelope)
         known = self._keys.get(named.key_id.int)
+        if known is None and named.key_id in self._missing:
+            raise Unavailable("The key provider is away: a value sealed with a new data key cannot be read now.")
         if known is None or known.version != named.version:
             raise DecryptionFailed("The stored value names a data key that this organisation does not have.")
         header, sealed = envelope[: _HEADER.size], envelope[_HEADER.size :]
         key = self._subkey(named.key_id.int, place.subkey)
         return key.open(sealed, associated_data(header, self._org_id, place))
+
+    def has(self, key_id: UUID) -> bool:
+        return key_id.int in self._keys
 
     def _derive(self, key_id: int, subkey: str) -> CommittingKey:
         key = self._keys[key_id]

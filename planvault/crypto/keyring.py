@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import os
 from base64 import urlsafe_b64encode
@@ -12,6 +11,7 @@ from time import monotonic
 from typing import Protocol
 from uuid import UUID
 
+import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -19,23 +19,30 @@ from models.ids import OrgId, TokenId
 from planvault.crypto.committing import KEY_BYTES
 from planvault.crypto.envelope import DataKey, EnvelopeCipher
 from planvault.crypto.kek import KeyPlace, KeyWrapper, WrappedKey
-from planvault.errors import Unavailable
+from planvault.crypto.kept import Kept
+from planvault.crypto.providers import KeyProviders
+from planvault.errors import PlanVaultError, Unavailable
 from planvault.ports import Ids
 
 ORG = "org"
 HMAC = "hmac"
+USER = "user"
 _SIGNALS = b"planvault/v1/signals"
 REFRESH_AFTER_S = 30.0
 """A new key version is visible to every process after this time; rotation keeps it pending for longer."""
+_MOST_TENANTS = 10_000  # a few hundred bytes each, and their subkeys
+_ASK_AGAIN_S = 1.0  # after a provider did not answer
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class DataKeyRow:
-    """A row of `data_keys`."""
+    """A row of `data_keys`. `generation`: of the organisation's rotations."""
 
     place: KeyPlace
     wrapped: WrappedKey
     status: str = "active"
+    generation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,43 +55,55 @@ class DataKeyRows(Protocol):
     """Where wrapped keys are kept. planvault.storage.keys implements it."""
 
     async def load(self, org_id: OrgId) -> TenantKeys:
-        """The organisation's own keys (purposes `org` and `hmac`), all versions. Raises NotFound."""
+        """The organisation's own keys (purposes `org` and `hmac`) that are not destroyed. Raises NotFound."""
         ...
 
-    async def add(self, rows: Sequence[DataKeyRow]) -> None:
-        """Insert; a row whose (organisation, purpose, version) exists is left out: the first writer wins."""
+    async def add(self, rows: Sequence[DataKeyRow], provider: str | None = None) -> None:
+        """Insert; a row whose (organisation, purpose, version) exists is left out: the first writer wins.
+
+        `provider`: who wrapped them, where they are the organisation's first.
+        """
         ...
 
 
 @dataclass(slots=True)
-class _Tenant:
+class Tenant:
+    """What is known of one organisation. `keys`: every key of its own, unwrapped."""
+
     cipher: EnvelopeCipher
-    keys: dict[UUID, DataKey]  # every key of the organisation's, unwrapped
+    keys: dict[UUID, DataKey]
     hmac_key: bytes
+    generation: int  # of the key that seals
     loaded_at: float
 
 
 class TenantKeyring:
-    """Implements the Keyring port. The cipher of an organisation is one object for the life of the process."""
+    """Organisations' ciphers. The cipher of one is the same object for as long as the process keeps it."""
 
     def __init__(
-        self, rows: DataKeyRows, wrapper: KeyWrapper, ids: Ids, *, elapsed: Callable[[], float] = monotonic
+        self,
+        rows: DataKeyRows,
+        wrapper: KeyWrapper | KeyProviders,
+        ids: Ids,
+        *,
+        elapsed: Callable[[], float] = monotonic,
+        most: int = _MOST_TENANTS,
     ) -> None:
         self._rows = rows
-        self._wrapper = wrapper
+        self._providers = wrapper if isinstance(wrapper, KeyProviders) else KeyProviders.only(wrapper)
         self._ids = ids
         self._elapsed = elapsed
-        self._tenants: dict[OrgId, _Tenant] = {}
-        self._locks: dict[OrgId, asyncio.Lock] = {}
+        self._tenants: Kept[OrgId, Tenant] = Kept(most)
+        self._away: Kept[OrgId, tuple[float, str]] = Kept(most)
         self._nobodys_key = os.urandom(KEY_BYTES)
 
     async def cipher(self, org_id: OrgId) -> EnvelopeCipher:
         """The organisation's cipher, its data key made the first time. Raises NotFound, DecryptionFailed."""
-        return (await self._tenant(org_id)).cipher
+        return (await self.tenant(org_id)).cipher
 
     async def pseudonym(self, org_id: OrgId, external_user_id: str) -> bytes:
         """A stable 32-byte stand-in for a user of the tenant's: HMAC-SHA256 under a key of its own."""
-        key = (await self._tenant(org_id)).hmac_key
+        key = (await self.tenant(org_id)).hmac_key
         return hmac.digest(key, external_user_id.encode(), "sha256")
 
     async def signal_secret(self, org_id: OrgId | None, token_id: TokenId) -> str:
@@ -93,60 +112,96 @@ class TenantKeyring:
         HKDF takes the key as its message and a label of ours as its key, so no pseudonym can be such a secret. For an
         unknown token (None) it comes from a key that lives as long as this process, by the same way.
         """
-        key = self._nobodys_key if org_id is None else (await self._tenant(org_id)).hmac_key
+        key = self._nobodys_key if org_id is None else (await self.tenant(org_id)).hmac_key
         derived = HKDF(SHA256(), length=KEY_BYTES, salt=_SIGNALS, info=token_id.bytes).derive(key)
         return urlsafe_b64encode(derived).rstrip(b"=").decode()
 
-    async def _tenant(self, org_id: OrgId) -> _Tenant:
+    async def tenant(self, org_id: OrgId) -> Tenant:
+        """Not older than REFRESH_AFTER_S. One organisation waits for its own look-up only."""
         tenant = self._tenants.get(org_id)
         if tenant is not None and self._elapsed() - tenant.loaded_at < REFRESH_AFTER_S:
             return tenant
-        async with self._locks.setdefault(org_id, asyncio.Lock()):
+        async with self._tenants.lock(org_id):
             tenant = self._tenants.get(org_id)
             if tenant is None or self._elapsed() - tenant.loaded_at >= REFRESH_AFTER_S:
-                tenant = await self._load(org_id, tenant)
-                self._tenants[org_id] = tenant
+                tenant = await self._loaded(org_id, tenant)
+                self._tenants.put(org_id, tenant)
         return tenant
 
-    async def _load(self, org_id: OrgId, before: _Tenant | None) -> _Tenant:
+    async def _loaded(self, org_id: OrgId, before: Tenant | None) -> Tenant:
+        """As `_load`. Those who waited behind a provider that is away get its answer, and do not each wait again."""
+        away = self._away.get(org_id)
+        if away is not None and self._elapsed() - away[0] < _ASK_AGAIN_S:
+            raise Unavailable(away[1])
+        try:
+            return await self._load(org_id, before)
+        except Unavailable as fault:
+            self._away.put(org_id, (self._elapsed(), fault.detail))
+            raise
+
+    def forget(self, org_id: OrgId) -> None:
+        """Read the organisation's keys again at the next call."""
+        self._tenants.forget(org_id)
+
+    async def _load(self, org_id: OrgId, before: Tenant | None) -> Tenant:
         started = self._elapsed()
-        rows = await self._rows_of(org_id)
-        known = before.keys if before else {}
-        # A key's material never changes, so a refresh costs no call to the KEK provider unless there is a new key.
-        keys = {row.place.key_id: known.get(row.place.key_id) or await self._unwrap(row) for row in rows}
-        org_rows = [row for row in rows if row.place.purpose == ORG]
-        readers = {row.place.key_id: keys[row.place.key_id] for row in org_rows}
-        writer = _newest_active(org_rows).place.key_id
-        hmac_id = _newest_active([row for row in rows if row.place.purpose == HMAC]).place.key_id
+        found = await self._rows_of(org_id)
+        keys, missing = await self._unwrapped(found, before.keys if before else {})
+        org_rows = [row for row in found.rows if row.place.purpose == ORG]
+        readers = {row.place.key_id: keys[row.place.key_id] for row in org_rows if row.place.key_id in keys}
+        writer = newest_active([row for row in org_rows if row.place.key_id in keys])
+        hmac_id = newest_active([row for row in found.rows if row.place.purpose == HMAC]).place.key_id
         if before is None:
-            return _Tenant(EnvelopeCipher(org_id, readers, writer), keys, keys[hmac_id].material, started)
-        before.cipher.use_keys(readers, writer)
-        before.keys, before.hmac_key, before.loaded_at = keys, keys[hmac_id].material, started
+            cipher = EnvelopeCipher(org_id, readers, writer.place.key_id)
+            return Tenant(cipher, keys, keys[hmac_id].material, writer.generation, started)
+        before.cipher.use_keys(readers, writer.place.key_id, missing)
+        before.keys, before.hmac_key, before.generation = keys, keys[hmac_id].material, writer.generation
+        before.loaded_at = started
         return before
 
-    async def _rows_of(self, org_id: OrgId) -> Sequence[DataKeyRow]:
+    async def _unwrapped(
+        self, found: TenantKeys, known: dict[UUID, DataKey]
+    ) -> tuple[dict[UUID, DataKey], frozenset[UUID]]:
+        """Every key, and those that the provider did not give now.
+
+        A key's material never changes, so a refresh asks the provider for new keys only. Where it is away, a tenant
+        whose keys are known works on: what a new key sealed meanwhile is unavailable, not lost.
+        """
+        keys: dict[UUID, DataKey] = {}
+        missing: set[UUID] = set()
+        for row in found.rows:
+            key_id = row.place.key_id
+            try:
+                keys[key_id] = known.get(key_id) or await self._unwrap(found.dek_wrap, row)
+            except PlanVaultError as fault:
+                if not known or not fault.retryable:
+                    raise
+                missing.add(key_id)
+                _log.warning("keys.provider_away", org_id=str(row.place.org_id), key_id=str(key_id), cause=fault.detail)
+        return keys, frozenset(missing)
+
+    async def _rows_of(self, org_id: OrgId) -> TenantKeys:
         tenant = await self._rows.load(org_id)
-        if tenant.dek_wrap != self._wrapper.name:
-            raise Unavailable(
-                f"The organisation's keys are wrapped by {tenant.dek_wrap!r}; this process has {self._wrapper.name!r}."
-            )
         missing = {ORG, HMAC} - {row.place.purpose for row in tenant.rows}
         if not missing:
-            return tenant.rows
+            return tenant
+        # The first keys decide who wraps this organisation's; later ones go with those that are there.
+        provider = tenant.dek_wrap if tenant.rows else self._providers.primary
         # Two processes may do this at once: the database keeps the first rows, and both read those.
-        await self._rows.add([await self._make(org_id, purpose) for purpose in sorted(missing)])
-        return (await self._rows.load(org_id)).rows
+        await self._rows.add([await self._make(org_id, purpose, provider) for purpose in sorted(missing)], provider)
+        return await self._rows.load(org_id)
 
-    async def _make(self, org_id: OrgId, purpose: str) -> DataKeyRow:
+    async def _make(self, org_id: OrgId, purpose: str, provider: str) -> DataKeyRow:
         place = KeyPlace(org_id, purpose, self._ids.new(), version=1)
-        return DataKeyRow(place, await self._wrapper.wrap(os.urandom(KEY_BYTES), place))
+        return DataKeyRow(place, await self._providers.wrap(provider, os.urandom(KEY_BYTES), place))
 
-    async def _unwrap(self, row: DataKeyRow) -> DataKey:
-        material = await self._wrapper.unwrap(row.wrapped, row.place)
+    async def _unwrap(self, provider: str, row: DataKeyRow) -> DataKey:
+        material = await self._providers.unwrap(provider, row.wrapped, row.place)
         return DataKey(row.place.key_id, row.place.version, material)
 
 
-def _newest_active(rows: Sequence[DataKeyRow]) -> DataKeyRow:
+def newest_active(rows: Sequence[DataKeyRow]) -> DataKeyRow:
+    """The one that seals. Raises Unavailable where there is none."""
     active = [row for row in rows if row.status == "active"]
     if not active:
         raise Unavailable("The organisation has no active data key; a rotation or an erasure was left half done.")

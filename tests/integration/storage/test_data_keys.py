@@ -39,9 +39,9 @@ class MeetingRows(PostgresDataKeys):
         super().__init__(pool)
         self._meeting = meeting
 
-    async def add(self, rows: Sequence[DataKeyRow]) -> None:
+    async def add(self, rows: Sequence[DataKeyRow], provider: str | None = None) -> None:
         await self._meeting.wait()
-        await super().add(rows)
+        await super().add(rows, provider)
 
 
 async def test_processes_that_make_the_first_key_at_once_share_one(pool: Pool) -> None:
