@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from models.base import Frozen, JsonObject
@@ -27,6 +28,17 @@ class AuditAction(StrEnum):
     SCENARIO_CHANGED = "SCENARIO_CHANGED"
     SCENARIO_DELETED = "SCENARIO_DELETED"  # by itself, or with the integration whose tools it named
     ROUTING_CACHE_CLEARED = "ROUTING_CACHE_CLEARED"  # one entry, or all: `entry` is null
+    SECRETS_CHANGED = "SECRETS_CHANGED"  # `names` of those that were set, never their values
+    SECRETS_DELETED = "SECRETS_DELETED"
+    INTEGRATION_REGISTERED = "INTEGRATION_REGISTERED"
+    INTEGRATION_REPLACED = "INTEGRATION_REPLACED"  # its document was imported anew
+    INTEGRATION_DELETED = "INTEGRATION_DELETED"
+    BULK_IMPORT_CREATED = "BULK_IMPORT_CREATED"
+    BULK_IMPORT_DOCUMENT_SENT = "BULK_IMPORT_DOCUMENT_SENT"  # `path`, size and SHA-256
+    BULK_IMPORT_STARTED = "BULK_IMPORT_STARTED"
+    BULK_IMPORT_CANCELLED = "BULK_IMPORT_CANCELLED"
+    AUDIT_ERASED = "AUDIT_ERASED"  # details of `rows` were blanked; its own never are
+    AUDIT_KEY_ROTATED = "AUDIT_KEY_ROTATED"  # another key signs from now on
 
 
 class AuditRow(Frozen):
@@ -39,3 +51,18 @@ class AuditRow(Frozen):
     project_id: ProjectId | None = None
     session_id: SessionId | None = None
     run_id: RunId | None = None
+
+
+class AuditEntry(NamedTuple):
+    """A row at its place in the chain. `erased`: its details are gone, and `row.details` is empty."""
+
+    seq: int
+    row: AuditRow
+    erased: bool
+
+
+class AuditPage(NamedTuple):
+    """`before`: where the next page begins; None: there is none."""
+
+    entries: tuple[AuditEntry, ...]
+    before: int | None

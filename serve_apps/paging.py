@@ -37,6 +37,16 @@ def decode_uuid(cursor: str | None) -> UUID | None:
         raise bad_cursor() from None
 
 
+def decode_number(cursor: str | None) -> int | None:
+    """A place in a numbered list: a positive number of at most 64 bits."""
+    if cursor is None:
+        return None
+    text = decode(cursor)
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise bad_cursor()
+    return int(text)
+
+
 def bad_cursor() -> InvalidInput:
     detail = "not a cursor of this list; start again without one"
     return InvalidInput("The cursor is not valid.", errors=(FieldError("", f"query parameter cursor: {detail}"),))

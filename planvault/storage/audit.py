@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
 
-from models.audit import AuditAction, AuditRow
+from models.audit import AuditAction, AuditEntry, AuditPage, AuditRow
 from models.ids import OrgId, ProjectId, RunId, SessionId
-from models.tenants import OrgScope
-from planvault.ports import Keyring, OrgCipher, Seal
+from models.tenants import OrgScope, ProjectScope
+from planvault.audit.ranges import Ranges
+from planvault.audit.record import pack_details, unpack_details
+from planvault.ports import Clock, Ids, Keyring, OrgCipher, Seal
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/audit.sql")
+_PAGE_BYTES = 1024 * 1024  # of details; settings can be large
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,12 @@ def audit_seal(row_id: UUID) -> Seal:
     return Seal("table:audit_log", "audit_log", str(row_id), "details")
 
 
+def sealed_details(cipher: OrgCipher, row_id: UUID, text: bytes) -> tuple[bytes, bytes]:
+    """Details (JSON) as they are stored, and the digest that the chain holds of them."""
+    packed, digest = pack_details(text)
+    return cipher.seal(packed, audit_seal(row_id)), digest
+
+
 class AuditLog:
     def __init__(self, pool: Pool, keyring: Keyring) -> None:
         self._pool = pool
@@ -48,17 +59,17 @@ class AuditLog:
         Sealed before the transaction begins: an organisation's first key refers to its row, which that may hold.
         """
         cipher = await self._keyring.cipher(org_id)
-        sealed = cipher.seal(orjson.dumps(row.details), audit_seal(row.id))
+        sealed, digest = sealed_details(cipher, row.id, orjson.dumps(row.details))
         place = (org_id, row.id, row.project_id, row.session_id, row.run_id)
 
         async def insert(connection: Connection) -> None:
-            await connection.execute(_SQL["insert"], *place, row.at, row.action.value, sealed)
+            await connection.execute(_SQL["insert"], *place, row.at, row.action.value, sealed, digest)
 
         return insert
 
-    async def page(self, scope: OrgScope, chosen: AuditFilter, before: UUID | None, limit: int) -> list[AuditRow]:
-        """At most `limit` rows, newest first, older than `before`."""
-        rows = await self._pool.fetch(
+    async def page(self, scope: OrgScope, chosen: AuditFilter, before: int | None, limit: int) -> AuditPage:
+        """At most `limit` rows and about a megabyte of details, newest first, in front of place `before`."""
+        rows = await scoped(self._pool, scope).fetch(
             _SQL["page"],
             scope.org_id,
             before,
@@ -68,19 +79,68 @@ class AuditLog:
             chosen.run_id,
             chosen.since,
             chosen.until,
-            limit,
+            limit + 1,
+            _PAGE_BYTES,
         )
         cipher = await self._keyring.cipher(scope.org_id)
-        return [_row(row, cipher) for row in rows]
+        shown = [_entry(row, cipher) for row in rows[:limit]]
+        more = bool(rows) and rows[0]["found"] > len(shown)
+        return AuditPage(tuple(shown), shown[-1].seq if more else None)
 
 
-def _row(row: asyncpg.Record, cipher: OrgCipher) -> AuditRow:
-    return AuditRow(
-        id=row["id"],
-        at=row["at"],
-        action=AuditAction(row["action"]),
-        details=orjson.loads(cipher.open(row["details"], audit_seal(row["id"]))),
-        project_id=None if row["project_id"] is None else ProjectId(row["project_id"]),
-        session_id=None if row["session_id"] is None else SessionId(row["session_id"]),
-        run_id=None if row["run_id"] is None else RunId(row["run_id"]),
+class AuditErasure:
+    """Blanks details, and leaves a row that says of which rows: verification asks for it."""
+
+    def __init__(self, keyring: Keyring, ids: Ids, clock: Clock) -> None:
+        self._keyring = keyring
+        self._ids = ids
+        self._clock = clock
+
+    async def of_sessions(
+        self, connection: Connection, scope: OrgScope, sessions: Sequence[SessionId], limit: int, actor: str, why: str
+    ) -> int:
+        """Of up to `limit` rows of these sessions; how many. Fewer than `limit`: none are left."""
+        return await self._erase(connection, scope, "rows_of_sessions", list(sessions), limit, actor, why)
+
+    async def of_project(self, connection: Connection, scope: ProjectScope, limit: int, actor: str, why: str) -> int:
+        """The same of a project's rows."""
+        return await self._erase(connection, scope, "rows_of_project", scope.project_id, limit, actor, why)
+
+    async def of_rows(
+        self, connection: Connection, scope: OrgScope, ids: Sequence[UUID], actor: str, why: str
+    ) -> list[int]:
+        """Of rows by id, inside the caller's transaction; the places of those that had details."""
+        erased = [row["seq"] for row in await connection.fetch(_SQL["erase"], scope.org_id, list(ids))]
+        if not erased:
+            return []
+        details = {"actor": actor, "why": why, "rows": [[first, last] for first, last in Ranges.of(erased)]}
+        row_id = self._ids.new()
+        cipher = await self._keyring.cipher(scope.org_id)
+        sealed, digest = sealed_details(cipher, row_id, orjson.dumps(details))
+        told = (scope.org_id, row_id, None, None, None, self._clock.now(), AuditAction.AUDIT_ERASED.value)
+        await connection.execute(_SQL["insert"], *told, sealed, digest)
+        return erased
+
+    async def _erase(
+        self, connection: Connection, scope: OrgScope, rows: str, of: Any, limit: int, actor: str, why: str
+    ) -> int:
+        found = [row["id"] for row in await connection.fetch(_SQL[rows], scope.org_id, of, limit)]
+        return len(await self.of_rows(connection, scope, found, actor, why)) if found else 0
+
+
+def _entry(row: asyncpg.Record, cipher: OrgCipher) -> AuditEntry:
+    erased = not row["details"]
+    text = "{}" if erased else unpack_details(cipher.open(row["details"], audit_seal(row["id"]))).text
+    return AuditEntry(
+        seq=row["seq"],
+        erased=erased,
+        row=AuditRow(
+            id=row["id"],
+            at=row["at"],
+            action=AuditAction(row["action"]),
+            details=orjson.loads(text),
+            project_id=None if row["project_id"] is None else ProjectId(row["project_id"]),
+            session_id=None if row["session_id"] is None else SessionId(row["session_id"]),
+            run_id=None if row["run_id"] is None else RunId(row["run_id"]),
+        ),
     )

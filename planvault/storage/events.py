@@ -15,12 +15,13 @@ from models.tenants import SessionScope
 from planvault.engine.upcast import upcast
 from planvault.errors import OutcomeUnknown, SchemaTooNew, Unrecordable
 from planvault.ports import Append, Head, Keyring, OrgCipher, RunRow
-from planvault.storage.audit import audit_seal
+from planvault.storage.audit import sealed_details
 from planvault.storage.history import event_seal, event_seals
 from planvault.storage.inbox import PostgresInbox
 from planvault.storage.pool import Pool, Queryable, is_away, reading
 from planvault.storage.queries import load
 from planvault.storage.runs import detail_seal
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/events.sql")
 
@@ -67,19 +68,19 @@ class PostgresEventStore(PostgresInbox):
             *_columns(runs, 11),
             *_columns(wakes, 2),
             *_columns([(blob_id, item.lease.shard) for item in batch for blob_id in item.blobs], 2),
-            *_columns(audits, 9),
+            *_columns(audits, 10),
         )
         return frozenset(row["shard"] for row in rows)
 
     async def load(self, scope: SessionScope) -> list[Event]:
         with reading("events"):
-            rows = await self._pool.fetch(_SQL["load"], scope.org_id, scope.session_id)
+            rows = await scoped(self._pool, scope).fetch(_SQL["load"], scope.org_id, scope.session_id)
             cipher = await self._keyring.cipher(scope.org_id)
         return [_event(scope.session_id, row, cipher) for row in rows]
 
     async def head(self, scope: SessionScope) -> Head:
         with reading("events"):
-            row = await self._pool.fetchrow(_SQL["head"], scope.org_id, scope.session_id)
+            row = await scoped(self._pool, scope).fetchrow(_SQL["head"], scope.org_id, scope.session_id)
         return Head(0, 0) if row is None else Head(row["seq"], row["epoch"])
 
 
@@ -125,7 +126,7 @@ def _audit_row(item: Append, row: AuditRow, cipher: OrgCipher) -> tuple[Any, ...
         item.lease.shard,
         row.at,
         row.action.value,
-        cipher.seal(plaintext(row.details), audit_seal(row.id)),
+        *sealed_details(cipher, row.id, plaintext(row.details)),
     )
 
 

@@ -10,7 +10,7 @@ from models.audit import AuditAction
 from models.ids import ProjectId, RunId, SessionId
 from planvault.storage.audit import AuditFilter
 from serve_apps.dependencies import Deps, Organisation
-from serve_apps.paging import Cursor, Limit, decode_uuid, encode
+from serve_apps.paging import Cursor, Limit, decode_number, encode
 from serve_apps.routes.answers import problems
 from serve_apps.schemas.audit import AuditRowOut
 from serve_apps.schemas.base import Page
@@ -43,9 +43,8 @@ async def list_audit(
         since=since,
         until=until,
     )
-    rows = await deps.audit.page(scope, chosen, decode_uuid(cursor), limit + 1)
-    more = len(rows) > limit
-    rows = rows[:limit]
+    page = await deps.audit.page(scope, chosen, decode_number(cursor), limit)
     return Page[AuditRowOut](
-        items=[AuditRowOut.of(row) for row in rows], next_cursor=encode(str(rows[-1].id)) if more else None
+        items=[AuditRowOut.of(entry) for entry in page.entries],
+        next_cursor=None if page.before is None else encode(str(page.before)),
     )

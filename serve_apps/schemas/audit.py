@@ -5,11 +5,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from models.audit import AuditAction, AuditRow
+from models.audit import AuditAction, AuditEntry
 from serve_apps.schemas.base import JsonDocument, Reply
 
 
 class AuditRowOut(Reply):
+    seq: int = Field(description="The row's place in its organisation's chain.")
     id: UUID
     at: datetime
     action: AuditAction
@@ -18,11 +19,13 @@ class AuditRowOut(Reply):
     session_id: UUID | None
     run_id: UUID | None
     details: JsonDocument
+    erased: bool = Field(description="The details, the actor among them, were erased.")
 
     @classmethod
-    def of(cls, row: AuditRow) -> "AuditRowOut":
-        details = dict(row.details)
+    def of(cls, entry: AuditEntry) -> "AuditRowOut":
+        row, details = entry.row, dict(entry.row.details)
         return cls(
+            seq=entry.seq,
             id=row.id,
             at=row.at,
             action=row.action,
@@ -31,4 +34,5 @@ class AuditRowOut(Reply):
             session_id=row.session_id,
             run_id=row.run_id,
             details=details,
+            erased=entry.erased,
         )

@@ -48,12 +48,13 @@ referenced AS (  -- blobs that the events above name: no longer orphans
     WHERE blobs.id = b.id
 ),
 audited AS (  -- decisions that somebody may have to account for: there if and only if their events are
-    INSERT INTO audit_log (id, org_id, project_id, session_id, run_id, at, action, details)
-    SELECT a.id, a.org_id, a.project_id, a.session_id, a.run_id, a.at, a.action, a.details
+    INSERT INTO audit_log (id, org_id, project_id, session_id, run_id, at, action, details, details_digest)
+    SELECT a.id, a.org_id, a.project_id, a.session_id, a.run_id, a.at, a.action, a.details, a.digest
     FROM unnest($31::uuid[], $32::uuid[], $33::uuid[], $34::uuid[], $35::uuid[], $36::integer[], $37::timestamptz[],
-                $38::text[], $39::bytea[])
-         AS a(id, org_id, project_id, session_id, run_id, shard, at, action, details)
+                $38::text[], $39::bytea[], $40::bytea[]) WITH ORDINALITY
+         AS a(id, org_id, project_id, session_id, run_id, shard, at, action, details, digest, place)
     JOIN mine USING (shard)
+    ORDER BY a.place  -- in the chain they stand as they were decided
 )
 SELECT shard FROM mine
 

@@ -131,7 +131,8 @@ class Shop:
     async def audited(self, scope: SessionScope) -> list[AuditRow]:
         chosen = AuditFilter(session_id=scope.session_id)
         log = AuditLog(self.platform.pool, self.platform.keyring)
-        return list(await log.page(OrgScope(org_id=scope.org_id), chosen, None, 10))
+        page = await log.page(OrgScope(org_id=scope.org_id), chosen, None, 10)
+        return [entry.row for entry in page.entries]
 
     def run(self, status: RunStatus = RunStatus.EXECUTING, wake_at: datetime | None = None) -> RunRow:
         return RunRow(RunId(self.platform.ids.new()), status, None, {"kind": "slots"}, None, wake_at)

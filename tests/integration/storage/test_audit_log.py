@@ -3,12 +3,11 @@
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 import pytest
 
-from models.audit import AuditAction, AuditRow
+from models.audit import AuditAction, AuditEntry, AuditRow
 from models.ids import OrgId, ProjectId, RunId, SessionId
 from models.tenants import OrgScope
 from planvault.clock import SystemClock, TimeOrderedIds
@@ -49,7 +48,8 @@ async def test_a_row_comes_back_as_it_was_written_and_lies_there_encrypted(pool:
     log, org_id = await _log(pool, keys)
     row = _row(project_id=ProjectId(IDS.new()), session_id=SessionId(IDS.new()), run_id=RunId(IDS.new()))
     await _write(pool, log, org_id, row)
-    assert await log.page(OrgScope(org_id=org_id), AuditFilter(), None, 10) == [row]
+    page = await log.page(OrgScope(org_id=org_id), AuditFilter(), None, 10)
+    assert page == ((AuditEntry(1, row, False),), None)
     stored = await pool.fetchval("SELECT details FROM audit_log WHERE id = $1", row.id)
     assert b"alice" not in stored
 
@@ -61,7 +61,7 @@ async def test_a_transaction_that_fails_leaves_no_row(pool: Pool, keys: Path) ->
         async with transaction(pool) as connection:
             await witness(connection)
             raise RuntimeError("what it tells of did not happen")
-    assert await log.page(OrgScope(org_id=org_id), AuditFilter(), None, 10) == []
+    assert await log.page(OrgScope(org_id=org_id), AuditFilter(), None, 10) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,13 @@ async def test_pages_are_newest_first_filtered_and_the_organisation_s_own(pool: 
     await _write(pool, log, org_id, *rows)
     await _write(pool, other, other_id, _row())
 
-    async def page(before: UUID | None = None, limit: int = 10, **chosen: object) -> list[AuditRow]:
-        return await log.page(OrgScope(org_id=org_id), AuditFilter(**chosen), before, limit)  # type: ignore[arg-type]
+    async def page(before: int | None = None, limit: int = 10, **chosen: object) -> list[AuditRow]:
+        found = await log.page(OrgScope(org_id=org_id), AuditFilter(**chosen), before, limit)  # type: ignore[arg-type]
+        return [entry.row for entry in found.entries]
 
     assert await page() == rows[::-1]
     assert await page(limit=2) == [rows[2], rows[1]]
-    assert await page(before=rows[1].id) == [rows[0]]
+    assert await page(before=2) == [rows[0]]
     assert await page(actions=(AuditAction.TOOL_APPROVED, AuditAction.PLAN_REJECTED)) == [rows[2], rows[1]]
     assert await page(session_id=session) == [rows[1]]
     assert await page(since=now - timedelta(minutes=90), until=now) == [rows[1]]

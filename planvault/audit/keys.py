@@ -1,0 +1,45 @@
+"""Which keys may sign: those that a trusted key introduced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from planvault.audit.faults import FaultKind, Findings
+from planvault.audit.statements import KeyIntroduction, Statement, is_signed
+
+
+class Trust:
+    """`pinned`: public keys that the verifier has from elsewhere.
+
+    Without any, the chain's first key is taken at its word: whoever can forge a whole export can forge that as well.
+    """
+
+    def __init__(self, pinned: Iterable[bytes], findings: Findings) -> None:
+        self._trusted = set(pinned)
+        self.pinned = bool(self._trusted)
+        self._findings = findings
+
+    def introduce(self, keys: Sequence[KeyIntroduction]) -> None:
+        """Oldest first. A key behind a trusted one needs its signature; one before it needs none."""
+        for key in sorted(keys, key=lambda each: each.version):
+            if key.public_key in self._trusted:
+                continue
+            if key.introduced_by is None or key.signature is None:
+                if not self.pinned and not self._trusted:
+                    self._trusted.add(key.public_key)
+                continue
+            if key.introduced_by not in self._trusted:
+                continue
+            if is_signed(key, key.introduced_by, key.signature):
+                self._trusted.add(key.public_key)
+            else:
+                self._findings.add(0, FaultKind.BAD_SIGNATURE, f"the introduction of key {key.public_key.hex()}")
+
+    def accepts(self, seq: int, what: str, statement: Statement, public_key: bytes, signature: bytes) -> bool:
+        if public_key not in self._trusted:
+            self._findings.add(seq, FaultKind.UNKNOWN_KEY, f"{what} is signed by {public_key.hex()}")
+            return False
+        if not is_signed(statement, public_key, signature):
+            self._findings.add(seq, FaultKind.BAD_SIGNATURE, what)
+            return False
+        return True
