@@ -46,4 +46,7 @@ class ApiKey(Frozen):
     is_primary: bool
     created_at: datetime
     last_used_at: datetime | None
+    expires_at: datetime | None = None  # None: it lives until it is revoked
+    rotated_at: datetime | None = None
+    retiring_until: datetime | None = None  # after a rotation: how long the text before it still opens
     revoked_at: datetime | None

@@ -69,6 +69,18 @@ class AlreadyVoted(Conflict):
     code, title = "ALREADY_VOTED", "This person has approved already"
 
 
+class QuotaReached(Conflict):
+    code, title = "QUOTA_REACHED", "There are as many as there may be"
+
+
+class LastOwner(Conflict):
+    code, title = "LAST_OWNER", "An organisation keeps at least one OWNER"
+
+
+class InvitationGone(Conflict):
+    code, title = "INVITATION_GONE", "The invitation was used, revoked or has expired"
+
+
 class IdempotencyKeyReused(PlanVaultError):
     code, status, title = "IDEMPOTENCY_KEY_REUSED", 422, "This Idempotency-Key was used with another body"
 

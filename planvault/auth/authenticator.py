@@ -7,12 +7,13 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
 from models.ids import KeyId, OrgId, ProjectId
 from planvault.auth.keys import PROJECT_PREFIX, digest
-from planvault.auth.principals import Principal, PrincipalKind
+from planvault.auth.principals import Principal, admin_token, project_key
 from planvault.errors import BringUpFailed, NotAuthenticated
 
 CACHE_S = 4.0
@@ -24,13 +25,15 @@ _LONGEST_TOKEN = 8_192  # a JWT with many claims fits; hashing megabytes for a s
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A project key that is not revoked."""
+    """A project key that works now. The text that was sent ends by itself at `ends_at`, in `ends_in_s` seconds."""
 
     id: KeyId
     org_id: OrgId
     project_id: ProjectId
     name: str
     scopes: tuple[str, ...]
+    ends_at: datetime | None = None
+    ends_in_s: float | None = None
 
 
 class KeyDirectory(Protocol):
@@ -62,7 +65,7 @@ class Authenticator:
         if token.startswith(PROJECT_PREFIX):
             return await self._project_key(sha256)
         if self._admin_sha256 and hmac.compare_digest(sha256, self._admin_sha256):
-            return Principal(PrincipalKind.ADMIN, actor="admin-token")
+            return admin_token()
         raise NotAuthenticated("The token is not known. Send a project key (sk_live_…) or the admin token.")
 
     async def _project_key(self, sha256: bytes) -> Principal:
@@ -73,16 +76,10 @@ class Authenticator:
         record = await self._keys.find(sha256)
         if record is None:
             self._cache.pop(sha256, None)
-            raise NotAuthenticated("The project key is not known, or was revoked.")
-        principal = Principal(
-            PrincipalKind.PROJECT_KEY,
-            actor=f"key:{record.name}",
-            org_id=record.org_id,
-            project_id=record.project_id,
-            key_id=record.id,
-            scopes=record.scopes,
-        )
-        self._remember(sha256, asked_at + CACHE_S, principal)
+            raise NotAuthenticated("The project key is not known, was revoked or rotated, or has expired.")
+        principal = project_key(record.id, record.org_id, record.project_id, record.name, record.scopes, record.ends_at)
+        lasts_s = CACHE_S if record.ends_in_s is None else min(CACHE_S, record.ends_in_s)
+        self._remember(sha256, asked_at + lasts_s, principal)
         return principal
 
     def _remember(self, sha256: bytes, until: float, principal: Principal) -> None:

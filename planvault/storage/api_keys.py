@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import asyncpg
 
 from models.access import ALL_OF_PROJECT
@@ -10,13 +12,16 @@ from models.tenants import ApiKey, ProjectScope
 from planvault.auth.authenticator import KeyRecord
 from planvault.auth.keys import NewKey, new_project_key
 from planvault.auth.scopes import check_scopes
-from planvault.errors import Conflict, NotFound
+from planvault.errors import Conflict, FieldError, InvalidInput, NotFound, QuotaReached
 from planvault.ports import Ids
-from planvault.storage.pool import Pool, Queryable
+from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped, within
 from planvault.storage.tenants import checked_name
 
 _SQL = load("planvault.storage", "sql/api_keys.sql")
+LONGEST_GRACE = timedelta(days=7)
+NO_GRACE = timedelta(0)
 
 
 class ApiKeys:
@@ -27,50 +32,107 @@ class ApiKeys:
         self._ids = ids
 
     async def find(self, sha256: bytes) -> KeyRecord | None:
-        async with self._pool.acquire() as connection:
-            row = await connection.fetchrow(_SQL["find"], sha256)
-            if row is None:
-                return None
-            if row["is_stale"]:
-                await connection.execute(_SQL["touch"], row["org_id"], row["project_id"], row["id"])
-        return KeyRecord(row["id"], row["org_id"], row["project_id"], row["name"], tuple(row["scopes"]))
+        row = await self._pool.fetchrow(_SQL["find"], sha256)
+        if row is None:
+            return None
+        found = KeyRecord(
+            row["id"],
+            row["org_id"],
+            row["project_id"],
+            row["name"],
+            tuple(row["scopes"]),
+            row["ends_at"],
+            row["ends_in_s"],
+        )
+        if row["is_stale"]:
+            scope = ProjectScope(org_id=found.org_id, project_id=found.project_id)
+            await scoped(self._pool, scope).execute(_SQL["touch"], scope.org_id, scope.project_id, found.id)
+        return found
 
     async def create(
-        self, scope: ProjectScope, name: str, scopes: list[str], db: Queryable | None = None
+        self,
+        scope: ProjectScope,
+        name: str,
+        scopes: list[str],
+        db: Connection | None = None,
+        *,
+        expires_at: datetime | None = None,
     ) -> tuple[ApiKey, NewKey]:
-        """A scoped key and its text, which exists only in this answer. Raises InvalidInput, NotFound.
+        """A scoped key and its text, which exists only in this answer. `expires_at`: timezone-aware; None: never.
 
-        `db`, here and below, is the caller's open transaction.
+        `db`, here and below, is the caller's open transaction. Raises InvalidInput, NotFound, QuotaReached.
         """
-        return await self._insert(db, scope, name, check_scopes(scopes), is_primary=False)
+        allowed = check_scopes(scopes)
+        if db is not None:
+            return await self._create(db, scope, name, allowed, expires_at)
+        async with within(self._pool, scope) as connection:
+            return await self._create(connection, scope, name, allowed, expires_at)
 
     async def create_primary(
         self, scope: ProjectScope, name: str = "primary", db: Queryable | None = None
     ) -> tuple[ApiKey, NewKey]:
-        """The project's one key with every scope. Raises Conflict where there is one already."""
-        return await self._insert(db, scope, name, (ALL_OF_PROJECT,), is_primary=True)
+        """The project's one key with every scope; it never expires. Raises Conflict where there is one already."""
+        return await self._insert(db or scoped(self._pool, scope), scope, name, (ALL_OF_PROJECT,), is_primary=True)
 
-    async def rotate(self, scope: ProjectScope, key_id: KeyId, db: Queryable | None = None) -> tuple[ApiKey, NewKey]:
-        """A new text under the same id and scopes; the old one ends within the cache time. Raises NotFound."""
+    async def rotate(
+        self, scope: ProjectScope, key_id: KeyId, db: Queryable | None = None, *, grace: timedelta = NO_GRACE
+    ) -> tuple[ApiKey, NewKey]:
+        """A new text under the same id and scopes; the old one opens for `grace` more, without it for the cache time.
+
+        Raises NotFound, also for a key that was revoked or has expired; InvalidInput for a grace that is too long.
+        """
+        if not NO_GRACE <= grace <= LONGEST_GRACE:
+            fault = FieldError("/graceSeconds", f"must be between 0 and {LONGEST_GRACE.total_seconds():.0f}")
+            raise InvalidInput("The grace period is not valid", errors=(fault,))
         key = new_project_key()
-        db = self._pool if db is None else db
-        row = await db.fetchrow(_SQL["rotate"], scope.org_id, scope.project_id, key_id, key.sha256, key.preview)
-        return _api_key(row), key
+        values = (scope.org_id, scope.project_id, key_id, key.sha256, key.preview, grace.total_seconds())
+        return _api_key(await (db or scoped(self._pool, scope)).fetchrow(_SQL["rotate"], *values)), key
 
-    async def revoke(self, scope: ProjectScope, key_id: KeyId) -> None:
-        """For good; repeating it changes nothing. Raises NotFound."""
-        if await self._pool.fetchval(_SQL["revoke"], scope.org_id, scope.project_id, key_id) is None:
+    async def revoke(self, scope: ProjectScope, key_id: KeyId, db: Queryable | None = None) -> ApiKey:
+        """For good, with the text before a rotation; repeating it changes nothing. Raises NotFound."""
+        place = (scope.org_id, scope.project_id, key_id)
+        row = await (db or scoped(self._pool, scope)).fetchrow(_SQL["revoke"], *place)
+        if row is None:
             raise NotFound("There is no such key in this project")
+        return _api_key(row)
+
+    async def get(self, scope: ProjectScope, key_id: KeyId, db: Queryable | None = None) -> ApiKey:
+        """Raises NotFound."""
+        place = (scope.org_id, scope.project_id, key_id)
+        return _api_key(await (db or scoped(self._pool, scope)).fetchrow(_SQL["one"], *place))
 
     async def all(self, scope: ProjectScope) -> list[ApiKey]:
-        return [_api_key(row) for row in await self._pool.fetch(_SQL["all"], scope.org_id, scope.project_id)]
+        rows = await scoped(self._pool, scope).fetch(_SQL["all"], scope.org_id, scope.project_id)
+        return [_api_key(row) for row in rows]
+
+    async def _create(
+        self,
+        connection: Connection,
+        scope: ProjectScope,
+        name: str,
+        scopes: tuple[str, ...],
+        expires_at: datetime | None,
+    ) -> tuple[ApiKey, NewKey]:
+        await connection.execute(_SQL["hold"], scope.org_id, scope.project_id)
+        room = await connection.fetchval(_SQL["room"], scope.org_id, scope.project_id)
+        if room is None:
+            raise NotFound("There is no such project in this organisation")
+        if room < 1:
+            raise QuotaReached("The project has all the keys that it may have: revoke one that nobody uses")
+        return await self._insert(connection, scope, name, scopes, is_primary=False, expires_at=expires_at)
 
     async def _insert(
-        self, db: Queryable | None, scope: ProjectScope, name: str, scopes: tuple[str, ...], *, is_primary: bool
+        self,
+        db: Queryable,
+        scope: ProjectScope,
+        name: str,
+        scopes: tuple[str, ...],
+        *,
+        is_primary: bool,
+        expires_at: datetime | None = None,
     ) -> tuple[ApiKey, NewKey]:
         key = new_project_key()
-        values = (self._ids.new(), checked_name(name), key.sha256, key.preview, list(scopes), is_primary)
-        db = self._pool if db is None else db
+        values = (self._ids.new(), checked_name(name), key.sha256, key.preview, list(scopes), is_primary, expires_at)
         try:
             row = await db.fetchrow(_SQL["create"], scope.org_id, scope.project_id, *values)
         except asyncpg.UniqueViolationError as error:
@@ -82,5 +144,5 @@ class ApiKeys:
 
 def _api_key(row: asyncpg.Record | None) -> ApiKey:
     if row is None:
-        raise NotFound("There is no such key in this project, or it was revoked")
+        raise NotFound("There is no such key in this project, or it was revoked or has expired")
     return ApiKey.model_validate(dict(row))

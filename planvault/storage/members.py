@@ -9,7 +9,7 @@ import asyncpg
 from models.access import Member, Role, User
 from models.ids import OrgId, ProjectId, UserId
 from models.tenants import OrgScope
-from planvault.errors import Conflict, NotAllowed, NotFound
+from planvault.errors import LastOwner, NotAllowed, NotFound
 from planvault.ports import Ids
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
@@ -100,7 +100,7 @@ class Members:
 
     async def _keeps_an_owner(self, connection: Connection, scope: OrgScope) -> None:
         if await connection.fetchval(_SQL["owners"], scope.org_id) < 2:
-            raise Conflict("This is the organisation's last OWNER: make another one first")
+            raise LastOwner("This is the organisation's last OWNER: make another one first")
 
     async def _get(self, connection: Connection, scope: OrgScope, user_id: UserId) -> Member:
         row = await connection.fetchrow(_SQL["member"], scope.org_id, user_id)
