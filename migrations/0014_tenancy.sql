@@ -2,50 +2,62 @@
 -- (docs/tenancy.md).
 --
 -- `planvault_app` sees the rows of the organisation that its transaction names in `planvault.org_id`, and without one
--- none. `planvault_platform` works across organisations, with the verbs that each table's duties need. Both are groups
--- that nobody logs in as: they own nothing, cannot bypass row-level security and define nothing. Migrations run as the
--- owner of the database, who is a member of both: to see every row is thereby something it was given, and forced
--- row-level security holds against it wherever a table gives it nothing.
+-- none. `planvault_platform` works across organisations, with the verbs that each table's duties need, and steps down to
+-- `planvault_app` for what it does in one. Both are groups that nobody logs in as: they own nothing, cannot bypass
+-- row-level security and define nothing. Migrations run as the owner of the database, who is a member of both: to see
+-- every row is thereby something it was given, and forced row-level security holds against it wherever a table gives it
+-- nothing.
 
 -- Roles belong to the whole server: several databases may be migrated at once, and the second finds them made.
 DO $$
 DECLARE
-    wanted text;
+    step text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['planvault_app', 'planvault_platform'] LOOP
+    FOREACH step IN ARRAY ARRAY[
+        'CREATE ROLE planvault_app NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT',
+        'CREATE ROLE planvault_platform NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT',
+        'GRANT planvault_app TO planvault_platform',
+        format('GRANT planvault_app TO %I', current_user),
+        format('GRANT planvault_platform TO %I', current_user)]
+    LOOP
+        CONTINUE WHEN step ~ '^CREATE' AND EXISTS (SELECT FROM pg_roles WHERE rolname = split_part(step, ' ', 3));
+        CONTINUE WHEN step ~ '^GRANT' AND pg_has_role(
+            CASE WHEN step ~ ' planvault_platform$' THEN 'planvault_platform' ELSE current_user::text END,
+            split_part(step, ' ', 2), CASE WHEN step ~ ' planvault_platform$' THEN 'MEMBER' ELSE 'USAGE' END);
         BEGIN
-            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
-                EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION',
-                               wanted);
-            END IF;
+            EXECUTE step;
         EXCEPTION
             WHEN duplicate_object OR unique_violation THEN NULL;    -- another database's migration was first
         END;
-        BEGIN
-            IF NOT pg_has_role(current_user, wanted, 'USAGE') THEN
-                EXECUTE format('GRANT %I TO %I', wanted, current_user);
-            END IF;
-        EXCEPTION
-            WHEN duplicate_object OR unique_violation THEN NULL;
-        END;
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = wanted AND (rolsuper OR rolbypassrls OR rolcreaterole)) THEN
-            RAISE EXCEPTION 'The role % may pass row-level security by, so it would protect nothing', wanted
-                USING HINT = format('Run as an administrator: ALTER ROLE %I NOSUPERUSER NOBYPASSRLS NOCREATEROLE', wanted);
-        END IF;
     END LOOP;
 EXCEPTION
     WHEN insufficient_privilege THEN
-        RAISE EXCEPTION 'The database user % may not make the roles that PlanVault works under', current_user
-            USING ERRCODE = 'insufficient_privilege', HINT = format(
-                'Run as an administrator, and migrate again: CREATE ROLE planvault_app NOLOGIN; '
-                'CREATE ROLE planvault_platform NOLOGIN; GRANT planvault_app, planvault_platform TO %I',
-                current_user);
+        RAISE EXCEPTION 'The database user % may not make the roles that PlanVault works under. Let an administrator '
+            'run, and migrate again: CREATE ROLE planvault_app NOLOGIN NOINHERIT; CREATE ROLE planvault_platform NOLOGIN '
+            'NOINHERIT; GRANT planvault_app TO planvault_platform; GRANT planvault_app, planvault_platform TO %',
+            current_user, quote_ident(current_user)
+            USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
+DO $$
+DECLARE
+    loose text;
+BEGIN
+    SELECT string_agg(rolname, ', ') INTO loose FROM pg_roles
+    WHERE rolname IN ('planvault_app', 'planvault_platform') AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcanlogin);
+    IF loose IS NOT NULL THEN
+        RAISE EXCEPTION 'The roles % must not log in, make roles or pass row-level security by: they would protect '
+            'nothing. Let an administrator run, for each: ALTER ROLE … NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE', loose;
+    END IF;
 END
 $$;
 
 DO $$
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO planvault_app, planvault_platform', current_schema());
+    -- Imports lay what comes in down in a temporary table first.
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO planvault_app, planvault_platform', current_database());
 END
 $$;
 
@@ -129,7 +141,8 @@ SELECT tenant_part('bulk_import_findings', 'import_id', 'bulk_imports');
 
 -- Of no organisation: who runs what, and where the record is.
 SELECT table_verbs(name::regclass, 'SELECT', 'SELECT, INSERT, UPDATE, DELETE') FROM unnest(ARRAY[
-    'hosts', 'shard_owner', 'actor_leases', 'cluster_drains', 'event_store']) AS name;
+    'hosts', 'shard_owner', 'actor_leases', 'cluster_drains']) AS name;
+SELECT table_verbs('event_store', 'SELECT', 'SELECT');
 SELECT table_verbs('event_leftovers', '', 'SELECT, INSERT, UPDATE, DELETE');
 SELECT table_verbs('schema_migrations', 'SELECT', 'SELECT');
 GRANT USAGE ON SEQUENCE event_revisions TO planvault_platform;
@@ -137,3 +150,37 @@ GRANT USAGE ON SEQUENCE event_revisions TO planvault_platform;
 -- Triggers that keep books about rows which the writer may not see, or not write.
 SELECT definer_function(name::regprocedure, '') FROM unnest(ARRAY[
     'event_file_is_left()', 'tools_left_the_index()', 'scenario_without_samples_goes()']) AS name;
+
+-- ── looked up before the organisation is known ──────────────────────────────────────────────────────────────────────
+
+-- The organisation of a project: who calls back knows the project's id, and nothing else yet.
+CREATE FUNCTION organization_of_project(project uuid) RETURNS uuid LANGUAGE sql STABLE
+    BEGIN ATOMIC SELECT org_id FROM projects WHERE id = project; END;
+
+-- The newest seq of sessions that somebody watches, whatever organisations they are of.
+CREATE FUNCTION event_heads_of(orgs uuid[], sessions uuid[]) RETURNS TABLE (session_id uuid, seq bigint)
+LANGUAGE sql STABLE BEGIN ATOMIC
+    SELECT watched.session_id, head.seq
+    FROM unnest(orgs, sessions) AS watched(org_id, session_id),
+    LATERAL (SELECT e.seq FROM events e WHERE e.session_id = watched.session_id AND e.org_id = watched.org_id
+             ORDER BY e.seq DESC LIMIT 1) AS head;
+END;
+CREATE FUNCTION event_file_heads_of(orgs uuid[], sessions uuid[]) RETURNS TABLE (session_id uuid, seq bigint)
+LANGUAGE sql STABLE BEGIN ATOMIC
+    SELECT h.session_id, h.seq
+    FROM unnest(orgs, sessions) AS watched(org_id, session_id)
+    JOIN event_heads h ON h.session_id = watched.session_id AND h.org_id = watched.org_id;
+END;
+
+-- Where this database's events are: fixed by whoever asks first. One that has events from before there was a choice has
+-- made it. `has_events`: of any organisation, in files.
+CREATE FUNCTION choose_event_store(new_id uuid, wanted text) RETURNS TABLE (id uuid, mode text, has_events boolean)
+LANGUAGE sql BEGIN ATOMIC
+    INSERT INTO event_store (id, mode)
+    SELECT new_id, CASE WHEN EXISTS (SELECT FROM events) THEN 'postgres' ELSE wanted END
+    ON CONFLICT DO NOTHING;
+    SELECT s.id, s.mode, EXISTS (SELECT FROM event_segments) FROM event_store s;
+END;
+
+SELECT definer_function(name::regprocedure) FROM unnest(ARRAY[
+    'choose_event_store(uuid, text)', 'organization_of_project(uuid)', 'event_heads_of(uuid[], uuid[])', 'event_file_heads_of(uuid[], uuid[])']) AS name;

@@ -7,6 +7,7 @@ from models.tenants import ProjectScope
 from planvault.errors import NotFound
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 from retrieval.index.port import CatalogState
 
 _SQL = load("retrieval", "sql/selection_facts.sql")
@@ -24,7 +25,7 @@ class Facts:
 
 async def read_facts(pool: Pool, scope: ProjectScope) -> Facts:
     """One query. Raises NotFound for a project that is not the organisation's."""
-    row = await pool.fetchrow(_SQL["facts"], scope.org_id, scope.project_id)
+    row = await scoped(pool, scope).fetchrow(_SQL["facts"], scope.org_id, scope.project_id)
     if row is None:
         raise NotFound("There is no such project in this organisation")
     older = row["project_max_tools"]

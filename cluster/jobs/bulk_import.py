@@ -18,6 +18,7 @@ from planvault.ingestion.bulk.vanish import report_vanished
 from planvault.storage import bulk_imports, tool_vectors
 from planvault.storage.bulk_imports import ClaimedJob
 from planvault.storage.pool import Pool
+from planvault.storage.tenancy import scoped
 from retrieval.embedding import EMBEDDING_MODEL
 
 _log = structlog.get_logger(__name__)
@@ -32,20 +33,22 @@ def import_all(claim: ClaimedJob) -> None:
 
     portions = with_database(lambda pool: prepare(pool, claim))
     if portions or claim.stage is Stage.DOCUMENTS:
-        with_database(lambda pool: bulk_imports.enter_stage(pool, claim, Stage.DOCUMENTS))
+        with_database(lambda pool: bulk_imports.enter_stage(scoped(pool, claim.scope), claim, Stage.DOCUMENTS))
         log.info("bulk_import.documents", portions=len(portions))
         import_documents(claim, portions, bounds)
         with_database(lambda pool: report_vanished(pool, claim))
 
-    waiting = with_database(lambda pool: tool_vectors.pending(pool, claim, EMBEDDING_MODEL))
-    with_database(lambda pool: bulk_imports.enter_stage(pool, claim, Stage.EMBEDDING, to_embed=len(waiting)))
+    waiting = with_database(lambda pool: tool_vectors.pending(scoped(pool, claim.scope), claim, EMBEDDING_MODEL))
+    with_database(
+        lambda pool: bulk_imports.enter_stage(scoped(pool, claim.scope), claim, Stage.EMBEDDING, to_embed=len(waiting))
+    )
     log.info("bulk_import.embedding", tools=len(waiting))
     embed_tools(claim, list(batches(waiting)), bounds)
 
     async def group(pool: Pool) -> None:
-        await bulk_imports.enter_stage(pool, claim, Stage.GROUPS)
+        await bulk_imports.enter_stage(scoped(pool, claim.scope), claim, Stage.GROUPS)
         await regroup(pool, claim, TimeOrderedIds(), EMBEDDING_MODEL)
-        await bulk_imports.complete_job(pool, claim)
+        await bulk_imports.complete_job(scoped(pool, claim.scope), claim)
 
     with_database(group)
     log.info("bulk_import.completed")

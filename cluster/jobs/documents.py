@@ -21,6 +21,7 @@ from planvault.ingestion.bulk.store import ReadDocument, store_documents
 from planvault.ingestion.isolation import ExtractionProcess
 from planvault.storage import bulk_documents
 from planvault.storage.bulk_imports import ClaimedJob
+from planvault.storage.tenancy import scoped
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ _FAST = 1  # zlib's level for what lives for seconds
 
 def _bodies(claim: ClaimedJob, paths: Sequence[str]) -> dict[str, list[Any]]:
     """Documents as they lie in the database."""
-    found = with_database(lambda pool: bulk_documents.bodies(pool, claim, paths))
+    found = with_database(lambda pool: bulk_documents.bodies(scoped(pool, claim.scope), claim, paths))
     return {"path": [path for path, _ in found], "body": [body for _, body in found]}
 
 

@@ -19,6 +19,7 @@ from models.ids import IntegrationId, ToolId
 from planvault.ingestion.bulk.embed import store_vectors
 from planvault.storage import tool_vectors
 from planvault.storage.bulk_imports import ClaimedJob
+from planvault.storage.tenancy import scoped
 from planvault.storage.tool_vectors import ToolVector
 from retrieval.embedding import DIMENSIONS, EMBEDDING_MODEL, MiniLm
 
@@ -28,7 +29,9 @@ _VECTOR = pa.list_(pa.float32(), DIMENSIONS)
 
 
 def _texts(claim: ClaimedJob, tools: Sequence[ToolId]) -> dict[str, list[Any]]:
-    found = with_database(lambda pool: tool_vectors.texts(pool, claim.scope, tools, EMBEDDING_MODEL))
+    found = with_database(
+        lambda pool: tool_vectors.texts(scoped(pool, claim.scope), claim.scope, tools, EMBEDDING_MODEL)
+    )
     return {
         "tool_id": [text.tool_id.bytes for text in found],
         "integration_id": [text.integration_id.bytes for text in found],

@@ -7,7 +7,8 @@ import structlog
 
 from models.tenants import OrgScope
 from planvault.storage import catalog_tools, tool_index
-from planvault.storage.pool import Pool, transaction
+from planvault.storage.pool import Pool
+from planvault.storage.tenancy import scoped, within
 from retrieval.index.entries import ENTRY_REVISION, index_row
 
 _log = structlog.get_logger(__name__)
@@ -22,12 +23,12 @@ async def remake_entries(pool: Pool) -> int:
     made = 0
     for org_id in await tool_index.organizations_to_make(pool, ENTRY_REVISION):
         scope = OrgScope(org_id=org_id)
-        while waiting := await tool_index.to_make(pool, scope, ENTRY_REVISION, _BATCH):
-            tools = await catalog_tools.tools_at(pool, scope, waiting)
+        while waiting := await tool_index.to_make(scoped(pool, scope), scope, ENTRY_REVISION, _BATCH):
+            tools = await catalog_tools.tools_at(scoped(pool, scope), scope, waiting)
             if not tools:
                 break  # deleted since, or an index row without its tool: nothing to make it from
             rows = await asyncio.to_thread(lambda found: [index_row(tool) for tool in found], list(tools.values()))
-            async with transaction(pool) as connection:
+            async with within(pool, scope) as connection:
                 await tool_index.remake(connection, scope, rows)
             made += len(rows)
     if made:

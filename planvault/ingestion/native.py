@@ -11,7 +11,8 @@ from planvault.ingestion.store import write
 from planvault.ports import Ids
 from planvault.storage import catalog, catalog_imports, catalog_tools
 from planvault.storage.catalog_tools import KnownTool
-from planvault.storage.pool import Connection, Pool, transaction
+from planvault.storage.pool import Connection, Pool
+from planvault.storage.tenancy import within
 from planvault.tools.native import DEFAULT_TOOLS, NativeTool
 
 ALIAS = "native"
@@ -24,7 +25,7 @@ async def install_native_tools(
 
     Where another integration has a tool of the same name already, that one keeps it and ours is left out.
     """
-    async with transaction(pool) as connection:
+    async with within(pool, scope) as connection:
         await catalog_tools.lock_names(connection, scope)
         integration = await _integration(connection, scope, ids)
         known = await catalog_tools.known_tools(connection, scope, [integration.id])

@@ -11,7 +11,8 @@ from planvault.ingestion.reconcile import Changes, reconcile
 from planvault.ports import Ids
 from planvault.storage import catalog, catalog_imports, catalog_tools, tool_index
 from planvault.storage.catalog_imports import ClaimedImport
-from planvault.storage.pool import Connection, Pool, transaction
+from planvault.storage.pool import Connection, Pool
+from planvault.storage.tenancy import within
 from retrieval.index.entries import index_row
 
 # The pool's short limits guard the session hosts' fence, which these transactions never touch; thousands of tools are
@@ -35,7 +36,7 @@ async def store(
 ) -> None:
     """Raises OwnershipLost where another worker took the import over; then nothing is written."""
     scope = claim.scope
-    async with transaction(pool) as connection:
+    async with within(pool, scope) as connection:
         await connection.execute(PATIENCE)
         await catalog_tools.lock_names(connection, scope)
         await catalog.hold_integration(connection, scope, integration.id)

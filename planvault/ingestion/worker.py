@@ -19,7 +19,8 @@ from planvault.net.client import GuardedHttp
 from planvault.ports import Embedder, Ids
 from planvault.storage import catalog, catalog_imports, tool_index
 from planvault.storage.catalog_imports import ClaimedImport
-from planvault.storage.pool import Pool, transaction
+from planvault.storage.pool import Pool
+from planvault.storage.tenancy import scoped, within
 from planvault.storage.tenants import Tenants
 from retrieval.groups.upkeep import GroupKeeper
 
@@ -63,7 +64,7 @@ class CatalogImporter:
             log.warning("import.taken_over")
         except (SpecRejected, TooLarge, EgressDenied, NotFound) as fault:
             log.info("import.rejected", code=fault.code)
-            await catalog_imports.fail_import(self._pool, claim, fault.detail)
+            await catalog_imports.fail_import(scoped(self._pool, claim.scope), claim, fault.detail)
         else:
             log.info("import.completed")
         return True
@@ -73,7 +74,7 @@ class CatalogImporter:
             raise SpecRejected(
                 f"The import was tried {claim.attempt - 1} times without reaching its end; see the logs, then retry."
             )
-        integration = await catalog.get_integration(self._pool, claim.scope, claim.integration_id)
+        integration = await catalog.get_integration(scoped(self._pool, claim.scope), claim.scope, claim.integration_id)
         if claim.status is ImportStatus.PARSING:
             text = await self._held(claim, self._text(claim))
             extraction = await self._held(claim, extract_isolated(text))
@@ -91,7 +92,7 @@ class CatalogImporter:
             )
         await self._embed(claim, integration)
         await self._held(claim, self._groups.follow(claim.scope, integration.id))
-        await catalog_imports.complete_import(self._pool, claim)
+        await catalog_imports.complete_import(scoped(self._pool, claim.scope), claim)
 
     async def _text(self, claim: ClaimedImport) -> str:
         if claim.document is not None:
@@ -106,12 +107,12 @@ class CatalogImporter:
         options = self._options
         while True:
             batch = await tool_index.to_embed(
-                self._pool, claim.scope, integration.id, options.embedding_model, options.batch
+                scoped(self._pool, claim.scope), claim.scope, integration.id, options.embedding_model, options.batch
             )
             if not batch:
                 return
             vectors = await self._held(claim, self._embedder.embed([tool.document for tool in batch]))
-            async with transaction(self._pool) as connection:
+            async with within(self._pool, claim.scope) as connection:
                 pairs = list(zip(batch, vectors, strict=True))
                 await catalog.hold_integration(connection, claim.scope, integration.id)
                 await catalog_imports.import_progress(connection, claim, len(batch), options.lease_s)
@@ -124,7 +125,7 @@ class CatalogImporter:
             while not task.done():
                 done, _ = await asyncio.wait({task}, timeout=self._options.lease_s / 3)
                 if not done:
-                    await catalog_imports.renew_import(self._pool, claim, self._options.lease_s)
+                    await catalog_imports.renew_import(scoped(self._pool, claim.scope), claim, self._options.lease_s)
             return task.result()
         finally:
             if not task.done():

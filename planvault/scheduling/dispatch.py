@@ -24,6 +24,7 @@ from planvault.storage.job_dispatch import DueJob, JobDispatch
 from planvault.storage.pool import Connection, Pool, is_away, transaction
 from planvault.storage.secrets import PostgresSecrets
 from planvault.storage.sessions import SessionDraft, Sessions
+from planvault.storage.tenancy import stepped_into
 
 _log = structlog.get_logger(__name__)
 
@@ -83,13 +84,14 @@ class Dispatcher:
     async def _attempt(self, connection: Connection, job: DueJob) -> int | None:
         """The shard to wake. A job that cannot be sent leaves nothing behind but its error, and holds up no other."""
         try:
-            async with connection.transaction():
+            async with connection.transaction(), stepped_into(connection, job.scope):
                 return await self._send(connection, job)
         # Whatever a job carries must not end the scheduler; a database that is away is no job's fault.
         except Exception as fault:
             if connection.is_closed() or (is_away(fault) and not isinstance(fault, _HELD)):
                 raise
-            await self._failed(connection, job, fault)
+            async with stepped_into(connection, job.scope):
+                await self._failed(connection, job, fault)
             return None
 
     async def _send(self, connection: Connection, job: DueJob) -> int:

@@ -17,8 +17,9 @@ from planvault.errors import FieldError, InvalidInput, Unavailable
 from planvault.ports import Keyring, Scheduled, ScheduleOrder
 from planvault.scheduling.booking import Bookings
 from planvault.scheduling.orders import JobOrder, Timing
-from planvault.storage.pool import Pool, is_away, transaction
+from planvault.storage.pool import Pool, is_away
 from planvault.storage.sessions import Sessions
+from planvault.storage.tenancy import within
 
 
 class PostgresScheduling:
@@ -43,7 +44,7 @@ class PostgresScheduling:
     async def _book(self, scope: SessionScope, order: ScheduleOrder) -> Scheduled:
         wanted = await self._order(scope, order)
         await self._keyring.cipher(scope.org_id)  # before: the transaction must not wait for a second connection
-        async with transaction(self._pool) as connection:
+        async with within(self._pool, scope) as connection:
             booked = await self._bookings.book(connection, scope, wanted)
         return Scheduled(booked.job_id, booked.run_at)
 

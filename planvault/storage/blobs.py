@@ -17,8 +17,9 @@ from models.tenants import SessionScope
 from planvault.crypto.chunks import CHUNK_BYTES, chunk_seal, open_chunks
 from planvault.errors import DecryptionFailed, NotFound
 from planvault.ports import Ids, Keyring, OrgCipher, Seal
-from planvault.storage.pool import Pool, is_away
+from planvault.storage.pool import Pool, Queryable, is_away
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/blobs.sql")
 _CHUNKS_A_READ = 8
@@ -60,7 +61,7 @@ class Blobs:
         blob_id = BlobId(self._ids.new())
         scope = place.scope
         owner = (scope.org_id, scope.project_id, scope.session_id, place.run_id)
-        await _execute(self._pool, "begin", blob_id, *owner, purpose)
+        await _execute(scoped(self._pool, scope), "begin", blob_id, *owner, purpose)
         return BlobWriter(self._pool, cipher, scope, blob_id)
 
     async def write(self, place: ResultPlace, content: bytes, media_type: str, purpose: Purpose) -> Stored:
@@ -71,7 +72,7 @@ class Blobs:
 
     async def head(self, scope: SessionScope, blob_id: BlobId) -> BlobHead:
         """Raises NotFound for a blob that is not the session's, or is not complete."""
-        row = await self._pool.fetchrow(_SQL["find"], scope.org_id, scope.session_id, blob_id)
+        row = await scoped(self._pool, scope).fetchrow(_SQL["find"], scope.org_id, scope.session_id, blob_id)
         if row is None:
             raise NotFound("There is no such stored result in this session.")
         cipher = await self._keyring.cipher(scope.org_id)
@@ -84,7 +85,7 @@ class Blobs:
         place = (scope.org_id, scope.session_id, blob_id)
         start = 0
         while start < chunks:
-            rows = await self._pool.fetch(_SQL["chunks"], *place, start, _CHUNKS_A_READ)
+            rows = await scoped(self._pool, scope).fetch(_SQL["chunks"], *place, start, _CHUNKS_A_READ)
             if [row["position"] for row in rows] != list(range(start, start + len(rows))) or not rows:
                 raise DecryptionFailed("A chunk of a stored result is missing.")
             sealed = [row["payload"] for row in rows]
@@ -102,7 +103,7 @@ class Blobs:
 
     async def discard(self, scope: SessionScope, blob_id: BlobId) -> None:
         """Forget a blob that nothing references. One that an append has kept stays."""
-        await self._pool.execute(_SQL["discard"], scope.org_id, blob_id)
+        await scoped(self._pool, scope).execute(_SQL["discard"], scope.org_id, blob_id)
 
     async def sweep(self, orphans_after: timedelta, fragments_after: timedelta) -> int:
         """Delete what nobody references, and what ended runs derived; some at a time, of every tenant."""
@@ -141,7 +142,7 @@ class BlobWriter:
         sha256 = self._digest.hexdigest()
         detail = orjson.dumps({"sha256": sha256, "mediaType": media_type})
         sealed = self._cipher.seal(detail, _detail_seal(self._scope, self.blob_id))
-        await _execute(self._pool, "finish", self.blob_id, self.size, self._position, sealed)
+        await _execute(scoped(self._pool, self._scope), "finish", self.blob_id, self.size, self._position, sealed)
         return Stored(blob_id=self.blob_id, size=self.size, sha256=sha256, media_type=media_type)
 
     async def _flush(self, length: int, *, last: bool) -> None:
@@ -149,11 +150,11 @@ class BlobWriter:
         with memoryview(self._waiting) as view:
             sealed = self._cipher.seal(bytes(view[:length]), place)
         del self._waiting[:length]
-        await _execute(self._pool, "add_chunk", self.blob_id, self._position, sealed)
+        await _execute(scoped(self._pool, self._scope), "add_chunk", self.blob_id, self._position, sealed)
         self._position += 1
 
 
-async def _execute(pool: Pool, name: str, *args: object) -> None:
+async def _execute(db: Queryable, name: str, *args: object) -> None:
     """A statement of a writer. Each can be done twice, so a database that is away for a moment costs no result."""
     async for attempt in AsyncRetrying(
         retry=retry_if_exception(is_away),
@@ -162,4 +163,4 @@ async def _execute(pool: Pool, name: str, *args: object) -> None:
         reraise=True,
     ):
         with attempt:
-            await pool.execute(_SQL[name], *args)
+            await db.execute(_SQL[name], *args)

@@ -13,7 +13,6 @@ from planvault.storage.pool import Connection, Queryable
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/bulk_documents.sql")
-_FINDING = ("import_id", "path", "position", "operation", "outcome", "tool", "problems")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +134,8 @@ async def record(db: Connection, claim: ClaimedJob, done: Sequence[Imported], ex
 
 
 async def add_findings(db: Connection, claim: ClaimedJob, findings: Sequence[Finding]) -> None:
-    records = [
-        (claim.id, one.path, one.position, one.operation, one.outcome, one.tool, list(one.problems)) for one in findings
-    ]
-    await db.copy_records_to_table("bulk_import_findings", records=records, columns=_FINDING)
+    # As one document: COPY cannot write where row-level security checks what is written.
+    await db.execute(_SQL["add_findings"], claim.id, [one.model_dump(mode="json") for one in findings])
 
 
 async def vanished(db: Queryable, claim: ClaimedJob) -> list[Vanished]:

@@ -20,6 +20,7 @@ from models.tenants import OrgScope
 from planvault.errors import Conflict, NotFound, OwnershipLost
 from planvault.storage.pool import Connection, Pool, Queryable, transaction
 from planvault.storage.queries import load
+from planvault.storage.tenancy import within
 
 _SQL = load("planvault.storage", "sql/bulk_imports.sql")
 
@@ -182,7 +183,7 @@ async def renew_job(pool: Pool, claim: ClaimedJob, lease_s: float) -> None:
 
     Waits for a write of the job that is being committed; until then nobody can take the job over.
     """
-    async with transaction(pool) as connection:
+    async with within(pool, claim.scope) as connection:
         await connection.execute(_SQL["patience"])
         _held(await connection.fetchval(_SQL["renew"], *_fence(claim), lease_s))
 

@@ -10,6 +10,7 @@ from planvault.errors import NotFound
 from planvault.ports import CallTarget, Keyring
 from planvault.storage import catalog, catalog_tools
 from planvault.storage.pool import Pool
+from planvault.storage.tenancy import scoped
 
 
 class CatalogReader:
@@ -21,7 +22,7 @@ class CatalogReader:
 
     async def tools(self, scope: ProjectScope, ids: Sequence[tuple[ToolId, int]]) -> list[Tool]:
         """Tools at exactly these versions, in the order asked for. Raises NotFound for one that is gone."""
-        found = await catalog_tools.tools_at(self._pool, scope, ids)
+        found = await catalog_tools.tools_at(scoped(self._pool, scope), scope, ids)
         missing = [f"{tool_id} version {version}" for tool_id, version in ids if (tool_id, version) not in found]
         if missing:
             raise NotFound(f"These tools are in the catalog no more: {', '.join(missing)}.")
@@ -29,7 +30,7 @@ class CatalogReader:
 
     async def binding(self, scope: ProjectScope, tool: Tool) -> CallTarget:
         """Where and how the project calls a tool now. Raises NotFound where its integration was deleted."""
-        row = await catalog.call_target_row(self._pool, scope, tool.integration_id)
+        row = await catalog.call_target_row(scoped(self._pool, scope), scope, tool.integration_id)
         cipher = await self._keyring.cipher(scope.org_id)
         return CallTarget(
             base_url=row["base_url"],

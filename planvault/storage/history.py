@@ -15,6 +15,7 @@ from models.tenants import SessionScope
 from planvault.ports import Keyring, OrgCipher, Seal
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/history.sql")
 
@@ -73,17 +74,23 @@ class History:
         self._keyring = keyring
 
     async def newest(self, scope: SessionScope, before: int | None, limit: int) -> list[HistoryEvent]:
-        rows = await self._pool.fetch(_SQL["newest"], scope.org_id, scope.session_id, before, limit, PAGE_BYTES)
+        rows = await scoped(self._pool, scope).fetch(
+            _SQL["newest"], scope.org_id, scope.session_id, before, limit, PAGE_BYTES
+        )
         return await self._opened(scope, rows[::-1])
 
     async def after(
         self, scope: SessionScope, seq: int, limit: int, most_bytes: int = PAGE_BYTES
     ) -> list[HistoryEvent]:
-        rows = await self._pool.fetch(_SQL["after"], scope.org_id, scope.session_id, seq, limit, most_bytes)
+        rows = await scoped(self._pool, scope).fetch(
+            _SQL["after"], scope.org_id, scope.session_id, seq, limit, most_bytes
+        )
         return await self._opened(scope, rows)
 
     async def has_before(self, scope: SessionScope, seq: int) -> bool:
-        return bool(await self._pool.fetchval(_SQL["exists_before"], scope.org_id, scope.session_id, seq))
+        return bool(
+            await scoped(self._pool, scope).fetchval(_SQL["exists_before"], scope.org_id, scope.session_id, seq)
+        )
 
     async def heads(self, sessions: Collection[tuple[OrgId, SessionId]]) -> dict[SessionId, int]:
         orgs = [org_id for org_id, _ in sessions]

@@ -14,10 +14,12 @@ import orjson
 
 from models.base import JsonObject
 from models.ids import OrgId
+from models.tenants import OrgScope
 from planvault.errors import IdempotencyInFlight, IdempotencyKeyReused
 from planvault.ports import Keyring, Seal
-from planvault.storage.pool import Connection, Pool, transaction
+from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
+from planvault.storage.tenancy import within
 
 _SQL = load("planvault.storage", "sql/idempotency.sql")
 
@@ -89,12 +91,12 @@ class Idempotency:
         IdempotencyInFlight while the first request with it is still being answered.
         """
         if key is None:
-            async with transaction(self._pool) as connection:
+            async with within(self._pool, OrgScope(org_id=scope.org_id)) as connection:
                 return await work(connection)
         cached = await self._cache.recall(scope, key) if self._cache is not None else None
         if cached is not None:
             return cached.to(key)
-        async with transaction(self._pool) as connection:
+        async with within(self._pool, OrgScope(org_id=scope.org_id)) as connection:
             found = await self._recall(connection, scope, key)
             if found is None:
                 kept, left_s = KeptAnswer(key.body_sha256, await work(connection)), _KEPT_S

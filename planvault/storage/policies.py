@@ -9,6 +9,7 @@ from planvault.ports import Keyring, RunPolicy
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
 from planvault.storage.sessions import context_seal
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/policies.sql")
 
@@ -21,7 +22,7 @@ class PostgresPolicies:
         self._keyring = keyring
 
     async def of_run(self, scope: SessionScope) -> RunPolicy:
-        row = await self._pool.fetchrow(_SQL["of_run"], scope.org_id, scope.project_id, scope.session_id)
+        row = await scoped(self._pool, scope).fetchrow(_SQL["of_run"], scope.org_id, scope.project_id, scope.session_id)
         if row is None:
             raise NotFound("The session is gone.")
         cipher = await self._keyring.cipher(scope.org_id)

@@ -3,7 +3,8 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeAlias
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias
 
 import asyncpg
 from pgvector.asyncpg import register_vector
@@ -12,8 +13,34 @@ from planvault.errors import Unavailable
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-# What a repository function runs on: its own connection for one statement, or the caller's open transaction.
-Queryable: TypeAlias = "Pool | Connection"
+
+
+class Queryable(Protocol):
+    """What a repository function runs on: the caller's open transaction, or each statement in one of its own.
+
+    Of one organisation it is a Connection of `tenancy.within`, or what `tenancy.scoped` makes of a pool; the pool
+    itself is for what works across organisations.
+    """
+
+    async def fetch(self, query: str, /, *args: Any) -> "list[asyncpg.Record]": ...
+
+    async def fetchrow(self, query: str, /, *args: Any) -> "asyncpg.Record | None": ...
+
+    async def fetchval(self, query: str, /, *args: Any) -> Any: ...
+
+    async def execute(self, query: str, /, *args: Any) -> str: ...
+
+
+class Role(StrEnum):
+    """Who a pool's connections are in the database (migration 0014): both are subject to row-level security.
+
+    TENANT sees the organisation that its transaction names. PLATFORM works across organisations, and steps down to
+    TENANT for what it does in one (`tenancy.within`).
+    """
+
+    TENANT = "planvault_app"
+    PLATFORM = "planvault_platform"
+
 
 _AWAY = (
     OSError,  # TimeoutError included
@@ -69,12 +96,14 @@ async def open_pool(
     maximum: int = 8,
     lock_timeout_ms: int = 3_000,
     command_timeout_s: float | None = None,
+    role: Role | None = None,
 ) -> Pool:
     """A pool whose connections decode jsonb to Python values and vectors to numpy arrays.
 
     `name` shows in pg_stat_activity. `lock_timeout` and the idle-in-transaction limit stay below the lease time, so
     that a frozen process cannot hold up a takeover (design, durable protocol 3). After `command_timeout_s` a statement
     raises TimeoutError: a connection whose other end has vanished would otherwise be waited for until TCP gives up.
+    `role`: what the connections act as, whatever more their login may do; None (migrations, bring-up): the login.
     """
     return await asyncpg.create_pool(
         url,
@@ -87,11 +116,13 @@ async def open_pool(
             "application_name": f"planvault/{name}",
             "lock_timeout": str(lock_timeout_ms),
             "idle_in_transaction_session_timeout": str(lock_timeout_ms),
+            **({} if role is None else {"role": role}),
         },
     )
 
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A transaction of what works across organisations; `tenancy.within` is one organisation's."""
     async with pool.acquire() as connection, connection.transaction():
         yield connection

@@ -10,6 +10,7 @@ from models.tenants import OrgScope
 from planvault.errors import NotFound
 from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.scenarios import SQL, ToolRef, tools_named
+from planvault.storage.tenancy import scoped
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class RoutingCache:
         self._pool = pool
 
     async def size(self, scope: OrgScope) -> int:
-        count: int = await self._pool.fetchval(SQL["count_entries"], scope.org_id)
+        count: int = await scoped(self._pool, scope).fetchval(SQL["count_entries"], scope.org_id)
         return count
 
     async def page(
@@ -44,7 +45,7 @@ class RoutingCache:
         db: Queryable | None = None,
     ) -> list[CacheEntry]:
         """At most `limit` entries, newest first, older than `before`; with `least` successes when last counted."""
-        db = self._pool if db is None else db
+        db = scoped(self._pool, scope) if db is None else db
         rows = await db.fetch(SQL["entries"], scope.org_id, before, only, least, limit)
         if not rows:
             return []

@@ -17,6 +17,7 @@ from planvault.errors import NotFound
 from planvault.ports import Keyring, OrgCipher, Seal
 from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/runs.sql")
 
@@ -49,14 +50,14 @@ class Runs:
 
     async def get(self, scope: SessionScope, run_id: RunId, db: Queryable | None = None) -> RunRecord:
         """Raises NotFound. `db` is the caller's open transaction: whoever holds a connection asks for no second one."""
-        row = await (self._pool if db is None else db).fetchrow(_SQL["find"], *_place(scope), run_id)
+        row = await (scoped(self._pool, scope) if db is None else db).fetchrow(_SQL["find"], *_place(scope), run_id)
         if row is None:
             raise NotFound("There is no such run in this session.")
         return _record(scope, row, await self._keyring.cipher(scope.org_id))
 
     async def page(self, scope: SessionScope, before: RunId | None, limit: int) -> list[RunRecord]:
         """At most `limit` runs, newest first, older than `before`."""
-        rows = await self._pool.fetch(_SQL["page"], *_place(scope), before, limit)
+        rows = await scoped(self._pool, scope).fetch(_SQL["page"], *_place(scope), before, limit)
         return await self._records(scope, rows)
 
     async def open_runs(self, connection: Connection, scope: SessionScope) -> list[RunRecord]:

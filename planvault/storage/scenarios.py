@@ -17,6 +17,7 @@ from planvault.errors import Conflict, FieldError, InvalidInput, NotFound, ToolD
 from planvault.ports import Ids, Keyring, OrgCipher, Seal, Vector
 from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 SQL = load("planvault.storage", "sql/scenarios.sql")
 MOST_MANUAL: Final = 500  # of one organisation: their vectors are compared with every prompt
@@ -136,7 +137,7 @@ class Scenarios:
         db: Queryable | None = None,
     ) -> list[ScenarioRecord]:
         """At most `limit` scenarios, newest first, older than `before`; of one project, or exactly one."""
-        db = self._pool if db is None else db
+        db = scoped(self._pool, scope) if db is None else db
         rows = await db.fetch(SQL["page"], scope.org_id, before, project_id, only, limit)
         if not rows:
             return []

@@ -18,6 +18,7 @@ from planvault.errors import Conflict, NotFound
 from planvault.ports import Keyring, OrgCipher, Seal
 from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/scheduled_jobs.sql")
 
@@ -150,7 +151,7 @@ class ScheduledJobs:
         db: Queryable | None = None,
     ) -> tuple[list[JobRecord], bool]:
         """At most `limit` jobs and PAGE_BYTES, newest first, older than `before`; and whether there are more."""
-        rows = await (self._pool if db is None else db).fetch(
+        rows = await (scoped(self._pool, scope) if db is None else db).fetch(
             _SQL["page"],
             *_place(scope),
             before,
@@ -170,7 +171,7 @@ class ScheduledJobs:
         self, scope: ProjectScope, job_id: JobId, before: datetime | None, limit: int
     ) -> list[Occurrence]:
         """At most `limit` past occurrences, latest first, due before `before`."""
-        rows = await self._pool.fetch(_SQL["occurrences"], *_place(scope), job_id, before, limit)
+        rows = await scoped(self._pool, scope).fetch(_SQL["occurrences"], *_place(scope), job_id, before, limit)
         return [_occurrence(row) for row in rows]
 
     async def cancel(self, connection: Connection, scope: ProjectScope, job_id: JobId) -> bool:

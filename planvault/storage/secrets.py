@@ -14,6 +14,7 @@ from planvault.errors import FieldError, InvalidInput, NotFound
 from planvault.ports import Ids, Keyring, Seal
 from planvault.storage.pool import Pool, Queryable
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/secrets.sql")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -44,21 +45,23 @@ class PostgresSecrets:
         cipher = await self._keyring.cipher(scope.org_id)
         ids = [self._ids.new() for _ in values]
         sealed = [cipher.seal(value.encode(), _place(id_)) for id_, value in zip(ids, values.values(), strict=True)]
-        written = await (self._pool if db is None else db).fetch(_SQL["put"], *_level(scope), ids, list(values), sealed)
+        written = await (scoped(self._pool, scope) if db is None else db).fetch(
+            _SQL["put"], *_level(scope), ids, list(values), sealed
+        )
         if len(written) != len(values):
             raise NotFound("There is no such project or session in this scope")
 
     async def names_at(self, scope: OrgScope) -> list[SecretName]:
         """Names at exactly the scope's level."""
-        rows = await self._pool.fetch(_SQL["names_at"], *_level(scope))
+        rows = await scoped(self._pool, scope).fetch(_SQL["names_at"], *_level(scope))
         return [SecretName(row["name"], row["updated_at"]) for row in rows]
 
     async def names(self, scope: SessionScope) -> list[str]:
-        rows = await self._pool.fetch(_SQL["visible"], *_level(scope))
+        rows = await scoped(self._pool, scope).fetch(_SQL["visible"], *_level(scope))
         return [row["name"] for row in rows]
 
     async def value(self, scope: SessionScope, name: str) -> str:
-        row = await self._pool.fetchrow(_SQL["value"], *_level(scope), name)
+        row = await scoped(self._pool, scope).fetchrow(_SQL["value"], *_level(scope), name)
         if row is None:
             raise NotFound(f"No secret named {name!r} is set for this session, its project or its organisation")
         cipher = await self._keyring.cipher(scope.org_id)
@@ -66,7 +69,7 @@ class PostgresSecrets:
 
     async def delete(self, scope: OrgScope, name: str) -> None:
         """Remove the name at exactly the scope's level. Raises NotFound."""
-        if await self._pool.fetchval(_SQL["delete"], *_level(scope), name) is None:
+        if await scoped(self._pool, scope).fetchval(_SQL["delete"], *_level(scope), name) is None:
             raise NotFound(f"There is no secret named {name!r} at this level")
 
 

@@ -38,8 +38,7 @@ class SessionStore:
 
         A record is not moved between stores: under the other one every session would look empty.
         """
-        await pool.execute(_SQL["choose"], ids.new(), self.mode)
-        row = await pool.fetchrow(_SQL["chosen"])
+        row = await pool.fetchrow(_SQL["choose"], ids.new(), self.mode)
         if row is None or row["mode"] != self.mode:
             made = "postgres" if row is None else row["mode"]
             raise BringUpFailed(

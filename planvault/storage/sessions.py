@@ -16,6 +16,7 @@ from planvault.errors import NotFound
 from planvault.ports import Keyring, OrgCipher, Seal
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/sessions.sql")
 
@@ -92,7 +93,7 @@ class Sessions:
 
     async def get(self, scope: SessionScope) -> SessionRecord:
         """Raises NotFound."""
-        row = await self._pool.fetchrow(_SQL["find"], scope.org_id, scope.project_id, scope.session_id)
+        row = await scoped(self._pool, scope).fetchrow(_SQL["find"], scope.org_id, scope.project_id, scope.session_id)
         if row is None:
             raise NotFound("There is no such session in this project.")
         return _record(row, await self._keyring.cipher(scope.org_id))
@@ -101,7 +102,7 @@ class Sessions:
         self, scope: ProjectScope, chosen: SessionFilter, before: SessionId | None, limit: int
     ) -> tuple[list[SessionRecord], bool]:
         """At most `limit` sessions and PAGE_BYTES, newest first, older than `before`; and whether there are more."""
-        rows = await self._pool.fetch(
+        rows = await scoped(self._pool, scope).fetch(
             _SQL["page"],
             scope.org_id,
             scope.project_id,
@@ -123,12 +124,16 @@ class Sessions:
 
     async def is_settled(self, scope: SessionScope) -> bool:
         """Whether the session's record will not grow again: closed, nothing waiting, nothing running."""
-        return bool(await self._pool.fetchval(_SQL["is_settled"], scope.org_id, scope.project_id, scope.session_id))
+        return bool(
+            await scoped(self._pool, scope).fetchval(
+                _SQL["is_settled"], scope.org_id, scope.project_id, scope.session_id
+            )
+        )
 
     async def external_user_hmac(self, scope: SessionScope) -> bytes | None:
         """The keyed hash of the session's external user, if it has one."""
         place = (scope.org_id, scope.project_id, scope.session_id)
-        hmac: bytes | None = await self._pool.fetchval(_SQL["external_user"], *place)
+        hmac: bytes | None = await scoped(self._pool, scope).fetchval(_SQL["external_user"], *place)
         return hmac
 
     async def hashed(self, org_id: OrgId, external_user_id: str | None) -> bytes | None:

@@ -15,13 +15,14 @@ import orjson
 from models.base import JsonObject
 from models.commands import CommandKind, Signal
 from models.ids import ProjectId, RunId, SessionId, TokenId
-from models.tenants import ProjectScope, SessionScope
+from models.tenants import OrgScope, ProjectScope, SessionScope
 from planvault.errors import NotFound
 from planvault.plan.hashing import canonical_hash
 from planvault.ports import Keyring, Seal, SignalSecrets
 from planvault.storage.commands import Commands
 from planvault.storage.pool import Connection, Pool, reading
 from planvault.storage.queries import load
+from planvault.storage.tenancy import enter, scoped
 
 _SQL = load("planvault.storage", "sql/signals.sql")
 
@@ -70,12 +71,12 @@ class PostgresSignals:
         with reading("signals"):
             cipher = await self._keyring.cipher(scope.org_id)
             sealed = cipher.seal(orjson.dumps(name), _name_seal(token_id))
-            await self._pool.execute(_SQL["open"], *_place(scope), token_id, run_id, sealed, expires_at)
+            await scoped(self._pool, scope).execute(_SQL["open"], *_place(scope), token_id, run_id, sealed, expires_at)
 
     async def close(self, scope: SessionScope, token_id: TokenId) -> bool:
         """Refuse what comes from now on. True where the signal had come before."""
         with reading("signals"):
-            return bool(await self._pool.fetchval(_SQL["close"], *_place(scope), token_id))
+            return bool(await scoped(self._pool, scope).fetchval(_SQL["close"], *_place(scope), token_id))
 
     async def credential(self, scope: SessionScope, token_id: TokenId) -> str:
         """What a caller sends as its bearer token: `TOKEN_ID:SECRET`."""
@@ -93,7 +94,7 @@ class PostgresSignals:
                 expires_at=row["expires_at"],
                 created_at=row["created_at"],
             )
-            for row in await self._pool.fetch(_SQL["waiting"], *_place(scope))
+            for row in await scoped(self._pool, scope).fetch(_SQL["waiting"], *_place(scope))
         ]
 
 
@@ -117,6 +118,7 @@ class Callbacks:
         expected = await self._secrets.signal_secret(org_id, token_id)
         if not hmac.compare_digest(expected.encode(), secret.encode("utf-8", "replace")):
             return Delivery.UNKNOWN, None
+        await enter(connection, OrgScope(org_id=org_id))
         row = await connection.fetchrow(_SQL["hold"], project_id, token_id)
         if row is None:
             return Delivery.UNKNOWN, None

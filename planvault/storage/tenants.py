@@ -12,8 +12,9 @@ from models.policies import OrgSettings, ProjectSettings
 from models.tenants import Organization, OrgScope, Project, ProjectScope
 from planvault.errors import Conflict, FieldError, InvalidInput, NotFound
 from planvault.ports import Ids
-from planvault.storage.pool import Connection, Pool, Queryable, transaction
+from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped, within
 
 _SQL = load("planvault.storage", "sql/tenants.sql")
 _LONGEST_NAME = 200
@@ -38,17 +39,18 @@ class Tenants:
     async def create_organization(self, name: str, settings: OrgSettings | None = None) -> Organization:
         """Raises InvalidInput for a name that nobody could read."""
         values = (OrgId(self._ids.new()), checked_name(name), (settings or OrgSettings()).model_dump(mode="json"))
-        return _organization(await self._pool.fetchrow(_SQL["insert_organization"], *values))
+        db = scoped(self._pool, OrgScope(org_id=values[0]))
+        return _organization(await db.fetchrow(_SQL["insert_organization"], *values))
 
     async def organization(self, scope: OrgScope, db: Queryable | None = None) -> Organization:
         """Raises NotFound. `db` is the caller's open transaction."""
-        return _organization(await (db or self._pool).fetchrow(_SQL["organization"], scope.org_id))
+        return _organization(await (db or scoped(self._pool, scope)).fetchrow(_SQL["organization"], scope.org_id))
 
     async def change_organization(
         self, scope: OrgScope, change: Callable[[OrgSettings], OrgSettings], witness: Witness | None = None
     ) -> OrgSettings:
         """Apply `change` to the settings under a lock, so that no other change is lost. Raises NotFound."""
-        async with transaction(self._pool) as connection:
+        async with within(self._pool, scope) as connection:
             row = await connection.fetchrow(_SQL["lock_organization"], scope.org_id)
             settings = change(_organization(row).settings)
             await connection.execute(
@@ -65,7 +67,7 @@ class Tenants:
 
         `db` is the caller's open transaction.
         """
-        db = self._pool if db is None else db
+        db = scoped(self._pool, scope) if db is None else db
         values = (
             ProjectId(self._ids.new()),
             checked_name(name),
@@ -81,11 +83,11 @@ class Tenants:
 
     async def project(self, scope: ProjectScope, db: Queryable | None = None) -> Project:
         """Raises NotFound, for a project of another organisation as well. `db` is the caller's open transaction."""
-        db = self._pool if db is None else db
+        db = scoped(self._pool, scope) if db is None else db
         return _project(await db.fetchrow(_SQL["project"], scope.org_id, scope.project_id))
 
     async def projects(self, scope: OrgScope) -> list[Project]:
-        return [_project(row) for row in await self._pool.fetch(_SQL["projects"], scope.org_id)]
+        return [_project(row) for row in await scoped(self._pool, scope).fetch(_SQL["projects"], scope.org_id)]
 
     async def change_project(
         self,
@@ -94,7 +96,7 @@ class Tenants:
         witness: Witness | None = None,
     ) -> ProjectSettings:
         """Apply `change` to the settings under a lock, so that no other change is lost. Raises NotFound."""
-        async with transaction(self._pool) as connection:
+        async with within(self._pool, scope) as connection:
             row = await connection.fetchrow(_SQL["lock_project"], scope.org_id, scope.project_id)
             settings = change(_project(row).settings)
             stored = settings.model_dump(mode="json")

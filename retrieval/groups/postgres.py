@@ -17,6 +17,7 @@ from models.ids import IntegrationId
 from models.tenants import ProjectScope
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
+from planvault.storage.tenancy import within
 from retrieval.groups.explain import GroupOrigin, why
 from retrieval.groups.nearest import Chosen, Standing, choose
 from retrieval.groups.routed import Routed, RoutedGroup
@@ -43,7 +44,7 @@ class PostgresGroupRouter:
         """See GroupRouter. `Routed.ungrouped` is counted up to UNGROUPED_COUNTED."""
         vectors = [Vector(vector) for vector in query.vectors]
         tenant = (scope.org_id, scope.project_id, self._model)
-        async with self._pool.acquire() as connection:
+        async with within(self._pool, scope) as connection:
             [row] = await connection.fetch(_statement(len(vectors)), *tenant, UNGROUPED_COUNTED, *vectors)
             standing = _standing(row, len(vectors))
             groups = await _described(connection, scope, choose(standing, top_k))

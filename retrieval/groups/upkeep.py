@@ -18,7 +18,8 @@ from models.tenants import OrgScope
 from planvault.errors import Unavailable
 from planvault.ports import Ids
 from planvault.storage import tool_groups, tool_index
-from planvault.storage.pool import Connection, Pool, Queryable, transaction
+from planvault.storage.pool import Connection, Pool, Queryable
+from planvault.storage.tenancy import scoped, within
 from planvault.storage.tool_groups import EmbeddedTool, GroupContent, GroupRow
 from retrieval.groups.planning import RULES, Member, PlannedGroup, bases, plan_base
 
@@ -71,19 +72,20 @@ class GroupKeeper:
         faster than it can be grouped: what was written is right as far as it goes, and `heal` finds the rest.
         """
         done = Regrouped()
+        db = scoped(self._pool, scope)
         for _ in range(_LOOKS):
             # Read first: what is changed from here on leaves the integration behind its revision, to be found again.
-            revision = await tool_groups.revision_of(self._pool, scope, integration_id)
+            revision = await tool_groups.revision_of(db, scope, integration_id)
             if revision is None:
                 return done
-            wanted = await self._wanted(self._pool, scope, integration_id)
-            stored = await tool_groups.stored_bases(self._pool, scope, integration_id)
+            wanted = await self._wanted(db, scope, integration_id)
+            stored = await tool_groups.stored_bases(db, scope, integration_id)
             touched = [base for base in wanted.values() if stored.get(base.name) != base.digest]
             gone = stored.keys() - wanted.keys()
-            strays = await tool_groups.strays(self._pool, scope, integration_id, self._model)
+            strays = await tool_groups.strays(db, scope, integration_id, self._model)
             if not (touched or gone or strays):
                 await tool_groups.record_progress(
-                    self._pool, scope, integration_id, revision=revision, rules=RULES, model=self._model
+                    db, scope, integration_id, revision=revision, rules=RULES, model=self._model
                 )
                 return done
             for batch in _batches(touched):
@@ -131,9 +133,9 @@ class GroupKeeper:
     async def _group(self, scope: OrgScope, integration_id: IntegrationId, batch: Sequence[_Base]) -> Regrouped:
         """Compute and write these bases, as far as their members stay what they are."""
         groups = [group for base in batch for group in base.groups]
-        tools = await tool_groups.members(self._pool, scope, integration_id, self._model, groups)
+        tools = await tool_groups.members(scoped(self._pool, scope), scope, integration_id, self._model, groups)
         planned = await asyncio.to_thread(_plan, batch, tools)
-        async with transaction(self._pool) as connection:
+        async with within(self._pool, scope) as connection:
             await connection.execute(_PATIENCE)
             await tool_index.next_revision(connection, scope, {integration_id})
             now = await self._wanted(connection, scope, integration_id)
@@ -163,7 +165,7 @@ class GroupKeeper:
 
     async def _clear(self, scope: OrgScope, integration_id: IntegrationId, gone: set[str]) -> Regrouped:
         """Remove bases that no tool makes any more, and take tools out of groups that they do not belong to."""
-        async with transaction(self._pool) as connection:
+        async with within(self._pool, scope) as connection:
             await connection.execute(_PATIENCE)
             await tool_index.next_revision(connection, scope, {integration_id})
             gone -= (await self._wanted(connection, scope, integration_id)).keys()

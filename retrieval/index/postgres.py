@@ -17,6 +17,7 @@ from models.tenants import ProjectScope
 from planvault.storage.pool import Pool as Connections
 from planvault.storage.pool import Queryable
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped, within
 from planvault.storage.tool_index import LEXEME_SPACE, product_key, strong_key, term_key
 from retrieval.index.columns import Scores, aggregated, matrix, statement
 from retrieval.index.port import CatalogState, PoolLimits
@@ -59,7 +60,7 @@ class PostgresIndex:
         seen: CatalogState | None = None,
     ) -> Pool:
         lexemes = list({lexeme for terms in query.terms for lexeme in terms})
-        async with self._connections.acquire() as connection:
+        async with within(self._connections, scope) as connection:
             catalog = await _catalog(connection, scope, lexemes)
             search = _Search(
                 connection,
@@ -87,7 +88,7 @@ class PostgresIndex:
         seen: CatalogState | None = None,
     ) -> list[IndexedTool]:
         keys = [_quoted(product_key(scope.org_id, entity)) for entity in entities]
-        rows = await self._connections.fetch(
+        rows = await scoped(self._connections, scope).fetch(
             _SQL["producers"], scope.org_id, scope.project_id, list(integrations), keys, limit
         )
         return [_tool(row) for row in rows]

@@ -22,6 +22,7 @@ from planvault.clock import SystemClock
 from planvault.ports import Clock
 from planvault.storage.pool import Pool, is_away
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.groups.routed import Routed
 from retrieval.groups.router import GroupRouter
@@ -158,7 +159,7 @@ class ResidentIndex:
         return View(held.copy, state.switched_off)
 
     async def _state(self, scope: ProjectScope) -> CatalogState | None:
-        row = await self._pool.fetchrow(_SQL["state"], scope.org_id, scope.project_id)
+        row = await scoped(self._pool, scope).fetchrow(_SQL["state"], scope.org_id, scope.project_id)
         return None if row is None else CatalogState(row["revision"], row["tools"], row["switched_off"])
 
     def _catch_up(self, org_id: OrgId, tools: int) -> None:

@@ -9,8 +9,10 @@ import asyncpg
 import numpy as np
 
 from models.ids import IntegrationId, OrgId
+from models.tenants import OrgScope
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
+from planvault.storage.tenancy import within
 from retrieval.embedding import DIMENSIONS
 from retrieval.groups.explain import GroupOrigin, why
 from retrieval.groups.routed import Routing
@@ -33,7 +35,7 @@ async def read_copy(pool: Pool, work: Executor, org_id: OrgId, model: str, befor
 
     One snapshot of the database; whatever costs time runs in `work`, away from the event loop.
     """
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    async with within(pool, OrgScope(org_id=org_id), snapshot=True) as connection:
         stamps = await connection.fetch(_SQL["revisions"], org_id)
         revision = stamps[0]["of_all"] if stamps else 0
         revisions = {IntegrationId(row["integration_id"]): row["revision"] for row in stamps if row["integration_id"]}

@@ -22,7 +22,8 @@ from planvault.ports import Embedder, Ids, Vector
 from planvault.storage import lessons
 from planvault.storage.history import HistoryReader
 from planvault.storage.lessons import EndedRun, NewSample, OpenVote, TaughtScenario
-from planvault.storage.pool import Connection, Pool, is_away, transaction
+from planvault.storage.pool import Connection, Pool, is_away
+from planvault.storage.tenancy import within
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.scenarios.boosts import MATCH, half_life
 from retrieval.scenarios.lessons import Lesson, Outcome
@@ -116,7 +117,7 @@ class ScenarioLearner:
             await self._teach(run, None, None)
 
     async def _teach(self, run: EndedRun, lesson: Lesson | None, vector: Vector | None) -> None:
-        async with transaction(self._pool) as connection:
+        async with within(self._pool, run.scope) as connection:
             await lessons.lock(connection, run.scope)
             if not await lessons.claim_run(connection, run.scope, run.id) or lesson is None or vector is None:
                 return
@@ -183,11 +184,11 @@ class ScenarioLearner:
             if _can_pass(fault):
                 raise
             _log.exception("scenarios.vote_lost", vote=str(vote.id))
-            async with transaction(self._pool) as connection:
+            async with within(self._pool, vote.scope) as connection:
                 await lessons.claim_vote(connection, vote.scope, vote.id)
 
     async def _count(self, vote: OpenVote) -> None:
-        async with transaction(self._pool) as connection:
+        async with within(self._pool, vote.scope) as connection:
             await lessons.lock(connection, vote.scope)
             said = await lessons.claim_vote(connection, vote.scope, vote.id)
             if said is None:

@@ -9,6 +9,7 @@ from models.tenants import ProjectScope
 from planvault.ports import Clock, Keyring
 from planvault.storage.pool import Pool
 from planvault.storage.scenario_index import NearScenario, Wanted, instruction_of, near_scenarios, usage_of
+from planvault.storage.tenancy import within
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.query import Query
 from retrieval.scenarios.boosts import (
@@ -39,7 +40,7 @@ class BoostSource:
         if wanted is None and not uses_count:
             return NO_BOOSTS
         now = self._clock.now()
-        async with self._pool.acquire() as connection:
+        async with within(self._pool, scope) as connection:
             near = [] if wanted is None else await near_scenarios(connection, scope, query.vectors, wanted)
             uses = await usage_of(connection, scope, now, half_life(settings)) if uses_count else {}
         found = matched([_known(each) for each in near], settings, now)

@@ -13,7 +13,8 @@ from models.ids import BulkImportId
 from planvault.errors import FieldError, InvalidInput
 from planvault.storage import bulk_imports
 from planvault.storage.idempotency import Answer
-from planvault.storage.pool import Connection, transaction
+from planvault.storage.pool import Connection
+from planvault.storage.tenancy import scoped, within
 from serve_apps import document_upload
 from serve_apps.dependencies import Deps, OnceKey, Organisation, answers_of
 from serve_apps.paging import Cursor, Limit, bad_cursor, decode, decode_uuid, encode
@@ -63,7 +64,9 @@ async def list_bulk_imports(
 ) -> Page[BulkImportOut]:
     """Newest first."""
     before = decode_uuid(cursor)
-    jobs = await bulk_imports.list_jobs(deps.pool, scope, BulkImportId(before) if before else None, limit + 1)
+    jobs = await bulk_imports.list_jobs(
+        scoped(deps.pool, scope), scope, BulkImportId(before) if before else None, limit + 1
+    )
     more, jobs = len(jobs) > limit, jobs[:limit]
     return Page[BulkImportOut](
         items=[BulkImportOut.of(job) for job in jobs], next_cursor=encode(str(jobs[-1].id)) if more else None
@@ -73,7 +76,7 @@ async def list_bulk_imports(
 @router.get("/{importId}", responses=problems())
 async def get_bulk_import(importId: UUID, scope: Organisation, deps: Deps) -> BulkImportOut:  # noqa: N803
     """Progress: documents, operations, vectors, the rate and an estimate."""
-    return BulkImportOut.of(await bulk_imports.get_job(deps.pool, scope, BulkImportId(importId)))
+    return BulkImportOut.of(await bulk_imports.get_job(scoped(deps.pool, scope), scope, BulkImportId(importId)))
 
 
 @router.put("/{importId}/documents", responses=problems(409, 415), openapi_extra=_DOCUMENT)
@@ -89,9 +92,9 @@ async def put_bulk_document(
         fault = FieldError("/path", "must be relative, without empty parts, `.` and `..`")
         raise InvalidInput("The path is not valid.", errors=(fault,))
     job_id = BulkImportId(importId)
-    await bulk_imports.require_upload(deps.pool, scope, job_id)  # before the body is read
+    await bulk_imports.require_upload(scoped(deps.pool, scope), scope, job_id)  # before the body is read
     upload = await document_upload.read(request, path)
-    await bulk_imports.put_document(deps.pool, scope, job_id, upload)
+    await bulk_imports.put_document(scoped(deps.pool, scope), scope, job_id, upload)
     return BulkDocument.of(UploadedDocument(path=path, sha256=upload.sha256, size=upload.size))
 
 
@@ -105,9 +108,11 @@ async def list_bulk_documents(
     limit: Limit = 100,
 ) -> Page[BulkDocument]:
     """By path."""
-    job = await bulk_imports.get_job(deps.pool, scope, BulkImportId(importId))
+    job = await bulk_imports.get_job(scoped(deps.pool, scope), scope, BulkImportId(importId))
     after = decode(cursor) if cursor else ""
-    found = await bulk_imports.list_documents(deps.pool, scope, job.id, after=after, limit=limit + 1, status=status)
+    found = await bulk_imports.list_documents(
+        scoped(deps.pool, scope), scope, job.id, after=after, limit=limit + 1, status=status
+    )
     more, found = len(found) > limit, found[:limit]
     return Page[BulkDocument](
         items=[BulkDocument.of(one) for one in found], next_cursor=encode(found[-1].path) if more else None
@@ -125,9 +130,9 @@ async def bulk_import_report(
     limit: Limit = 100,
 ) -> Page[FindingOut]:
     """What was refused and why, by document and operation; also what lost something on the way, and what is gone."""
-    job = await bulk_imports.get_job(deps.pool, scope, BulkImportId(importId))
+    job = await bulk_imports.get_job(scoped(deps.pool, scope), scope, BulkImportId(importId))
     found = await bulk_imports.list_findings(
-        deps.pool, scope, job.id, after=_place(cursor), limit=limit + 1, outcome=outcome, path=path
+        scoped(deps.pool, scope), scope, job.id, after=_place(cursor), limit=limit + 1, outcome=outcome, path=path
     )
     more, found = len(found) > limit, found[:limit]
     return Page[FindingOut](
@@ -139,14 +144,14 @@ async def bulk_import_report(
 @router.post("/{importId}/start", status_code=202, responses=problems(409))
 async def start_bulk_import(importId: UUID, scope: Organisation, deps: Deps) -> BulkImportOut:  # noqa: N803
     """All documents are there. Starting twice is starting once."""
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         return BulkImportOut.of(await bulk_imports.start_job(connection, scope, BulkImportId(importId)))
 
 
 @router.post("/{importId}/cancel", responses=problems(409))
 async def cancel_bulk_import(importId: UUID, scope: Organisation, deps: Deps) -> BulkImportOut:  # noqa: N803
     """End it where it is. What it has stored stays in the catalog; another import of the folder goes on from there."""
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         return BulkImportOut.of(await bulk_imports.cancel_job(connection, scope, BulkImportId(importId)))
 
 

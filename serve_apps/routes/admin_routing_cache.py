@@ -10,8 +10,9 @@ from models.policies import OrgSettings
 from models.retrieval import RetrievalSettings
 from planvault.errors import Conflict
 from planvault.storage.idempotency import Answer
-from planvault.storage.pool import Connection, transaction
+from planvault.storage.pool import Connection
 from planvault.storage.routing_cache import CacheEntry
+from planvault.storage.tenancy import within
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.scenarios.boosts import half_life
 from serve_apps import paging
@@ -79,7 +80,7 @@ async def put_routing_cache(
 async def clear_routing_cache(scope: Organisation, deps: Deps, actor: Actor) -> Cleared:
     """Delete every entry, with the vectors of the prompts behind it."""
     witness = await witnessed(deps, scope, actor, AuditAction.ROUTING_CACHE_CLEARED, {"entry": None})
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         deleted = await deps.routing_cache.clear(connection, scope)
         await witness(connection)
     return Cleared(deleted=deleted)
@@ -129,7 +130,7 @@ async def adopt_suggestion(
 async def delete_entry(entryId: UUID, scope: Organisation, deps: Deps, actor: Actor) -> None:  # noqa: N803
     """One entry, with the vectors of the prompts behind it."""
     witness = await witnessed(deps, scope, actor, AuditAction.ROUTING_CACHE_CLEARED, {"entry": str(entryId)})
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         await deps.routing_cache.delete(connection, scope, entryId)
         await witness(connection)
 

@@ -11,8 +11,9 @@ from models.base import JsonObject
 from models.ids import ProjectId
 from models.tenants import OrgScope
 from planvault.storage.idempotency import Answer
-from planvault.storage.pool import Connection, transaction
+from planvault.storage.pool import Connection
 from planvault.storage.scenarios import ScenarioDraft
+from planvault.storage.tenancy import within
 from planvault.storage.tenants import Witness
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.scenarios.boosts import half_life
@@ -72,7 +73,7 @@ async def replace_scenario(
     await deps.scenarios.get(scope, scenarioId)  # nothing is embedded for one that is not there
     draft = await drafted(deps, body)
     witness = await witnessed(deps, scope, actor, AuditAction.SCENARIO_CHANGED, told(scenarioId, draft))
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         await deps.scenarios.replace(connection, scope, scenarioId, draft)
         await witness(connection)
     return await shown(deps, scope, scenarioId)
@@ -81,7 +82,7 @@ async def replace_scenario(
 @router.delete("/{scenarioId}", status_code=204, responses=problems())
 async def delete_scenario(scenarioId: UUID, scope: Organisation, deps: Deps, actor: Actor) -> None:  # noqa: N803
     witness = await witnessed(deps, scope, actor, AuditAction.SCENARIO_DELETED, {"scenarios": [str(scenarioId)]})
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         await deps.scenarios.delete(connection, scope, scenarioId)
         await witness(connection)
 

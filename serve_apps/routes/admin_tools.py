@@ -15,8 +15,9 @@ from models.tenants import OrgScope
 from planvault.errors import FieldError, InvalidInput
 from planvault.storage import catalog, catalog_imports, catalog_tools
 from planvault.storage.idempotency import Answer
-from planvault.storage.pool import Connection, transaction
+from planvault.storage.pool import Connection
 from planvault.storage.scenarios import leave_integration
+from planvault.storage.tenancy import scoped, within
 from serve_apps import spec_upload
 from serve_apps.dependencies import Actor, ApiDeps, Deps, OnceKey, Organisation, answers_of
 from serve_apps.paging import Cursor, Limit, decode, encode
@@ -75,12 +76,12 @@ async def register_tools(request: Request, scope: Organisation, deps: Deps, key:
 async def replace_tools(toolId: UUID, request: Request, scope: Organisation, deps: Deps) -> ToolsAccepted:  # noqa: N803
     """Import the document anew. Unchanged tools keep their version; projects keep their decisions."""
     integration_id = IntegrationId(toolId)
-    found = await catalog.get_integration(deps.pool, scope, integration_id)
+    found = await catalog.get_integration(scoped(deps.pool, scope), scope, integration_id)
     body = await spec_upload.read(request)
     if body.name != found.alias:
         fault = FieldError("/name", f"this integration is {found.alias}; plans and projects know it by that name")
         raise InvalidInput("An integration keeps its name.", errors=(fault,))
-    async with transaction(deps.pool) as connection:
+    async with within(deps.pool, scope) as connection:
         await catalog.update_integration(
             connection, scope, integration_id, display_name=body.display_name, base_url=body.base_url
         )
@@ -100,8 +101,8 @@ async def delete_tools(
 
     409 `TOOL_DELETE_BLOCKED_BY_SCENARIOS` while scenarios name its tools, unless `confirmDeleteScenarios=true`."""
     integration_id = IntegrationId(toolId)
-    found = await catalog.get_integration(deps.pool, scope, integration_id)
-    async with transaction(deps.pool) as connection:
+    found = await catalog.get_integration(scoped(deps.pool, scope), scope, integration_id)
+    async with within(deps.pool, scope) as connection:
         gone = await leave_integration(connection, scope, integration_id, delete_scenarios=confirm)
         if gone:
             told: JsonObject = {"integration": found.alias, "names": [*gone]}
@@ -121,7 +122,7 @@ async def list_tools(
 ) -> Page[RegisteredTools]:
     """By name."""
     after = decode(cursor) if cursor else ""
-    found = await catalog.list_integrations(deps.pool, scope, after=after, limit=limit + 1, alias=name)
+    found = await catalog.list_integrations(scoped(deps.pool, scope), scope, after=after, limit=limit + 1, alias=name)
     more, found = len(found) > limit, found[:limit]
     return Page[RegisteredTools](
         items=[RegisteredTools.of(one) for one in found], next_cursor=encode(found[-1].alias) if more else None
@@ -131,9 +132,9 @@ async def list_tools(
 @router.get("/tools/{toolId}", responses=problems())
 async def get_tools(toolId: UUID, scope: Organisation, deps: Deps) -> RegisteredToolsDetail:  # noqa: N803
     integration_id = IntegrationId(toolId)
-    found = RegisteredTools.of(await catalog.get_integration(deps.pool, scope, integration_id))
-    names = await catalog_tools.names_of_integration(deps.pool, scope, integration_id)
-    jobs = await catalog_imports.list_imports(deps.pool, scope, integration_id)
+    found = RegisteredTools.of(await catalog.get_integration(scoped(deps.pool, scope), scope, integration_id))
+    names = await catalog_tools.names_of_integration(scoped(deps.pool, scope), scope, integration_id)
+    jobs = await catalog_imports.list_imports(scoped(deps.pool, scope), scope, integration_id)
     return RegisteredToolsDetail(**found.model_dump(), tools=names, imports=[ImportSummary.of(job) for job in jobs])
 
 
@@ -145,15 +146,15 @@ async def list_imports(
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
 ) -> Page[ImportSummary]:
     """Newest first."""
-    await catalog.get_integration(deps.pool, scope, IntegrationId(tool_id))
-    jobs = await catalog_imports.list_imports(deps.pool, scope, IntegrationId(tool_id), limit)
+    await catalog.get_integration(scoped(deps.pool, scope), scope, IntegrationId(tool_id))
+    jobs = await catalog_imports.list_imports(scoped(deps.pool, scope), scope, IntegrationId(tool_id), limit)
     return Page[ImportSummary](items=[ImportSummary.of(job) for job in jobs])
 
 
 @router.get("/imports/{importId}", responses=problems())
 async def get_import(importId: UUID, scope: Organisation, deps: Deps) -> ImportOut:  # noqa: N803
     """Progress, and what became of each operation."""
-    return ImportOut.of(await catalog_imports.get_import(deps.pool, scope, ImportId(importId)))
+    return ImportOut.of(await catalog_imports.get_import(scoped(deps.pool, scope), scope, ImportId(importId)))
 
 
 async def _import(

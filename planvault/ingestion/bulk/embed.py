@@ -6,7 +6,8 @@ from models.ids import ToolId
 from planvault.ingestion.store import PATIENCE
 from planvault.storage import bulk_imports, tool_vectors
 from planvault.storage.bulk_imports import ClaimedJob
-from planvault.storage.pool import Pool, transaction
+from planvault.storage.pool import Pool
+from planvault.storage.tenancy import within
 from planvault.storage.tool_vectors import Pending, ToolVector
 
 # What one task embeds: some seconds of work, which is all that a crash costs.
@@ -25,7 +26,7 @@ async def store_vectors(pool: Pool, claim: ClaimedJob, vectors: Sequence[ToolVec
     """Done again it changes nothing. Raises OwnershipLost where another worker took the job over."""
     if not vectors:
         return
-    async with transaction(pool) as connection:
+    async with within(pool, claim.scope) as connection:
         await connection.execute(PATIENCE)
         await bulk_imports.count_embedded(connection, claim, 0)  # the fence, held alone: it is written again below
         stored = await tool_vectors.store(connection, claim.scope, vectors, model)

@@ -8,7 +8,8 @@ from planvault.ingestion.store import PATIENCE
 from planvault.storage import bulk_documents, bulk_imports, catalog_tools
 from planvault.storage.bulk_documents import Waiting
 from planvault.storage.bulk_imports import ClaimedJob
-from planvault.storage.pool import Pool, transaction
+from planvault.storage.pool import Pool
+from planvault.storage.tenancy import scoped, within
 
 # A portion is what one task reads, extracts and stores: large enough that the tasks' own cost does not matter (10 ms of
 # 1 s), small enough that little is done again after a crash. One document may be larger.
@@ -18,7 +19,7 @@ PORTION_DOCUMENTS = 32
 
 async def prepare(pool: Pool, claim: ClaimedJob) -> list[Sequence[str]]:
     """The portions that are left to do. Done again by each attempt, it changes nothing that was given before."""
-    async with transaction(pool) as connection:
+    async with within(pool, claim.scope) as connection:
         await connection.execute(PATIENCE)
         await catalog_tools.lock_names(connection, claim.scope)
         await bulk_imports.hold_job(connection, claim)
@@ -27,7 +28,7 @@ async def prepare(pool: Pool, claim: ClaimedJob) -> list[Sequence[str]]:
         if paths:
             taken = await bulk_documents.taken_aliases(connection, claim)
             await bulk_documents.give_aliases(connection, claim, give_aliases(claim.name_prefix, paths, taken))
-    return list(portions(await bulk_documents.waiting(pool, claim)))
+    return list(portions(await bulk_documents.waiting(scoped(pool, claim.scope), claim)))
 
 
 def portions(documents: Sequence[Waiting]) -> Iterator[Sequence[str]]:

@@ -10,6 +10,7 @@ from planvault.errors import OwnershipLost
 from planvault.storage import bulk_imports
 from planvault.storage.bulk_imports import ClaimedJob
 from planvault.storage.pool import Pool, is_away
+from planvault.storage.tenancy import scoped
 
 _log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ class BulkImporter:
         log = _log.bind(import_id=str(claim.id), org_id=str(claim.scope.org_id), attempt=claim.attempt)
         if claim.attempt > MAX_ATTEMPTS:
             reason = f"The import was tried {MAX_ATTEMPTS} times without reaching its end; see the logs, import again."
-            await bulk_imports.fail_job(self._pool, claim, reason)
+            await bulk_imports.fail_job(scoped(self._pool, claim.scope), claim, reason)
             return True
         log.info("bulk_import.claimed", stage=claim.stage.value)
         try:

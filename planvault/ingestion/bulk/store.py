@@ -26,7 +26,8 @@ from planvault.storage import bulk_documents, bulk_imports, catalog_tools
 from planvault.storage.bulk_documents import Imported, OpenDocument
 from planvault.storage.bulk_imports import ClaimedJob
 from planvault.storage.catalog_tools import KnownTool
-from planvault.storage.pool import Connection, Pool, transaction
+from planvault.storage.pool import Connection, Pool
+from planvault.storage.tenancy import within
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ async def store_documents(pool: Pool, claim: ClaimedJob, documents: Sequence[Rea
 
 async def _store(pool: Pool, claim: ClaimedJob, documents: Sequence[ReadDocument], ids: Ids) -> None:
     extracted = await asyncio.to_thread(_parsed, documents)
-    async with transaction(pool) as connection:
+    async with within(pool, claim.scope) as connection:
         await connection.execute(PATIENCE)
         await catalog_tools.lock_names(connection, claim.scope)
         await bulk_imports.hold_job(connection, claim)

@@ -5,13 +5,14 @@ from planvault.ingestion.store import PATIENCE
 from planvault.storage import bulk_documents, bulk_imports, catalog_tools, tool_index
 from planvault.storage.bulk_documents import Vanished
 from planvault.storage.bulk_imports import ClaimedJob
-from planvault.storage.pool import Connection, Pool, transaction
+from planvault.storage.pool import Connection, Pool
+from planvault.storage.tenancy import scoped, within
 
 
 async def report_vanished(pool: Pool, claim: ClaimedJob) -> None:
     """One transaction a document, so that a taken-over job goes on where it was."""
-    for one in await bulk_documents.vanished(pool, claim):
-        async with transaction(pool) as connection:
+    for one in await bulk_documents.vanished(scoped(pool, claim.scope), claim):
+        async with within(pool, claim.scope) as connection:
             await connection.execute(PATIENCE)
             await catalog_tools.lock_names(connection, claim.scope)
             await bulk_imports.hold_job(connection, claim)

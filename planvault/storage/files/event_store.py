@@ -27,6 +27,7 @@ from planvault.storage.history import event_seal
 from planvault.storage.inbox import PostgresInbox
 from planvault.storage.pool import Pool, reading
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/event_files.sql")
 _DISK_THREADS = 8  # waiting for the disk side by side: a batch costs about one flush, not one a session
@@ -90,7 +91,7 @@ class FileEventStore(PostgresInbox):
 
     async def load(self, scope: SessionScope) -> list[Event]:
         with reading("events"):
-            segments = await committed(self._pool, self._folder, scope.org_id, scope.session_id)
+            segments = await committed(scoped(self._pool, scope), self._folder, scope.org_id, scope.session_id)
             cipher = await self._keyring.cipher(scope.org_id)
         frames = [frame for segment, start in _from_snapshot(segments) for frame in await _frames(segment, start)]
         _check_gapless(scope, frames)
@@ -98,7 +99,7 @@ class FileEventStore(PostgresInbox):
 
     async def head(self, scope: SessionScope) -> Head:
         with reading("events"):
-            row = await self._pool.fetchrow(_SQL["head"], scope.org_id, scope.session_id)
+            row = await scoped(self._pool, scope).fetchrow(_SQL["head"], scope.org_id, scope.session_id)
         return Head(0, 0) if row is None else Head(row["seq"], row["epoch"])
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from planvault.storage.files.reader import Committed, committed, frames_of, inde
 from planvault.storage.history import PAGE_BYTES, HistoryEvent, event_seal
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
+from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/event_files.sql")
 _MOST_INDEXES = 1_024  # segments whose headers are remembered; viewers ask for the same few again and again
@@ -75,7 +76,7 @@ class FileHistory:
         return {row["session_id"]: row["seq"] for row in await self._pool.fetch(_SQL["heads"], orgs, ids)}
 
     async def _segments(self, scope: SessionScope) -> list[Committed]:
-        return await committed(self._pool, self._folder, scope.org_id, scope.session_id)
+        return await committed(scoped(self._pool, scope), self._folder, scope.org_id, scope.session_id)
 
     async def _history(self, segment: Committed) -> list[Place]:
         """Where the segment's history events lie. A segment only grows, so only what is new is looked through."""

@@ -13,7 +13,7 @@ from models.ids import OrgId, SessionId
 from planvault.errors import RecordDamaged
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.files.frame import Place, places
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Queryable
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/event_files.sql")
@@ -33,9 +33,9 @@ class Committed:
     size: int
 
 
-async def committed(pool: Pool, folder: EventFolder, org_id: OrgId, session_id: SessionId) -> list[Committed]:
+async def committed(db: Queryable, folder: EventFolder, org_id: OrgId, session_id: SessionId) -> list[Committed]:
     """The session's segments, oldest first."""
-    rows = await pool.fetch(_SQL["segments"], org_id, session_id)
+    rows = await db.fetch(_SQL["segments"], org_id, session_id)
     return [_committed(folder, session_id, row) for row in rows]
 
 

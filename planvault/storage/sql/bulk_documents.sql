@@ -74,6 +74,12 @@ FROM unnest($3::text[], $4::text[], $5::uuid[], $6::text[], $7::integer[], $8::i
      AS done (path, status, integration_id, alias, created, updated, unchanged, removed, skipped)
 WHERE d.org_id = $1 AND d.import_id = $2 AND d.path = done.path
 
+-- name: add_findings
+INSERT INTO bulk_import_findings (import_id, path, position, operation, outcome, tool, problems)
+SELECT $1, path, position, operation, outcome, tool, problems
+FROM jsonb_to_recordset($2::jsonb)
+     AS found (path text, position integer, operation text, outcome text, tool text, problems text[])
+
 -- name: vanished
 -- Integrations of the prefix $3 with tools, whose documents are not in the job.
 SELECT i.id, i.alias, i.catalog_path, count(t.id) AS tools

@@ -36,9 +36,7 @@ SELECT seq, epoch FROM event_heads WHERE org_id = $1 AND session_id = $2
 
 -- name: heads
 -- The newest seq of each of these (organisation, session) pairs; sessions without events are left out.
-SELECT head.session_id, head.seq
-FROM unnest($1::uuid[], $2::uuid[]) AS asked (org_id, session_id)
-JOIN event_heads head USING (org_id, session_id)
+SELECT session_id, seq FROM event_file_heads_of($1, $2)
 
 -- name: segments
 -- A session's files, oldest first.
@@ -48,13 +46,8 @@ WHERE org_id = $1 AND session_id = $2
 ORDER BY first_seq
 
 -- name: choose
--- Fix the mode of this database, the first time. One that has events from before there was a choice has made it.
-INSERT INTO event_store (id, mode)
-SELECT $1, CASE WHEN EXISTS (SELECT FROM events) THEN 'postgres' ELSE $2::text END
-ON CONFLICT DO NOTHING
-
--- name: chosen
-SELECT id, mode, EXISTS (SELECT FROM event_segments) AS has_events FROM event_store
+-- Fix the mode of this database, the first time; what it is.
+SELECT id, mode, has_events FROM choose_event_store($1, $2)
 
 -- name: identity
 SELECT id FROM event_store

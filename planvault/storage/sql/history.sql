@@ -43,11 +43,4 @@ SELECT EXISTS (
 
 -- name: heads
 -- The newest seq of each of these (organisation, session) pairs; sessions without events are left out.
-SELECT asked.session_id, head.seq
-FROM unnest($1::uuid[], $2::uuid[]) AS asked (org_id, session_id)
-CROSS JOIN LATERAL (
-    SELECT seq FROM events
-    WHERE events.session_id = asked.session_id AND events.org_id = asked.org_id
-    ORDER BY seq DESC
-    LIMIT 1
-) AS head;
+SELECT session_id, seq FROM event_heads_of($1, $2);

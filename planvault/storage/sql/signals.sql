@@ -16,7 +16,7 @@ RETURNING status = 'delivered'
 
 -- name: organization
 -- Whose project this is.
-SELECT org_id FROM projects WHERE id = $1
+SELECT organization_of_project($1)
 
 -- name: hold
 -- A token for a delivery: its row and its run's held until the transaction ends, so that neither changes meanwhile.
