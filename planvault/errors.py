@@ -65,6 +65,10 @@ class ToolDeleteBlockedByScenarios(Conflict):
     code, title = "TOOL_DELETE_BLOCKED_BY_SCENARIOS", "Scenarios name tools of this integration"
 
 
+class RotationUnderWay(Conflict):
+    code, title = "ROTATION_UNDER_WAY", "The organisation's keys are being rotated"
+
+
 class AlreadyVoted(Conflict):
     code, title = "ALREADY_VOTED", "This person has approved already"
 
