@@ -47,6 +47,9 @@ CREATE UNIQUE INDEX invitations_one_open ON invitations (org_id, email)
     WHERE accepted_at IS NULL AND revoked_at IS NULL;
 SELECT tenant_table('invitations');
 
+-- A deleted project is gone for everybody; what it held waits for an erasure (docs/privacy.md).
+ALTER TABLE projects ADD COLUMN deleted_at timestamptz;
+
 -- The platform's word on how many scoped keys a project of the organisation may have; its primary key is beside them.
 ALTER TABLE organizations ADD COLUMN keys_per_project integer NOT NULL DEFAULT 50
     CHECK (keys_per_project BETWEEN 0 AND 10000);
@@ -69,7 +72,7 @@ SELECT definer_function('organization_is_live(uuid)');
 
 -- As in 0014, but of those that are live: nobody is let in, or called back, where an organisation is stopped.
 CREATE OR REPLACE FUNCTION organization_of_project(project uuid) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN (SELECT org_id FROM projects WHERE id = project AND organization_is_live(org_id));
+    RETURN (SELECT org_id FROM projects WHERE id = project AND deleted_at IS NULL AND organization_is_live(org_id));
 SELECT definer_function('organization_of_project(uuid)');
 
 CREATE FUNCTION role_of_member(org uuid, member uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
@@ -118,6 +121,7 @@ LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
         SELECT k.*, least(k.expires_at, k.retiring_until) FROM api_keys AS k WHERE k.retiring_sha256 = sha256
     ) AS found
     WHERE found.revoked_at IS NULL AND (found.ends_at IS NULL OR found.ends_at > now())
-      AND organization_is_live(found.org_id);
+      AND organization_is_live(found.org_id)
+      AND EXISTS (SELECT FROM projects AS p WHERE p.id = found.project_id AND p.deleted_at IS NULL);
 END;
 SELECT definer_function('project_key_of(bytea)');

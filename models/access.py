@@ -101,6 +101,12 @@ ROLE_PERMISSIONS: Mapping[Role, tuple[str, ...]] = MappingProxyType(
 """Each role has what the one below it has, and more (a test holds that)."""
 
 
+def plain_address(email: str) -> str:
+    """One spelling an e-mail address. Only ASCII letters change case: Unicode's rules would make one of two mailboxes
+    (`K`, the Kelvin sign, becomes `k`), and who owns the one would take the other's invitations."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in email.strip())
+
+
 class User(Frozen):
     """A person as their issuer names them: `issuer` and `subject` together are who they are, an e-mail is not."""
 
@@ -123,6 +129,22 @@ class Member(Frozen):
     last_seen_at: datetime | None
 
 
+class Asker(Frozen):
+    """Who changes members: with a role that was judged a moment ago, and a person's own is looked up again."""
+
+    role: Role
+    user_id: UserId | None = None
+
+
+class Membership(Frozen):
+    """One of the organisations that a person belongs to."""
+
+    id: OrgId
+    name: str
+    role: Role
+    joined_at: datetime
+
+
 class Invitation(Frozen):
     """An offer of a place, bound to one e-mail address. Its token is shown once and kept as a SHA-256."""
 
@@ -133,3 +155,8 @@ class Invitation(Frozen):
     invited_by: str  # an actor's label
     created_at: datetime
     expires_at: datetime
+    accepted_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def is_open(self, now: datetime) -> bool:
+        return self.accepted_at is None and self.revoked_at is None and now < self.expires_at

@@ -37,6 +37,16 @@ class AuditAction(StrEnum):
     BULK_IMPORT_DOCUMENT_SENT = "BULK_IMPORT_DOCUMENT_SENT"  # `path`, size and SHA-256
     BULK_IMPORT_STARTED = "BULK_IMPORT_STARTED"
     BULK_IMPORT_CANCELLED = "BULK_IMPORT_CANCELLED"
+    PROJECT_RENAMED = "PROJECT_RENAMED"  # `name`, `before`
+    PROJECT_DELETED = "PROJECT_DELETED"
+    KEY_CREATED = "KEY_CREATED"  # its `key` id, name and scopes, never its text
+    KEY_ROTATED = "KEY_ROTATED"
+    KEY_REVOKED = "KEY_REVOKED"
+    MEMBER_INVITED = "MEMBER_INVITED"  # `email`, `role`
+    INVITATION_REVOKED = "INVITATION_REVOKED"
+    MEMBER_JOINED = "MEMBER_JOINED"  # who was invited accepted
+    MEMBER_ROLE_CHANGED = "MEMBER_ROLE_CHANGED"  # `role`, `before`
+    MEMBER_REMOVED = "MEMBER_REMOVED"  # `left`: by themselves
     AUDIT_ERASED = "AUDIT_ERASED"  # details of `rows` were blanked; its own never are
     AUDIT_KEY_ROTATED = "AUDIT_KEY_ROTATED"  # another key signs from now on
 

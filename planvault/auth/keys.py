@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 PROJECT_PREFIX = "sk_live_"
 ADMIN_PREFIX = "pv_admin_"
+INVITATION_PREFIX = "pv_invite_"
 _RANDOM_BYTES = 32
 _PREVIEW_CHARACTERS = 4
 
@@ -33,6 +34,10 @@ def new_project_key() -> NewKey:
 
 def new_admin_token() -> NewKey:
     return _new(ADMIN_PREFIX)
+
+
+def new_invitation() -> NewKey:
+    return _new(INVITATION_PREFIX)
 
 
 def digest(text: str) -> bytes:

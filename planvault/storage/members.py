@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import asyncpg
 
-from models.access import Member, Role, User
+from models.access import (
+    MEMBERS_WRITE,
+    ROLE_PERMISSIONS,
+    Asker,
+    Member,
+    Membership,
+    Role,
+    User,
+    plain_address,
+)
 from models.ids import OrgId, ProjectId, UserId
 from models.tenants import OrgScope
+from planvault.auth.scopes import grants
 from planvault.errors import LastOwner, NotAllowed, NotFound
 from planvault.ports import Ids
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
 from planvault.storage.tenancy import within
-from planvault.storage.tenants import Witness
 
 _SQL = load("planvault.storage", "sql/members.sql")
 _LONGEST = 320  # of an e-mail address (RFC 3696); names and subjects are cut alike
+
+Told: TypeAlias = "Callable[[Connection, Member], Awaitable[None]]"
+"""Writes down what became of a member, in the transaction of the change."""
 
 
 class Members:
@@ -43,11 +56,16 @@ class Members:
 
         `issuer` and `subject` are the token's `iss` and `sub`; who they are never depends on the e-mail address.
         """
-        told = (email.strip().casefold()[:_LONGEST], email_verified and bool(email.strip()), name.strip()[:_LONGEST])
+        told = (plain_address(email)[:_LONGEST], email_verified and bool(email.strip()), name.strip()[:_LONGEST])
         values = (UserId(self._ids.new()), issuer, subject, *told)
         row = await self._pool.fetchrow(_SQL["signed_in"], *values)
         assert row is not None  # the statement makes it where it was not
         return User.model_validate(dict(row))
+
+    async def organizations_of(self, user_id: UserId) -> list[Membership]:
+        """Where the person belongs, the oldest membership first."""
+        rows = await self._pool.fetch(_SQL["organizations_of"], user_id)
+        return [Membership.model_validate(dict(row)) for row in rows]
 
     async def page(self, scope: OrgScope, after: UserId | None, limit: int) -> list[Member]:
         async with within(self._pool, scope) as connection:
@@ -58,44 +76,59 @@ class Members:
         async with within(self._pool, scope) as connection:
             return await self._get(connection, scope, user_id)
 
-    async def change(
-        self, scope: OrgScope, user_id: UserId, role: Role, by: Role, witness: Callable[[Member], Witness]
-    ) -> Member:
-        """Give a member another role. `by` is the role of who asks; `witness` tells of the member as it was.
+    async def change(self, scope: OrgScope, user_id: UserId, role: Role, asker: Asker, told: Told) -> Member:
+        """Give a member another role; `told` writes down the member as it was.
 
-        Raises NotFound; NotAllowed where `by` is below the role that the member has or gets; Conflict for the last
-        OWNER.
+        Raises NotFound; NotAllowed where the asker is below the role that the member has or gets; LastOwner.
         """
         async with within(self._pool, scope) as connection:
-            before = await self._held(connection, scope, user_id, by)
-            if not by.covers(role):
-                raise NotAllowed(f"Only a role of {role} or above may give {role}")
+            now = await self.hold(connection, scope, asker, role)
+            before = await self._below(connection, scope, user_id, now)
             if before.role is Role.OWNER and role is not Role.OWNER:
                 await self._keeps_an_owner(connection, scope)
             await connection.execute(_SQL["set_role"], scope.org_id, user_id, role.value)
-            await witness(before)(connection)
+            await told(connection, before)
         return before.model_copy(update={"role": role})
 
-    async def remove(
-        self, scope: OrgScope, user_id: UserId, by: Role | None, witness: Callable[[Member], Witness]
-    ) -> None:
-        """End a membership; within seconds it opens nothing any more. `by` None: the member leaves.
+    async def remove(self, scope: OrgScope, user_id: UserId, asker: Asker, told: Told) -> None:
+        """End a membership; within seconds it opens nothing any more. Who removes themselves leaves, whatever the role.
 
-        Raises NotFound; NotAllowed where the member's role is above `by`; Conflict for the last OWNER.
+        Raises NotFound; NotAllowed where the asker is below the member's role; LastOwner.
         """
         async with within(self._pool, scope) as connection:
-            before = await self._held(connection, scope, user_id, by)
+            if user_id == asker.user_id:
+                await connection.execute(_SQL["hold"], scope.org_id)
+                before = await self._get(connection, scope, user_id)
+            else:
+                now = await self.hold(connection, scope, asker, Role.MEMBER)
+                before = await self._below(connection, scope, user_id, now)
             if before.role is Role.OWNER:
                 await self._keeps_an_owner(connection, scope)
             await connection.execute(_SQL["remove"], scope.org_id, user_id)
-            await witness(before)(connection)
+            await told(connection, before)
 
-    async def _held(self, connection: Connection, scope: OrgScope, user_id: UserId, by: Role | None) -> Member:
-        """The member, while no other change of members of this organisation goes on."""
+    async def hold(self, connection: Connection, scope: OrgScope, asker: Asker, role: Role) -> Role:
+        """No other change of this organisation's members goes on until the transaction ends; the asker may give `role`.
+
+        The route was opened by a role that may be seconds old, and two owners may remove each other: what a person is
+        now is looked up behind the lock, and is the answer. Raises NotAllowed.
+        """
         await connection.execute(_SQL["hold"], scope.org_id)
+        now = asker.role
+        if asker.user_id is not None:
+            found = await connection.fetchval(_SQL["role_now"], scope.org_id, asker.user_id)
+            if found is None or not grants(ROLE_PERMISSIONS[Role(found)], MEMBERS_WRITE):
+                raise NotAllowed("Your role does not let you change members any more")
+            now = Role(found)
+        if not now.covers(role):
+            raise NotAllowed(f"Only a role of {role} or above may give {role}; yours is {now}")
+        return now
+
+    async def _below(self, connection: Connection, scope: OrgScope, user_id: UserId, role: Role) -> Member:
+        """The member, whose role is not above `role`. Raises NotFound, NotAllowed."""
         before = await self._get(connection, scope, user_id)
-        if by is not None and not by.covers(before.role):
-            raise NotAllowed(f"Only a role of {before.role} or above may change this member")
+        if not role.covers(before.role):
+            raise NotAllowed(f"Only a role of {before.role} or above may change this member; yours is {role}")
         return before
 
     async def _keeps_an_owner(self, connection: Connection, scope: OrgScope) -> None:

@@ -9,7 +9,7 @@ SELECT pg_advisory_xact_lock(hashtext('planvault/bootstrap'));
 SELECT organizations.id AS org_id, projects.id AS project_id
 FROM organizations
 JOIN projects ON projects.org_id = organizations.id
-WHERE organizations.name = $1 AND projects.name = $2
+WHERE organizations.name = $1 AND projects.name = $2 AND projects.deleted_at IS NULL
 ORDER BY organizations.created_at, organizations.id
 LIMIT 1;
 

@@ -51,7 +51,17 @@ UPDATE members SET role = $3 WHERE org_id = $1 AND user_id = $2;
 -- For good; an invitation brings them back.
 DELETE FROM members WHERE org_id = $1 AND user_id = $2;
 
+-- name: role_now
+-- A person's role, as it is while `hold` holds.
+SELECT role FROM members WHERE org_id = $1 AND user_id = $2;
+
 -- name: join
 -- A new place; one who has a place keeps it.
 INSERT INTO members (org_id, user_id, role) VALUES ($1, $2, $3) ON CONFLICT (org_id, user_id) DO NOTHING
 RETURNING user_id;
+
+-- name: by_address
+-- The member with this address, as their issuer tells it.
+SELECT m.user_id FROM members AS m JOIN users AS u ON u.id = m.user_id
+WHERE m.org_id = $1 AND u.email = $2 AND u.email_verified
+LIMIT 1;

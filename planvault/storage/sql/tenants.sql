@@ -36,4 +36,4 @@ UPDATE projects SET settings = $3 WHERE org_id = $1 AND id = $2;
 
 -- name: projects
 -- The organisation's projects, oldest first.
-SELECT org_id, id, name, settings, created_at FROM projects WHERE org_id = $1 ORDER BY id;
+SELECT org_id, id, name, settings, created_at FROM projects WHERE org_id = $1 AND deleted_at IS NULL ORDER BY id;

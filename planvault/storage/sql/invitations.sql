@@ -1,0 +1,38 @@
+-- Invitations of one organisation ($1). Only `of_token` is asked before the organisation is known.
+
+-- name: of_token
+-- Whose invitation a token is.
+SELECT id, org_id FROM invitation_of_token($1);
+
+-- name: replace
+-- A new invitation of an address ends the one that was open.
+UPDATE invitations SET revoked_at = now()
+WHERE org_id = $1 AND email = $2 AND accepted_at IS NULL AND revoked_at IS NULL;
+
+-- name: insert
+-- An offer that ends $7 seconds from now.
+INSERT INTO invitations (org_id, id, email, role, token_sha256, invited_by, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))
+RETURNING id, org_id, email, role, invited_by, created_at, expires_at, accepted_at, revoked_at;
+
+-- name: open
+-- Those that somebody may still accept, oldest first.
+SELECT id, org_id, email, role, invited_by, created_at, expires_at, accepted_at, revoked_at
+FROM invitations
+WHERE org_id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now()
+ORDER BY id;
+
+-- name: held
+-- One of them, for a change; `is_over` by the database's clock.
+SELECT id, org_id, email, role, invited_by, created_at, expires_at, accepted_at, revoked_at,
+       accepted_at IS NOT NULL OR revoked_at IS NOT NULL OR expires_at <= now() AS is_over
+FROM invitations WHERE org_id = $1 AND id = $2
+FOR UPDATE;
+
+-- name: revoke
+-- Nobody may accept it any more.
+UPDATE invitations SET revoked_at = now() WHERE org_id = $1 AND id = $2;
+
+-- name: accept
+-- By this person, this once.
+UPDATE invitations SET accepted_at = now(), accepted_by = $3 WHERE org_id = $1 AND id = $2;
