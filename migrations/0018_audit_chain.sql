@@ -224,7 +224,7 @@ DECLARE
     head audit_heads;
     done bigint;
 BEGIN
-    SELECT * INTO STRICT head FROM audit_heads WHERE org_id = org FOR UPDATE;
+    SELECT * INTO STRICT head FROM audit_heads WHERE org_id = org;
     IF NOT EXISTS (
         SELECT FROM audit_segments s
         JOIN audit_log r ON r.org_id = s.org_id AND r.seq = s.last_seq AND r.hash = s.last_hash
@@ -236,10 +236,14 @@ BEGIN
     END IF;
     DELETE FROM audit_log WHERE org_id = org AND seq > head.pruned_seq AND seq <= upto;
     GET DIAGNOSTICS done = ROW_COUNT;
+    DELETE FROM audit_anchors WHERE org_id = org AND seq <= upto;
+    -- The head last, as everybody takes it: who erases details holds rows, and will want the head.
     UPDATE audit_heads SET pruned_seq = upto, pruned_hash = (
         SELECT last_hash FROM audit_segments WHERE org_id = org AND last_seq = upto
-    ) WHERE org_id = org;
-    DELETE FROM audit_anchors WHERE org_id = org AND seq <= upto;
+    ) WHERE org_id = org AND pruned_seq = head.pruned_seq;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'audit_log was pruned by another' USING ERRCODE = 'serialization_failure';
+    END IF;
     RETURN done;
 END
 $$;
@@ -268,6 +272,8 @@ SELECT tenant_table('audit_heads', 'SELECT', 'SELECT');
 SELECT tenant_table('audit_signing_keys', 'SELECT, INSERT', 'SELECT, INSERT, UPDATE');
 SELECT tenant_table('audit_anchors', 'SELECT', 'SELECT, INSERT');
 SELECT tenant_table('audit_segments', 'SELECT', 'SELECT, INSERT');
+SELECT sealed_column('audit_signing_keys', 'seed');
+
 SELECT definer_function('audit_log_chain()', '');
 SELECT definer_function('audit_log_reseal(uuid, uuid[], bytea[])');
 SELECT definer_function('audit_log_erase(uuid, uuid[])');

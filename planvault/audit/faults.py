@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from uuid import UUID
 
 
 class FaultKind(StrEnum):
@@ -42,3 +43,27 @@ class Findings:
         self.count += 1
         if len(self.faults) < MAX_FAULTS:
             self.faults.append(Fault(seq, kind, detail))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a verification found. `pinned`: whether a public key from elsewhere was given to hold signatures against.
+
+    `unproven`: rows from before the chain, whose details no digest covers. `heads`: signed heads that the rows met.
+    """
+
+    org_id: UUID | None = None
+    rows: int = 0
+    last_seq: int = 0
+    last_hash: bytes = b""
+    pruned: int = 0  # up to this place
+    heads: int = 0
+    erased: int = 0
+    unproven: int = 0
+    pinned: bool = False
+    faults: tuple[Fault, ...] = ()
+    fault_count: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return self.fault_count == 0

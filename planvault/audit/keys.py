@@ -20,7 +20,7 @@ class Trust:
         self._findings = findings
 
     def introduce(self, keys: Sequence[KeyIntroduction]) -> None:
-        """Oldest first. A key behind a trusted one needs its signature; one before it needs none."""
+        """A key is trusted that a trusted one introduced, with its signature. So pin the oldest key that you know."""
         for key in sorted(keys, key=lambda each: each.version):
             if key.public_key in self._trusted:
                 continue

@@ -92,6 +92,9 @@ class SigningKey:
     def sign(self, statement: Statement) -> bytes:
         return self._key.sign(statement.message())
 
+    def signed_head(self, head: Head) -> SignedHead:
+        return SignedHead(head, self.public_key, self.sign(head))
+
 
 def is_signed(statement: Statement, public_key: bytes, signature: bytes) -> bool:
     """Whether the signature is that key's over that statement."""
