@@ -43,7 +43,8 @@ class PostgresScheduling:
 
     async def _book(self, scope: SessionScope, order: ScheduleOrder) -> Scheduled:
         wanted = await self._order(scope, order)
-        await self._keyring.cipher(scope.org_id)  # before: the transaction must not wait for a second connection
+        # Before: the transaction must not wait for a second connection.
+        await self._keyring.subject_cipher(scope.org_id, wanted.external_user_hmac)
         async with within(self._pool, scope) as connection:
             booked = await self._bookings.book(connection, scope, wanted)
         return Scheduled(booked.job_id, booked.run_at)

@@ -57,7 +57,7 @@ class Blobs:
 
     async def begin(self, place: ResultPlace, purpose: Purpose = "result") -> BlobWriter:
         """A blob to be written part by part. Until an append keeps it, it is an orphan."""
-        cipher = await self._keyring.cipher(place.scope.org_id)
+        cipher = await self._keyring.session_cipher(place.scope)
         blob_id = BlobId(self._ids.new())
         scope = place.scope
         owner = (scope.org_id, scope.project_id, scope.session_id, place.run_id)
@@ -75,13 +75,13 @@ class Blobs:
         row = await scoped(self._pool, scope).fetchrow(_SQL["find"], scope.org_id, scope.session_id, blob_id)
         if row is None:
             raise NotFound("There is no such stored result in this session.")
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.session_cipher(scope)
         detail = orjson.loads(cipher.open(row["detail"], _detail_seal(scope, blob_id)))
         return BlobHead(row["size"], row["chunks"], detail["sha256"], detail["mediaType"], row["kept"], row["purpose"])
 
     async def parts(self, scope: SessionScope, blob_id: BlobId, chunks: int) -> AsyncIterator[bytes]:
         """The content in order. Raises DecryptionFailed where a chunk is missing, moved or changed."""
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.session_cipher(scope)
         place = (scope.org_id, scope.session_id, blob_id)
         start = 0
         while start < chunks:
@@ -142,7 +142,7 @@ class BlobWriter:
         sha256 = self._digest.hexdigest()
         detail = orjson.dumps({"sha256": sha256, "mediaType": media_type})
         sealed = self._cipher.seal(detail, _detail_seal(self._scope, self.blob_id))
-        await _execute(scoped(self._pool, self._scope), "finish", self.blob_id, self.size, self._position, sealed)
+        await self._execute("finish", self.size, self._position, sealed)
         return Stored(blob_id=self.blob_id, size=self.size, sha256=sha256, media_type=media_type)
 
     async def _flush(self, length: int, *, last: bool) -> None:
@@ -150,8 +150,11 @@ class BlobWriter:
         with memoryview(self._waiting) as view:
             sealed = self._cipher.seal(bytes(view[:length]), place)
         del self._waiting[:length]
-        await _execute(scoped(self._pool, self._scope), "add_chunk", self.blob_id, self._position, sealed)
+        await self._execute("add_chunk", self._position, sealed)
         self._position += 1
+
+    async def _execute(self, name: str, *args: object) -> None:
+        await _execute(scoped(self._pool, self._scope), name, self._scope.org_id, self.blob_id, *args)
 
 
 async def _execute(db: Queryable, name: str, *args: object) -> None:

@@ -63,7 +63,7 @@ class Commands:
     ) -> CommandId:
         """Insert the command inside the caller's transaction. Wake the shard's owner after the commit."""
         command_id = CommandId(self._ids.new())
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.session_cipher(scope)
         sealed = cipher.seal(payload.model_dump_json().encode(), command_seal(scope, command_id))
         place = (scope.org_id, scope.project_id, scope.session_id)
         if await connection.fetchval(_SQL["insert"], *place, command_id, kind.value, sealed) is None:

@@ -52,12 +52,13 @@ class PostgresEventStore(PostgresInbox):
         audits: list[tuple[Any, ...]] = []
         for item in batch:
             with reading("keys"):
-                cipher = await self._keyring.cipher(item.scope.org_id)
+                cipher = await self._keyring.session_cipher(item.scope)
+                organisations = await self._keyring.cipher(item.scope.org_id)
             events.extend(_event_rows(item, cipher))
             runs.extend(_run_row(item, row, cipher) for row in item.runs)
             commands.extend(item.consumed)
             wakes.extend((wake.run_id, wake.at) for wake in item.wakes)
-            audits.extend(_audit_row(item, row, cipher) for row in item.audits)
+            audits.extend(_audit_row(item, row, organisations) for row in item.audits)
         rows = await queryable.fetch(
             _SQL["append"],
             [shard for shard, _ in leases],
@@ -75,7 +76,7 @@ class PostgresEventStore(PostgresInbox):
     async def load(self, scope: SessionScope) -> list[Event]:
         with reading("events"):
             rows = await scoped(self._pool, scope).fetch(_SQL["load"], scope.org_id, scope.session_id)
-            cipher = await self._keyring.cipher(scope.org_id)
+            cipher = await self._keyring.session_cipher(scope)
         return [_event(scope.session_id, row, cipher) for row in rows]
 
     async def head(self, scope: SessionScope) -> Head:

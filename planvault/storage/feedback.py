@@ -54,7 +54,7 @@ class Feedback:
         who = await self._pseudonym(scope.org_id, f"voter:{voter}")
         sealed = None
         if comment:
-            cipher = await self._keyring.cipher(scope.org_id)
+            cipher = await self._keyring.session_cipher(scope)
             sealed = cipher.seal(comment.encode(), comment_seal(scope, run_id, who))
         place = (scope.org_id, scope.project_id, scope.session_id, run_id)
         row = await connection.fetchrow(_SQL["vote"], *place, self._ids.new(), who, value.value, sealed, at)

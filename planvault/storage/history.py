@@ -100,7 +100,7 @@ class History:
     async def _opened(self, scope: SessionScope, rows: list[asyncpg.Record]) -> list[HistoryEvent]:
         if not rows:
             return []
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.session_cipher(scope)
         return [_event(scope, row, cipher) for row in rows]
 
 

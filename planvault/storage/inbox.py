@@ -42,7 +42,7 @@ class PostgresInbox:
     async def _entry(self, row: Any) -> InboxEntry | UnreadableEntry:
         with reading("keys"):
             try:
-                return _entry(row, await self._keyring.cipher(row["org_id"]))
+                return _entry(row, await self._keyring.session_cipher(_scope(row)))
             # Another build's kind, another key's ciphertext: it must not keep the other sessions' commands waiting.
             except Exception as fault:
                 if is_away(fault):

@@ -68,7 +68,8 @@ class JobDispatch:
 
     async def payload(self, job: DueJob) -> JobPayload:
         """Raises DecryptionFailed."""
-        return open_payload(await self._keyring.cipher(job.scope.org_id), job.id, job.sealed)
+        cipher = await self._keyring.subject_cipher(job.scope.org_id, job.external_user_hmac)
+        return open_payload(cipher, job.id, job.sealed)
 
     async def sent(
         self, connection: Connection, job: DueJob, due: datetime, session: SessionScope, message_id: MessageId
@@ -96,7 +97,7 @@ class JobDispatch:
         """No occurrence is left. The payload loses its secrets; None: it cannot be read and stays."""
         sealed = None
         if payload is not None:
-            cipher = await self._keyring.cipher(job.scope.org_id)
+            cipher = await self._keyring.subject_cipher(job.scope.org_id, job.external_user_hmac)
             sealed = seal_payload(cipher, job.id, without_secrets(payload))
         await connection.execute(_SQL["end"], *_place(job), state.value, due, error, sealed)
 

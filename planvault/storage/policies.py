@@ -25,7 +25,7 @@ class PostgresPolicies:
         row = await scoped(self._pool, scope).fetchrow(_SQL["of_run"], scope.org_id, scope.project_id, scope.session_id)
         if row is None:
             raise NotFound("The session is gone.")
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.session_cipher(scope)
         context = orjson.loads(cipher.open(row["context"], context_seal(scope.session_id)))
         return RunPolicy(
             project=ProjectSettings.model_validate(row["project"]),

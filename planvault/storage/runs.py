@@ -53,7 +53,7 @@ class Runs:
         row = await (scoped(self._pool, scope) if db is None else db).fetchrow(_SQL["find"], *_place(scope), run_id)
         if row is None:
             raise NotFound("There is no such run in this session.")
-        return _record(scope, row, await self._keyring.cipher(scope.org_id))
+        return _record(scope, row, await self._keyring.session_cipher(scope))
 
     async def page(self, scope: SessionScope, before: RunId | None, limit: int) -> list[RunRecord]:
         """At most `limit` runs, newest first, older than `before`."""
@@ -65,7 +65,7 @@ class Runs:
         return await self._records(scope, await connection.fetch(_SQL["open"], *_place(scope)))
 
     async def _records(self, scope: SessionScope, rows: list[asyncpg.Record]) -> list[RunRecord]:
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.session_cipher(scope)
         return [_record(scope, row, cipher) for row in rows]
 
 

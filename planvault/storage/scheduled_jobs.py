@@ -102,7 +102,7 @@ class ScheduledJobs:
 
     async def insert(self, connection: Connection, scope: ProjectScope, job: NewJob) -> bool:
         """False where the project has a job under this idempotency key. Inside the caller's transaction."""
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.subject_cipher(scope.org_id, job.external_user_hmac)
         written = await connection.fetchval(
             _SQL["insert"],
             *_place(scope),
@@ -163,8 +163,9 @@ class ScheduledJobs:
             limit + 1,
             PAGE_BYTES,
         )
-        cipher = await self._keyring.cipher(scope.org_id)
-        records = [_record(row, cipher) for row in rows[:limit]]
+        records = [
+            _record(row, await self._keyring.subject_cipher(scope.org_id, row["subject"])) for row in rows[:limit]
+        ]
         return records, bool(rows) and len(records) < rows[0]["found"]
 
     async def occurrences(
@@ -183,7 +184,7 @@ class ScheduledJobs:
             return False
         if row["state"] != JobState.SCHEDULED:
             raise Conflict(f"The job is {row['state']} already. Cancel its run with POST /sessions/…/actions.")
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.subject_cipher(scope.org_id, row["subject"])
         payload = without_secrets(open_payload(cipher, job_id, row["payload"]))
         await connection.execute(_SQL["cancel"], *_place(scope), job_id, seal_payload(cipher, job_id, payload))
         return True

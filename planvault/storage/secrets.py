@@ -42,7 +42,10 @@ class PostgresSecrets:
         _check(values)
         if not values:
             return
-        cipher = await self._keyring.cipher(scope.org_id)
+        if isinstance(scope, SessionScope):
+            cipher = await self._keyring.session_cipher(scope)
+        else:
+            cipher = await self._keyring.cipher(scope.org_id)
         ids = [self._ids.new() for _ in values]
         sealed = [cipher.seal(value.encode(), _place(id_)) for id_, value in zip(ids, values.values(), strict=True)]
         written = await (scoped(self._pool, scope) if db is None else db).fetch(
@@ -64,12 +67,13 @@ class PostgresSecrets:
         row = await scoped(self._pool, scope).fetchrow(_SQL["value"], *_level(scope), name)
         if row is None:
             raise NotFound(f"No secret named {name!r} is set for this session, its project or its organisation")
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.session_cipher(scope)
         return cipher.open(row["value"], _place(row["id"])).decode()
 
-    async def delete(self, scope: OrgScope, name: str) -> None:
-        """Remove the name at exactly the scope's level. Raises NotFound."""
-        if await scoped(self._pool, scope).fetchval(_SQL["delete"], *_level(scope), name) is None:
+    async def delete(self, scope: OrgScope, name: str, db: Queryable | None = None) -> None:
+        """Remove the name at exactly the scope's level. Raises NotFound. `db` is the caller's open transaction."""
+        db = scoped(self._pool, scope) if db is None else db
+        if await db.fetchval(_SQL["delete"], *_level(scope), name) is None:
             raise NotFound(f"There is no secret named {name!r} at this level")
 
 

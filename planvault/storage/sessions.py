@@ -74,7 +74,9 @@ class Sessions:
         self, connection: Connection, scope: ProjectScope, session_id: SessionId, draft: SessionDraft
     ) -> SessionRecord:
         """A new, active session, inside the caller's transaction. Raises NotFound for a foreign project."""
-        cipher = await self._keyring.cipher(scope.org_id)
+        subject = draft.external_user_hmac or await self.hashed(scope.org_id, draft.external_user_id)
+        session = SessionScope(org_id=scope.org_id, project_id=scope.project_id, session_id=session_id)
+        cipher = await self._keyring.new_session_cipher(session, subject)
         context = orjson.dumps({"contextVars": draft.context_vars, "metadata": draft.metadata})
         row = await connection.fetchrow(
             _SQL["insert"],
@@ -82,7 +84,7 @@ class Sessions:
             scope.project_id,
             session_id,
             shard_of(session_id, self._shards),
-            draft.external_user_hmac or await self.hashed(scope.org_id, draft.external_user_id),
+            subject,
             list(draft.tags),
             cipher.seal(context, context_seal(session_id)),
             draft.settings.model_dump(mode="json", by_alias=True),
@@ -96,7 +98,7 @@ class Sessions:
         row = await scoped(self._pool, scope).fetchrow(_SQL["find"], scope.org_id, scope.project_id, scope.session_id)
         if row is None:
             raise NotFound("There is no such session in this project.")
-        return _record(row, await self._keyring.cipher(scope.org_id))
+        return _record(row, await self._keyring.session_cipher(scope))
 
     async def page(
         self, scope: ProjectScope, chosen: SessionFilter, before: SessionId | None, limit: int
@@ -113,8 +115,9 @@ class Sessions:
             limit + 1,
             PAGE_BYTES,
         )
-        cipher = await self._keyring.cipher(scope.org_id)
-        records = [_record(row, cipher) for row in rows[:limit]]
+        records = [
+            _record(row, await self._keyring.subject_cipher(scope.org_id, row["subject"])) for row in rows[:limit]
+        ]
         return records, bool(rows) and len(records) < rows[0]["found"]
 
     async def close(self, connection: Connection, scope: SessionScope) -> int | None:

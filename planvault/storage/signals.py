@@ -69,7 +69,7 @@ class PostgresSignals:
     ) -> None:
         """Make the token known, or set the end of its wait. Doing it again changes nothing."""
         with reading("signals"):
-            cipher = await self._keyring.cipher(scope.org_id)
+            cipher = await self._keyring.session_cipher(scope)
             sealed = cipher.seal(orjson.dumps(name), _name_seal(token_id))
             await scoped(self._pool, scope).execute(_SQL["open"], *_place(scope), token_id, run_id, sealed, expires_at)
 
@@ -84,7 +84,7 @@ class PostgresSignals:
 
     async def waiting(self, scope: SessionScope) -> list[OpenToken]:
         """The session's open tokens, oldest first, at most 200."""
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.session_cipher(scope)
         return [
             OpenToken(
                 token_id=TokenId(row["token_id"]),
@@ -119,7 +119,7 @@ class Callbacks:
         if not hmac.compare_digest(expected.encode(), secret.encode("utf-8", "replace")):
             return Delivery.UNKNOWN, None
         await enter(connection, OrgScope(org_id=org_id))
-        row = await connection.fetchrow(_SQL["hold"], project_id, token_id)
+        row = await connection.fetchrow(_SQL["hold"], project_id, token_id, org_id)
         if row is None:
             return Delivery.UNKNOWN, None
         mac = hmac.digest(expected.encode(), canonical_hash(payload).encode(), "sha256")
@@ -128,7 +128,7 @@ class Callbacks:
             return (Delivery.ALREADY_DELIVERED if same else Delivery.CONFLICT), None
         if row["status"] == "expired" or row["is_over"]:
             return Delivery.EXPIRED, None
-        await connection.execute(_SQL["deliver"], token_id, mac)
+        await connection.execute(_SQL["deliver"], token_id, mac, org_id)
         scope = SessionScope(org_id=row["org_id"], project_id=project_id, session_id=SessionId(row["session_id"]))
         signal = Signal(run_id=RunId(row["run_id"]), token_id=token_id, payload=payload)
         await self._commands.enqueue(connection, scope, CommandKind.SIGNAL, signal)

@@ -76,7 +76,7 @@ class LargeResults:
     ) -> Inspected | FragmentRefused:
         sealed = b""
         if secrets:
-            cipher = await self._keyring.cipher(place.scope.org_id)
+            cipher = await self._keyring.session_cipher(place.scope)
             sealed = cipher.seal(orjson.dumps(list(secrets)), secrets_seal(place))
         job = Inspect(place=place, spooled=spooled, max_depth=MAX_DEPTH, secrets=sealed)
         async for attempt in AsyncRetrying(

@@ -103,7 +103,7 @@ class ResultReader:
     async def _secrets(self, job: Inspect) -> list[str]:
         if not job.secrets:
             return []
-        cipher = await self._keyring.cipher(job.place.scope.org_id)
+        cipher = await self._keyring.session_cipher(job.place.scope)
         return [str(secret) for secret in orjson.loads(cipher.open(job.secrets, secrets_seal(job.place)))]
 
     async def _extract(self, job: Extract) -> FragmentAnswer:

@@ -86,13 +86,13 @@ class FileEventStore(PostgresInbox):
 
     async def _sealed(self, item: Append) -> bytes:
         with reading("keys"):
-            cipher = await self._keyring.cipher(item.scope.org_id)
+            cipher = await self._keyring.session_cipher(item.scope)
         return b"".join(encode(_frame(event, cipher)) for event in item.events)
 
     async def load(self, scope: SessionScope) -> list[Event]:
         with reading("events"):
             segments = await committed(scoped(self._pool, scope), self._folder, scope.org_id, scope.session_id)
-            cipher = await self._keyring.cipher(scope.org_id)
+            cipher = await self._keyring.session_cipher(scope)
         frames = [frame for segment, start in _from_snapshot(segments) for frame in await _frames(segment, start)]
         _check_gapless(scope, frames)
         return [_event(scope, frame, cipher) for frame in frames]

@@ -94,7 +94,7 @@ class FileHistory:
     async def _opened(self, scope: SessionScope, found: Sequence[_Found]) -> list[HistoryEvent]:
         if not found:
             return []
-        cipher = await self._keyring.cipher(scope.org_id)
+        cipher = await self._keyring.session_cipher(scope)
         events: list[HistoryEvent] = []
         for path, group in _by_path(found):
             events += [_event(scope, frame, cipher) for frame in await frames_of(path, group)]

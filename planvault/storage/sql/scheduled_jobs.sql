@@ -19,7 +19,7 @@ SELECT id, run_at FROM scheduled_jobs WHERE org_id = $1 AND project_id = $2 AND 
 -- counts the rows before the bytes were. A dispatched job is as far as the run that its last occurrence opened.
 WITH shown AS (
     SELECT job.id, job.target, job.session_id, job.payload, job.secret_names, job.tags, job.settings,
-           job.external_user_hmac IS NOT NULL AS has_external_user, job.rule, job.run_at, job.attempts, job.last_error,
+           job.external_user_hmac IS NOT NULL AS has_external_user, job.external_user_hmac AS subject, job.rule, job.run_at, job.attempts, job.last_error,
            job.created_at, job.updated_at,
            past.due_at AS past_due_at, past.at AS past_at, past.session_id AS past_session_id,
            past.message_id AS past_message_id, past.error AS past_error,
@@ -80,7 +80,7 @@ SELECT count(*) FROM scheduled_jobs WHERE org_id = $1 AND project_id = $2 AND st
 
 -- name: hold
 -- A job for a change of its state; waits for a dispatch that is under way.
-SELECT state, payload FROM scheduled_jobs WHERE org_id = $1 AND project_id = $2 AND id = $3 FOR UPDATE;
+SELECT state, payload, external_user_hmac AS subject FROM scheduled_jobs WHERE org_id = $1 AND project_id = $2 AND id = $3 FOR UPDATE;
 
 -- name: cancel
 -- No further occurrence; the caller holds the row.

@@ -29,13 +29,13 @@ FOR SHARE;
 -- name: page
 -- Newest first, after the session $3 (NULL: from the newest), filtered by tag, status and external user: at most $7 rows
 -- and $8 bytes, but always one. `found` counts the rows before the bytes were.
-SELECT id, shard, status, has_external_user, tags, context, settings, created_at, updated_at, found
+SELECT id, shard, status, has_external_user, subject, tags, context, settings, created_at, updated_at, found
 FROM (
     SELECT page.*, row_number() OVER newest AS position, sum(octet_length(context)) OVER newest AS bytes,
            count(*) OVER () AS found
     FROM (
-        SELECT id, shard, status, external_user_hmac IS NOT NULL AS has_external_user, tags, context, settings,
-               created_at, updated_at
+        SELECT id, shard, status, external_user_hmac IS NOT NULL AS has_external_user, external_user_hmac AS subject,
+               tags, context, settings, created_at, updated_at
         FROM sessions
         WHERE org_id = $1 AND project_id = $2
           AND ($3::uuid IS NULL OR id < $3)

@@ -114,7 +114,7 @@ class Desk:
         rows = await self.pool.fetch(
             "SELECT id, kind, payload FROM commands WHERE session_id = $1 ORDER BY seq", session.session_id
         )
-        cipher = await self.keyring.cipher(self.scope.org_id)
+        cipher = await self.keyring.session_cipher(session)
         sealed = [(row["payload"], command_seal(session, row["id"])) for row in rows if row["kind"] == "message"]
         return [Message.model_validate_json(cipher.open(payload, place)) for payload, place in sealed]
 

@@ -157,7 +157,7 @@ class Recorder:
         tell: bool = True,
     ) -> int:
         self.seq += 1
-        cipher = await self.deps.keyring.cipher(self.scope.org_id)
+        cipher = await self.deps.keyring.session_cipher(self.scope)
         await self.deps.pool.execute(
             "INSERT INTO events (session_id, seq, org_id, shard, epoch, type, visibility, schema_version, run_id, at,"
             " payload) VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)",
@@ -185,7 +185,7 @@ class Recorder:
         plan_hash: str | None = None,
     ) -> RunId:
         chosen = RunId(run_id or self._ids.new())
-        cipher = await self.deps.keyring.cipher(self.scope.org_id)
+        cipher = await self.deps.keyring.session_cipher(self.scope)
         detail = orjson.dumps({"pending": pending, "reason": None})
         await self.deps.pool.execute(
             "INSERT INTO runs (id, org_id, project_id, session_id, shard, status, is_open, plan_hash, detail)"

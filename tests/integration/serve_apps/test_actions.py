@@ -20,7 +20,7 @@ async def last_action(deps: ApiDeps, session: Recorder) -> tuple[str, Action]:
     row = await deps.pool.fetchrow(
         "SELECT id, kind, payload FROM commands WHERE session_id = $1 ORDER BY seq DESC", session.scope.session_id
     )
-    cipher = await deps.keyring.cipher(session.scope.org_id)
+    cipher = await deps.keyring.session_cipher(session.scope)
     return row["kind"], Action.model_validate_json(cipher.open(row["payload"], command_seal(session.scope, row["id"])))
 
 

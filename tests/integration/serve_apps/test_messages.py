@@ -18,7 +18,7 @@ async def commands_of(deps: ApiDeps, session: Recorder) -> list[tuple[str, Messa
     rows = await deps.pool.fetch(
         "SELECT id, kind, shard, payload FROM commands WHERE session_id = $1 ORDER BY seq", session.scope.session_id
     )
-    cipher = await deps.keyring.cipher(session.scope.org_id)
+    cipher = await deps.keyring.session_cipher(session.scope)
     assert all(row["shard"] == session.shard for row in rows)
     return [
         (row["kind"], Message.model_validate_json(cipher.open(row["payload"], command_seal(session.scope, row["id"]))))
