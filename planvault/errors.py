@@ -103,6 +103,10 @@ class Unavailable(PlanVaultError):
     retryable = True
 
 
+class IssuerUnavailable(Unavailable):
+    code, title = "ISSUER_UNAVAILABLE", "The token cannot be checked now: the identity provider does not answer"
+
+
 class EgressDenied(PlanVaultError):
     code, status, title = "EGRESS_DENIED", 422, "The organisation's policy does not allow this address"
 

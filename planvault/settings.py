@@ -30,7 +30,19 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default_factory=default_data_dir, description="State of the embedded default: database, keys, logs"
     )
-    database_url: str = Field(default="", validation_alias="DATABASE_URL", description="Empty: the embedded Postgres")
+    database_url: str = Field(
+        default="",
+        validation_alias="DATABASE_URL",
+        description="The database, as its owner (migrations); empty: the embedded Postgres",
+    )
+    app_database_url: str = Field(
+        default="",
+        description="The same database for the API, a login of the role planvault_app; empty: DATABASE_URL",
+    )
+    platform_database_url: str = Field(
+        default="",
+        description="The same for everything else, a login of the role planvault_platform; empty: DATABASE_URL",
+    )
     redis_url: str = Field(
         default="", validation_alias="REDIS_URL", description="Repeats answers and wakes processes faster; empty: none"
     )
@@ -68,6 +80,51 @@ class Settings(BaseSettings):
         default=2, ge=0, le=5, description="Times that a faulty plan goes back with its errors"
     )
 
+    # Signing in: tokens of one OpenID Connect issuer (docs/identity.md).
+    oidc_issuer: str = Field(
+        default="",
+        description="The issuer's URL, exactly as its discovery document spells it; empty: nobody signs in",
+    )
+    oidc_audience: str = Field(
+        default="", description="Comma-separated: what this API is called in the `aud` of tokens; required"
+    )
+    oidc_clients: str = Field(
+        default="", description="Comma-separated: applications (`azp`) that may call with a person's token; empty: all"
+    )
+    oidc_jwks_url: str = Field(
+        default="", description="Address of the issuer's keys; empty: what its discovery document names"
+    )
+    oidc_private: bool = Field(
+        default=False, description="The issuer is in your own network: private addresses, loopback and http:// are fine"
+    )
+    oidc_subject_claim: Literal["sub", "oid"] = Field(
+        default="sub", description="Which claim says who somebody is; `oid` is for Entra"
+    )
+    oidc_email_claim: str = Field(default="email", description="Which claim holds the e-mail address")
+    oidc_trust_emails: bool = Field(
+        default=False,
+        description="The issuer verifies every address though no `email_verified` says so; else only those",
+    )
+    oidc_leeway_s: float = Field(default=30.0, ge=0, le=300, description="Seconds that clocks may differ by")
+    oidc_operator_claim: str = Field(
+        default="", description="Claim that says who runs this installation, e.g. realm_access.roles; empty: none does"
+    )
+    oidc_operator_value: str = Field(
+        default="planvault-operator", description="What that claim must be, or hold, for an operator"
+    )
+    oidc_operators: str = Field(
+        default="", description="Comma-separated: further operators, by subject or verified e-mail address"
+    )
+    keep_admin_token: bool = Field(
+        default=False, description="The static admin token stays valid beside OIDC; else it is refused then"
+    )
+    superadmin_port: int = Field(
+        default=0, ge=0, le=65_535, description="Port of the operators' API `/superadmin/v1`; 0: it is not served"
+    )
+    superadmin_host: str = Field(
+        default="127.0.0.1", description="Address of the operators' API: loopback, or one of an internal network"
+    )
+
     embedding_batch: int = Field(
         default=256, ge=1, description="Documents of an import embedded in one request; more pad each other less"
     )
@@ -92,6 +149,16 @@ class Settings(BaseSettings):
         if parts.scheme != "unix" and parts.port == 0:
             raise ValueError("REDIS_URL names port 0")
         return url
+
+    @property
+    def app_url(self) -> str:
+        """What works for one organisation at a time connects here."""
+        return self.app_database_url or self.database_url
+
+    @property
+    def platform_url(self) -> str:
+        """What works across organisations connects here."""
+        return self.platform_database_url or self.database_url
 
     @property
     def events_folder(self) -> Path | None:
