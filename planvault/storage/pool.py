@@ -116,7 +116,7 @@ async def open_pool(
             "application_name": f"planvault/{name}",
             "lock_timeout": str(lock_timeout_ms),
             "idle_in_transaction_session_timeout": str(lock_timeout_ms),
-            **({} if role is None else {"role": role}),
+            **({} if role is None else {"role": role.value}),
         },
     )
 
