@@ -269,7 +269,7 @@ $$;
 
 SELECT table_verbs('audit_log', 'SELECT, INSERT', 'SELECT, INSERT');
 SELECT tenant_table('audit_heads', 'SELECT', 'SELECT');
-SELECT tenant_table('audit_signing_keys', 'SELECT, INSERT', 'SELECT, INSERT, UPDATE');
+SELECT tenant_table('audit_signing_keys', 'SELECT, INSERT, UPDATE', 'SELECT, INSERT, UPDATE');
 SELECT tenant_table('audit_anchors', 'SELECT', 'SELECT, INSERT');
 SELECT tenant_table('audit_segments', 'SELECT', 'SELECT, INSERT');
 SELECT sealed_column('audit_signing_keys', 'seed');

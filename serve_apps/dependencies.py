@@ -27,6 +27,8 @@ from planvault.settings import Settings
 from planvault.storage.answer_cache import RedisAnswers
 from planvault.storage.api_keys import ApiKeys
 from planvault.storage.audit import AuditLog
+from planvault.storage.audit_chain import AuditChain
+from planvault.storage.audit_keys import AuditKeys
 from planvault.storage.blobs import Blobs
 from planvault.storage.commands import Commands
 from planvault.storage.feedback import Feedback
@@ -34,9 +36,11 @@ from planvault.storage.health import live_hosts
 from planvault.storage.hints import Hints
 from planvault.storage.history import HistoryReader
 from planvault.storage.idempotency import AnswerScope, Idempotency, IdempotencyKey
+from planvault.storage.invitations import Invitations
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.members import Members
-from planvault.storage.pool import Pool, open_pool
+from planvault.storage.pool import Pool, Role, open_pool
+from planvault.storage.projects import Projects
 from planvault.storage.redis_link import open_link
 from planvault.storage.routing_cache import RoutingCache
 from planvault.storage.runs import Runs
@@ -67,6 +71,8 @@ class ApiDeps:
     authenticator: Authenticator
     tenancy: Tenancy
     members: Members
+    invitations: Invitations
+    projects: Projects
     sessions: Sessions
     commands: Commands
     history: HistoryReader
@@ -74,6 +80,7 @@ class ApiDeps:
     blobs: Blobs
     idempotency: Idempotency
     audit: AuditLog
+    audit_chain: AuditChain
     secrets: PostgresSecrets
     signals: PostgresSignals
     callbacks: Callbacks
@@ -111,7 +118,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         link = await stack.enter_async_context(open_link(settings.redis_url))
         hints = None if link is None else Hints(link, settings.redis_url)
         commands = Commands(pool, keyring, ids, hints)
-        feed = HistoryFeed(history, settings.database_url, hints=hints)
+        feed = HistoryFeed(history, settings.app_url, hints=hints)
         await stack.enter_async_context(feed.running())
         selector = await stack.enter_async_context(
             open_selector(pool, keyring, embedder, SystemClock(), resident_mb=settings.resident_index_mb)
@@ -125,6 +132,8 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             authenticator=Authenticator(api_keys, settings.admin_token_sha256),
             tenancy=CachedTenancy(members),
             members=members,
+            invitations=Invitations(pool, ids, members),
+            projects=Projects(pool),
             sessions=sessions,
             commands=commands,
             history=history,
@@ -132,6 +141,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             blobs=Blobs(pool, keyring, ids),
             idempotency=Idempotency(pool, keyring, None if link is None else RedisAnswers(link, keyring)),
             audit=AuditLog(pool, keyring),
+            audit_chain=AuditChain(pool, keyring, AuditKeys(pool, keyring, ids, SystemClock()), SystemClock()),
             secrets=PostgresSecrets(pool, keyring, ids),
             signals=PostgresSignals(pool, keyring, keyring),
             callbacks=Callbacks(commands, keyring),
@@ -155,8 +165,13 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
 
 
 async def _own_pool(settings: Settings, name: str, maximum: int) -> Pool:
-    """A database that has vanished without a word must not hold requests until TCP gives up."""
-    return await open_pool(settings.database_url, name=name, maximum=maximum, command_timeout_s=_STATEMENT_S)
+    """Connections that see nothing outside an organisation's scope.
+
+    A database that has vanished without a word must not hold requests until TCP gives up.
+    """
+    return await open_pool(
+        settings.app_url, name=name, maximum=maximum, command_timeout_s=_STATEMENT_S, role=Role.TENANT
+    )
 
 
 def _database_probes(pool: Pool, settings: Settings, store: SessionStore) -> dict[str, Probe]:

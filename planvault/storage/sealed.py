@@ -129,6 +129,7 @@ COLUMNS: tuple[SealedColumn, ...] = (
         "project_integrations", "auth_headers", ("project_id", "integration_id"), Owner.ORGANISATION, _headers
     ),
     SealedColumn("audit_log", "details", _ID, Owner.ORGANISATION, _of_table("audit_log", "details")),
+    SealedColumn("audit_signing_keys", "seed", _ID, Owner.ORGANISATION, _of_table("audit_signing_keys", "seed")),
     SealedColumn("scenarios", "samples", _ID, Owner.ORGANISATION, _of_table("scenarios", "samples")),
     SealedColumn("scenarios", "instruction", _ID, Owner.ORGANISATION, _of_table("scenarios", "instruction")),
     SealedColumn("scenarios", "created_by", _ID, Owner.ORGANISATION, _of_table("scenarios", "created_by")),
@@ -136,6 +137,31 @@ COLUMNS: tuple[SealedColumn, ...] = (
 
 NOT_SEALED = {
     "api_keys.key_sha256": "digest of 256 random bits",
+    **dict.fromkeys(
+        (
+            "audit_anchors.hash",
+            "audit_heads.hash",
+            "audit_heads.pruned_hash",
+            "audit_log.hash",
+            "audit_log.prev_hash",
+            "audit_segments.last_hash",
+            "audit_segments.prev_hash",
+        ),
+        "digest of a chain",
+    ),
+    **dict.fromkeys(
+        ("audit_anchors.signature", "audit_segments.signature", "audit_signing_keys.introduction"), "signature"
+    ),
+    **dict.fromkeys(
+        (
+            "audit_anchors.public_key",
+            "audit_segments.public_key",
+            "audit_signing_keys.introduced_by",
+            "audit_signing_keys.public_key",
+        ),
+        "public key",
+    ),
+    "audit_log.details_digest": "salted digest; the salt lies in the sealed details",
     "bulk_import_documents.body": "an API's published document, until it is imported",
     "data_keys.subject": "keyed hash",
     "feedback.voter": "keyed hash",

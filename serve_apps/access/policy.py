@@ -54,6 +54,12 @@ _OPEN = {
     "POST /api/v1/projects/{projectId}/callbacks/{tokenId}": "",  # the signal's own secret
 }
 
+_ACCOUNT = {
+    "GET /api/v1/account": "",
+    "POST /api/v1/account/invitations": "",
+    "DELETE /api/v1/account/organizations/{orgId}": "",
+}
+
 _RUNTIME = {
     "POST /sessions": access.SESSION_CREATE,
     "GET /sessions": access.SESSION_HISTORY_READ,
@@ -90,12 +96,29 @@ _ORGANIZATION = {
     "PUT /secrets": access.SECRETS_WRITE,
     "DELETE /secrets/{name}": access.SECRETS_WRITE,
     "GET /audit": access.AUDIT_READ,
+    "GET /audit/verify": access.AUDIT_READ,
+    "GET /audit/head": access.AUDIT_READ,
+    "GET /audit/export": access.AUDIT_READ,
+    "GET /audit/keys": access.AUDIT_READ,
+    "POST /audit/keys": access.KEYS_WRITE,
     "GET /projects": access.PROJECTS_READ,
     "POST /projects": access.PROJECTS_WRITE,
 }
 
+_MEMBERS = {
+    "GET /members": access.MEMBERS_READ,
+    "GET /members/{userId}": access.MEMBERS_READ,
+    "PUT /members/{userId}": access.MEMBERS_WRITE,
+    "DELETE /members/{userId}": access.MEMBERS_WRITE,
+    "GET /invitations": access.MEMBERS_WRITE,
+    "POST /invitations": access.MEMBERS_WRITE,
+    "DELETE /invitations/{invitationId}": access.MEMBERS_WRITE,
+}
+
 _PROJECT = {
     "GET ": access.PROJECTS_READ,
+    "PATCH ": access.PROJECTS_WRITE,
+    "DELETE ": access.PROJECTS_DELETE,
     "GET /settings": access.PROJECTS_READ,
     "PUT /settings": access.PROJECTS_WRITE,
     "GET /keys": access.KEYS_READ,
@@ -143,9 +166,11 @@ _CATALOG = {
 
 POLICY: tuple[Rule, ...] = (
     *_rules(OPEN, "", _OPEN),
+    *_rules(PERSON, "", _ACCOUNT),
     *_rules(WORKS, RUNTIME, _RUNTIME),
     *_rules(WORKS, SESSION, _SESSION),
     *_rules(MANAGES, ADMIN, _ORGANIZATION),
+    *_rules(MANAGES, ADMIN, _MEMBERS),
     *_rules(MANAGES, PROJECT, _PROJECT),
     *_rules(MANAGES, ADMIN, _CATALOG),
 )

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AfterValidator
 from starlette.responses import Response
 
+from models.audit import AuditAction
+from models.base import JsonObject
 from models.bulk_imports import DocumentStatus, Finding, FindingOutcome, UploadedDocument
 from models.ids import BulkImportId
 from planvault.errors import FieldError, InvalidInput
@@ -16,7 +18,8 @@ from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
 from planvault.storage.tenancy import scoped, within
 from serve_apps import document_upload
-from serve_apps.dependencies import Deps, OnceKey, Organisation, answers_of
+from serve_apps.changes import record
+from serve_apps.dependencies import Actor, Deps, OnceKey, Organisation, answers_of
 from serve_apps.paging import Cursor, Limit, bad_cursor, decode, decode_uuid, encode
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.base import Page, without_nul
@@ -47,12 +50,16 @@ OfPath = Annotated[str | None, Query(max_length=500, description="Of one documen
 
 
 @router.post("", status_code=201, response_model=BulkImportOut, responses=problems(409))
-async def create_bulk_import(body: NewBulkImport, scope: Organisation, deps: Deps, key: OnceKey) -> Response:
+async def create_bulk_import(
+    body: NewBulkImport, scope: Organisation, deps: Deps, key: OnceKey, actor: Actor
+) -> Response:
     """An import that takes documents until it is started."""
     job_id = BulkImportId(deps.ids.new())
 
     async def create(connection: Connection) -> Answer:
         job = await bulk_imports.create_job(connection, scope, job_id, name_prefix=body.name_prefix, prune=body.prune)
+        what: JsonObject = {"importId": str(job_id), "namePrefix": body.name_prefix, "prune": body.prune}
+        await record(deps, connection, scope, AuditAction.BULK_IMPORT_CREATED, actor, what)
         return Answer(201, wire(BulkImportOut.of(job)))
 
     return respond(await deps.idempotency.once(answers_of(scope), key, create))
@@ -86,6 +93,7 @@ async def put_bulk_document(
     request: Request,
     scope: Organisation,
     deps: Deps,
+    actor: Actor,
 ) -> BulkDocument:
     """Send one document. Sent again it takes the place of what was sent before under the same path."""
     if path.startswith("/") or any(part in {"", ".", ".."} for part in path.split("/")):
@@ -94,7 +102,10 @@ async def put_bulk_document(
     job_id = BulkImportId(importId)
     await bulk_imports.require_upload(scoped(deps.pool, scope), scope, job_id)  # before the body is read
     upload = await document_upload.read(request, path)
-    await bulk_imports.put_document(scoped(deps.pool, scope), scope, job_id, upload)
+    async with within(deps.pool, scope) as connection:
+        await bulk_imports.put_document(connection, scope, job_id, upload)
+        what: JsonObject = {"importId": str(job_id), "path": path, "sha256": upload.sha256, "size": upload.size}
+        await record(deps, connection, scope, AuditAction.BULK_IMPORT_DOCUMENT_SENT, actor, what)
     return BulkDocument.of(UploadedDocument(path=path, sha256=upload.sha256, size=upload.size))
 
 
@@ -142,17 +153,21 @@ async def bulk_import_report(
 
 
 @router.post("/{importId}/start", status_code=202, responses=problems(409))
-async def start_bulk_import(importId: UUID, scope: Organisation, deps: Deps) -> BulkImportOut:  # noqa: N803
+async def start_bulk_import(importId: UUID, scope: Organisation, deps: Deps, actor: Actor) -> BulkImportOut:  # noqa: N803
     """All documents are there. Starting twice is starting once."""
     async with within(deps.pool, scope) as connection:
-        return BulkImportOut.of(await bulk_imports.start_job(connection, scope, BulkImportId(importId)))
+        job = await bulk_imports.start_job(connection, scope, BulkImportId(importId))
+        await record(deps, connection, scope, AuditAction.BULK_IMPORT_STARTED, actor, {"importId": str(importId)})
+        return BulkImportOut.of(job)
 
 
 @router.post("/{importId}/cancel", responses=problems(409))
-async def cancel_bulk_import(importId: UUID, scope: Organisation, deps: Deps) -> BulkImportOut:  # noqa: N803
+async def cancel_bulk_import(importId: UUID, scope: Organisation, deps: Deps, actor: Actor) -> BulkImportOut:  # noqa: N803
     """End it where it is. What it has stored stays in the catalog; another import of the folder goes on from there."""
     async with within(deps.pool, scope) as connection:
-        return BulkImportOut.of(await bulk_imports.cancel_job(connection, scope, BulkImportId(importId)))
+        job = await bulk_imports.cancel_job(connection, scope, BulkImportId(importId))
+        await record(deps, connection, scope, AuditAction.BULK_IMPORT_CANCELLED, actor, {"importId": str(importId)})
+        return BulkImportOut.of(job)
 
 
 def _cursor(line: Finding) -> str:

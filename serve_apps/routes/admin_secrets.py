@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from models.tenants import OrgScope
 from serve_apps.dependencies import Actor, ApiDeps, Deps, Organisation, OrganisationProject
 from serve_apps.routes.answers import problems
-from serve_apps.routes.secret_changes import change_secrets
+from serve_apps.routes.secret_changes import change_secrets, delete_secrets
 from serve_apps.schemas.admin import SecretOut
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.sessions import PutSecrets, SecretName
@@ -30,8 +30,8 @@ async def put_secrets(body: PutSecrets, scope: Organisation, deps: Deps, actor: 
 
 
 @router.delete("/secrets/{name}", status_code=204, responses=problems())
-async def delete_secret(name: Name, scope: Organisation, deps: Deps) -> None:
-    await deps.secrets.delete(scope, name)
+async def delete_secret(name: Name, scope: Organisation, deps: Deps, actor: Actor) -> None:
+    await delete_secrets(deps, scope, name, actor)
 
 
 @router.get("/projects/{projectId}/secrets", responses=problems())
@@ -47,8 +47,8 @@ async def put_project_secrets(body: PutSecrets, scope: OrganisationProject, deps
 
 
 @router.delete("/projects/{projectId}/secrets/{name}", status_code=204, responses=problems())
-async def delete_project_secret(name: Name, scope: OrganisationProject, deps: Deps) -> None:
-    await deps.secrets.delete(scope, name)
+async def delete_project_secret(name: Name, scope: OrganisationProject, deps: Deps, actor: Actor) -> None:
+    await delete_secrets(deps, scope, name, actor)
 
 
 async def _names(deps: ApiDeps, scope: OrgScope) -> Page[SecretOut]:

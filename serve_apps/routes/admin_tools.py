@@ -1,6 +1,7 @@
 """The organisation's catalog: register, replace and remove API descriptions, and watch their imports."""
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -19,6 +20,7 @@ from planvault.storage.pool import Connection
 from planvault.storage.scenarios import leave_integration
 from planvault.storage.tenancy import scoped, within
 from serve_apps import spec_upload
+from serve_apps.changes import record
 from serve_apps.dependencies import Actor, ApiDeps, Deps, OnceKey, Organisation, answers_of
 from serve_apps.paging import Cursor, Limit, decode, encode
 from serve_apps.routes.admin_scenarios import witnessed
@@ -51,7 +53,7 @@ _BODY: dict[str, Any] = {
 
 
 @router.post("/tools", status_code=201, response_model=ToolsAccepted, responses=problems(409, 415), openapi_extra=_BODY)
-async def register_tools(request: Request, scope: Organisation, deps: Deps, key: OnceKey) -> Response:
+async def register_tools(request: Request, scope: Organisation, deps: Deps, key: OnceKey, actor: Actor) -> Response:
     """Import an OpenAPI or Swagger document, one tool an operation. A bare YAML document takes `name`, `displayName`
     and `baseUrl` from the query."""
     body = await spec_upload.read(request)
@@ -67,13 +69,21 @@ async def register_tools(request: Request, scope: Organisation, deps: Deps, key:
             base_url=body.base_url or "",
         )
         job = await _import(deps, connection, scope, integration_id, body)
+        what = _told(integration_id, body.name, job, body)
+        await record(deps, connection, scope, AuditAction.INTEGRATION_REGISTERED, actor, what)
         return Answer(201, wire(ToolsAccepted(tool_id=integration_id, import_id=job.id)))
 
     return respond(await deps.idempotency.once(answers_of(scope), key, register))
 
 
 @router.put("/tools/{toolId}", responses=problems(409, 415), openapi_extra=_BODY)
-async def replace_tools(toolId: UUID, request: Request, scope: Organisation, deps: Deps) -> ToolsAccepted:  # noqa: N803
+async def replace_tools(
+    toolId: UUID,  # noqa: N803 - the path's own name
+    request: Request,
+    scope: Organisation,
+    deps: Deps,
+    actor: Actor,
+) -> ToolsAccepted:
     """Import the document anew. Unchanged tools keep their version; projects keep their decisions."""
     integration_id = IntegrationId(toolId)
     found = await catalog.get_integration(scoped(deps.pool, scope), scope, integration_id)
@@ -86,6 +96,8 @@ async def replace_tools(toolId: UUID, request: Request, scope: Organisation, dep
             connection, scope, integration_id, display_name=body.display_name, base_url=body.base_url
         )
         job = await _import(deps, connection, scope, integration_id, body)
+        what = _told(integration_id, found.alias, job, body)
+        await record(deps, connection, scope, AuditAction.INTEGRATION_REPLACED, actor, what)
     return ToolsAccepted(tool_id=integration_id, import_id=job.id)
 
 
@@ -108,6 +120,8 @@ async def delete_tools(
             told: JsonObject = {"integration": found.alias, "names": [*gone]}
             await (await witnessed(deps, scope, actor, AuditAction.SCENARIO_DELETED, told))(connection)
         await catalog.delete_integration(connection, scope, integration_id)
+        what: JsonObject = {"integration": found.alias, "integrationId": str(integration_id)}
+        await record(deps, connection, scope, AuditAction.INTEGRATION_DELETED, actor, what)
 
 
 @router.get("/tools", responses=problems())
@@ -168,3 +182,13 @@ async def _import(
         document=body.document,
         spec_url=body.spec_url,
     )
+
+
+def _told(integration_id: IntegrationId, alias: str, job: ImportJob, body: PutTools) -> JsonObject:
+    """For the audit log: where the document comes from, not what it says. Addresses hold credentials; hosts do not."""
+    return {
+        "integration": alias,
+        "integrationId": str(integration_id),
+        "importId": str(job.id),
+        "specHost": None if body.spec_url is None else urlsplit(body.spec_url).hostname,
+    }

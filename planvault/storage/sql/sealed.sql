@@ -207,6 +207,19 @@ ORDER BY t.id LIMIT $4
 -- The log only grows: its own door puts the same details under another key, and leaves erased ones erased.
 SELECT 1 FROM generate_series(1, audit_log_reseal($1, $2::uuid[], $4::bytea[])) WHERE $3::bytea[] IS NOT NULL
 
+-- name: audit_signing_keys_page
+SELECT t.id, NULL::uuid AS session_id, NULL::bytea AS subject,
+       CASE WHEN $2::uuid[] IS NULL OR sealed_with(t.{column}) = ANY($2) THEN t.{column} END AS sealed
+FROM audit_signing_keys t
+WHERE t.org_id = $1 AND t.id > coalesce(($3::jsonb ->> 0)::uuid, '00000000-0000-0000-0000-000000000000')
+ORDER BY t.id LIMIT $4
+
+-- name: audit_signing_keys_swap
+UPDATE audit_signing_keys t SET {column} = n.sealed
+FROM unnest($2::uuid[], $3::bytea[], $4::bytea[]) AS n(id, was, sealed)
+WHERE t.org_id = $1 AND t.id = n.id AND substr(t.{column}, 1, 33) = n.was
+RETURNING 1
+
 -- name: scenarios_page
 SELECT t.id, NULL::uuid AS session_id, NULL::bytea AS subject,
        CASE WHEN $2::uuid[] IS NULL OR sealed_with(t.{column}) = ANY($2) THEN t.{column} END AS sealed
