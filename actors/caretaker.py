@@ -14,7 +14,7 @@ from actors.supervisor import Desired, Fleet, Supervisor
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.settings import Settings
 from planvault.storage.actor_leases import ActorLease, Claimant
-from planvault.storage.pool import Pool, open_pool
+from planvault.storage.pool import Pool, Role, open_pool
 from planvault.storage.retention import Retention, rules
 from planvault.storage.session_store import SessionStore
 
@@ -52,8 +52,10 @@ class Caretaker:
             await asyncio.sleep(_RESTART_S)
 
     async def _serve(self) -> None:
-        url = self._settings.database_url
-        async with await open_pool(url, name="caretaker", maximum=3, command_timeout_s=_STATEMENT_S) as pool:
+        url = self._settings.platform_url
+        async with await open_pool(
+            url, name="caretaker", maximum=3, command_timeout_s=_STATEMENT_S, role=Role.PLATFORM
+        ) as pool:
             duties = [self._lease(pool, f"supervisor/{self._cluster}"), self._lease(pool, _PRUNING)]
             self.supervisor = Supervisor(self._fleet, self._desired, duties[0])
             try:

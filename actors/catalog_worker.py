@@ -16,7 +16,7 @@ from planvault.ports import Embedder
 from planvault.settings import Settings
 from planvault.storage.catalog_imports import CHANNEL
 from planvault.storage.listen import listen
-from planvault.storage.pool import Pool, open_pool
+from planvault.storage.pool import Pool, Role, open_pool
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.groups.upkeep import GroupKeeper
 
@@ -51,9 +51,9 @@ class CatalogWorker:
             await asyncio.sleep(_PAUSE_S)
 
     async def _serve(self) -> None:
-        pool = await open_pool(self._settings.database_url, name="catalog", maximum=4)
+        pool = await open_pool(self._settings.platform_url, name="catalog", maximum=4, role=Role.PLATFORM)
         http = GuardedHttp()
-        tasks = [asyncio.create_task(listen(self._settings.database_url, CHANNEL, lambda _: self._wake()))]
+        tasks = [asyncio.create_task(listen(self._settings.platform_url, CHANNEL, lambda _: self._wake()))]
         try:
             await self._work(pool, http, tasks)
         finally:

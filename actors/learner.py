@@ -12,7 +12,7 @@ from planvault.errors import PlanVaultError
 from planvault.ports import Embedder
 from planvault.settings import Settings
 from planvault.storage.keys import PostgresKeyring
-from planvault.storage.pool import is_away, open_pool
+from planvault.storage.pool import Role, is_away, open_pool
 from planvault.storage.session_store import SessionStore
 from retrieval.scenarios.learner import ScenarioLearner
 
@@ -41,9 +41,9 @@ class Learner:
             await asyncio.sleep(_PAUSE_S)
 
     async def _serve(self) -> None:
-        url, ids = self._settings.database_url, TimeOrderedIds()
+        url, ids = self._settings.platform_url, TimeOrderedIds()
         # A cipher is looked up outside of transactions, but never waits for one.
-        async with await open_pool(url, name="learner", maximum=2) as pool:
+        async with await open_pool(url, name="learner", maximum=2, role=Role.PLATFORM) as pool:
             keyring = PostgresKeyring(pool, LocalKeyWrapper.at(self._settings.keyset), ids)
             history = SessionStore(self._settings.events_folder).history(pool, keyring)
             learner = ScenarioLearner(pool, history, self._embedder, ids)

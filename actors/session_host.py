@@ -85,7 +85,7 @@ class SessionHost:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(runtime.run())
-                    tasks.create_task(listen(self._settings.database_url, COMMANDS, self._woken))
+                    tasks.create_task(listen(self._settings.platform_url, COMMANDS, self._woken))
                     if hints is not None:
                         tasks.create_task(hints.hear(COMMANDS, self._woken))
             finally:

@@ -14,7 +14,7 @@ from planvault.errors import Unavailable
 from planvault.settings import Settings
 from planvault.storage.blobs import Blobs
 from planvault.storage.keys import PostgresKeyring
-from planvault.storage.pool import is_away, open_pool
+from planvault.storage.pool import Role, is_away, open_pool
 from planvault.tools.worker import ResultReader
 
 _log = structlog.get_logger(__name__)
@@ -58,7 +58,13 @@ class ToolWorker:
         async with self._opening:
             if self._parts is None:
                 pool = await self._stack.enter_async_context(
-                    await open_pool(self._settings.database_url, name="tool-worker", maximum=2, command_timeout_s=30.0)
+                    await open_pool(
+                        self._settings.platform_url,
+                        name="tool-worker",
+                        maximum=2,
+                        command_timeout_s=30.0,
+                        role=Role.TENANT,
+                    )
                 )
                 ids = TimeOrderedIds()
                 keyring = PostgresKeyring(pool, LocalKeyWrapper.at(self._settings.keyset), ids)

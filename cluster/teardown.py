@@ -63,7 +63,7 @@ def _drain(data: DataDir, settings: Settings, server: postgres.Server | None) ->
     if found is None or found.ray is None or not ray_head.runs(found.ray):
         return
     embedded = found.watched and server is not None and server.pid() is not None
-    url = server.url() if embedded and server is not None else settings.database_url
+    url = server.url() if embedded and server is not None else settings.platform_url
     cluster = ray_head.session_name(found.ray_dir)
     if url and cluster:
         within_s, lease_s = settings.drain_seconds, settings.lease_seconds

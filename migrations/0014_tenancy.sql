@@ -128,20 +128,35 @@ REVOKE ALL ON FUNCTION tenant_table, tenant_part, table_verbs, definer_function 
 
 -- ── what there is ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-SELECT tenant_table('organizations', key => 'id');
-SELECT tenant_table(name::regclass) FROM unnest(ARRAY[
-    'data_keys', 'projects', 'api_keys', 'sessions', 'secrets', 'integrations', 'project_integrations', 'tools',
-    'imports', 'commands', 'idempotency', 'events', 'runs', 'audit_log', 'blobs', 'scheduled_jobs',
-    'scheduled_occurrences', 'pruned_journals', 'event_heads', 'event_segments', 'signals', 'catalog_revision',
-    'integration_revision', 'lexeme_stats', 'tool_index', 'tool_group_centroids', 'tool_group_progress',
-    'bulk_imports', 'bulk_import_documents', 'scenarios', 'scenario_samples', 'scenario_users', 'scenario_lessons',
-    'tool_usage', 'feedback']) AS name;
-SELECT tenant_part('blob_chunks', 'blob_id', 'blobs');
-SELECT tenant_part('bulk_import_findings', 'import_id', 'bulk_imports');
+-- What works across organisations finds out here whose turn it is: queues, ages, revisions. What it then does for one,
+-- it does as `planvault_app`. Credentials, catalogs and what people wrote are not among it, and nothing of them is
+-- written but by the hosts' append.
+SELECT tenant_table('organizations', platform => 'SELECT, UPDATE, DELETE', key => 'id');
+SELECT tenant_table(name::regclass, platform => verbs) FROM (VALUES
+    -- the hosts: the inbox, the append, and what it sums up
+    ('commands', 'SELECT, UPDATE, DELETE'), ('events', 'SELECT, INSERT, DELETE'), ('runs', 'SELECT, INSERT, UPDATE'),
+    ('sessions', 'SELECT'), ('audit_log', 'SELECT, INSERT'), ('blobs', 'SELECT, UPDATE, DELETE'),
+    ('event_heads', 'SELECT, INSERT, UPDATE'), ('event_segments', 'SELECT, INSERT, UPDATE, DELETE'),
+    -- the caretaker: what is old enough to go
+    ('pruned_journals', 'SELECT, INSERT, UPDATE'), ('idempotency', 'SELECT, UPDATE, DELETE'),
+    ('scheduled_occurrences', 'SELECT, UPDATE, DELETE'), ('scenarios', 'SELECT, UPDATE, DELETE'),
+    -- schedulers, catalog workers and the learner: what waits for them
+    ('scheduled_jobs', 'SELECT, UPDATE'), ('imports', 'SELECT, UPDATE'), ('bulk_imports', 'SELECT, UPDATE, DELETE'),
+    ('bulk_import_documents', 'SELECT, UPDATE'), ('tool_index', 'SELECT'), ('integration_revision', 'SELECT'),
+    ('tool_group_progress', 'SELECT'), ('feedback', 'SELECT'),
+    -- nobody
+    ('data_keys', ''), ('projects', ''), ('api_keys', ''), ('secrets', ''), ('integrations', ''),
+    ('project_integrations', ''), ('tools', ''), ('signals', ''), ('catalog_revision', ''), ('lexeme_stats', ''),
+    ('tool_group_centroids', ''), ('scenario_samples', ''), ('scenario_users', ''), ('scenario_lessons', ''),
+    ('tool_usage', '')) AS of_table (name, verbs);
+SELECT tenant_part('blob_chunks', 'blob_id', 'blobs', platform => '');
+SELECT tenant_part('bulk_import_findings', 'import_id', 'bulk_imports', platform => '');
 
 -- Of no organisation: who runs what, and where the record is.
-SELECT table_verbs(name::regclass, 'SELECT', 'SELECT, INSERT, UPDATE, DELETE') FROM unnest(ARRAY[
-    'hosts', 'shard_owner', 'actor_leases', 'cluster_drains']) AS name;
+SELECT table_verbs('hosts', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE');
+SELECT table_verbs('shard_owner', '', 'SELECT, UPDATE');
+SELECT table_verbs('actor_leases', '', 'SELECT, INSERT, UPDATE, DELETE');
+SELECT table_verbs('cluster_drains', '', 'SELECT, INSERT, UPDATE, DELETE');
 SELECT table_verbs('event_store', 'SELECT', 'SELECT');
 SELECT table_verbs('event_leftovers', '', 'SELECT, INSERT, UPDATE, DELETE');
 SELECT table_verbs('schema_migrations', 'SELECT', 'SELECT');

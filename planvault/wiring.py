@@ -25,7 +25,7 @@ from planvault.storage.job_dispatch import JobDispatch
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.leases import PostgresLeases
 from planvault.storage.policies import PostgresPolicies
-from planvault.storage.pool import Pool, open_pool
+from planvault.storage.pool import Pool, Role, open_pool
 from planvault.storage.redis_link import open_link
 from planvault.storage.scheduled_jobs import ScheduledJobs
 from planvault.storage.secrets import PostgresSecrets
@@ -74,14 +74,14 @@ async def open_session_runtime(
         # Appends and leases never wait behind reads: each has connections of its own.
         record = await stack.enter_async_context(await _own_pool(settings, "record", 4))
         lease = await stack.enter_async_context(await _own_pool(settings, "lease", 2))
-        reads = await stack.enter_async_context(await open_pool(settings.database_url, name="reads", maximum=6))
+        reads = await stack.enter_async_context(await _tenant_pool(settings, "reads", 6))
         keyring = PostgresKeyring(reads, LocalKeyWrapper.at(settings.keyset), ids)
         http = GuardedHttp()
         stack.push_async_callback(http.aclose)
         if workers is None:
-            workers = await stack.enter_async_context(WorkerProcesses(settings.database_url, settings.keyset))
+            workers = await stack.enter_async_context(WorkerProcesses(settings.platform_url, settings.keyset))
         # Chunks of large results wait behind each other, and behind nothing else.
-        chunks = await stack.enter_async_context(await open_pool(settings.database_url, name="blobs", maximum=4))
+        chunks = await stack.enter_async_context(await _tenant_pool(settings, "blobs", 4))
         large = LargeResults(Blobs(chunks, keyring, ids), keyring, workers)
         native = NativeExecutor(clock, _scheduling(reads, keyring, ids, settings.shards))
         selector = await stack.enter_async_context(
@@ -146,4 +146,15 @@ def _scheduling(pool: Pool, keyring: PostgresKeyring, ids: Ids, shards: int) -> 
 
 async def _own_pool(settings: Settings, name: str, maximum: int) -> Pool:
     """Connections that a shard's life hangs on give up within its lease."""
-    return await open_pool(settings.database_url, name=name, maximum=maximum, command_timeout_s=settings.lease_seconds)
+    return await open_pool(
+        settings.platform_url,
+        name=name,
+        maximum=maximum,
+        command_timeout_s=settings.lease_seconds,
+        role=Role.PLATFORM,
+    )
+
+
+async def _tenant_pool(settings: Settings, name: str, maximum: int) -> Pool:
+    """Connections for what a run of one organisation reads and writes: outside its scope they see nothing."""
+    return await open_pool(settings.platform_url, name=name, maximum=maximum, role=Role.TENANT)

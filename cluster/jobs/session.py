@@ -7,7 +7,7 @@ from functools import cache
 from typing import TypeVar
 
 from planvault.settings import Settings
-from planvault.storage.pool import Pool, open_pool
+from planvault.storage.pool import Pool, Role, open_pool
 from planvault.telemetry import start_logging
 
 _T = TypeVar("_T")
@@ -25,7 +25,7 @@ def with_database(work: Callable[[Pool], Awaitable[_T]]) -> _T:
     """Run `work` to its end in an event loop of its own. Ray Data calls its stages from plain threads."""
 
     async def session() -> _T:
-        pool = await open_pool(settings().database_url, name="bulk-import", maximum=1)
+        pool = await open_pool(settings().platform_url, name="bulk-import", maximum=1, role=Role.PLATFORM)
         try:
             return await work(pool)
         finally:

@@ -135,7 +135,8 @@ async def record(db: Connection, claim: ClaimedJob, done: Sequence[Imported], ex
 
 async def add_findings(db: Connection, claim: ClaimedJob, findings: Sequence[Finding]) -> None:
     # As one document: COPY cannot write where row-level security checks what is written.
-    await db.execute(_SQL["add_findings"], claim.id, [one.model_dump(mode="json") for one in findings])
+    lines = [one.model_dump(mode="json") for one in findings]
+    await db.execute(_SQL["add_findings"], claim.scope.org_id, claim.id, lines)
 
 
 async def vanished(db: Queryable, claim: ClaimedJob) -> list[Vanished]:

@@ -15,7 +15,7 @@ from planvault.crypto.kek import LocalKeyWrapper
 from planvault.errors import Unavailable
 from planvault.storage.blobs import Blobs
 from planvault.storage.keys import PostgresKeyring
-from planvault.storage.pool import open_pool
+from planvault.storage.pool import Role, open_pool
 from planvault.tools.worker import ANSWER, ResultReader
 
 
@@ -83,7 +83,7 @@ def _open(database_url: str, keyset: Path) -> None:
 
 async def _open_reader(database_url: str, keyset: Path) -> ResultReader:
     ids = TimeOrderedIds()
-    pool = await open_pool(database_url, name="tool-worker", maximum=2)
+    pool = await open_pool(database_url, name="tool-worker", maximum=2, role=Role.TENANT)
     keyring = PostgresKeyring(pool, LocalKeyWrapper.at(keyset), ids)
     return ResultReader(Blobs(pool, keyring, ids), keyring)
 

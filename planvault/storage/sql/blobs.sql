@@ -7,11 +7,13 @@ ON CONFLICT DO NOTHING
 
 -- name: add_chunk
 -- One sealed chunk. Written again after a lost answer it is the same chunk.
-INSERT INTO blob_chunks (blob_id, position, payload) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+INSERT INTO blob_chunks (blob_id, position, payload)
+SELECT id, $3, $4 FROM blobs WHERE org_id = $1 AND id = $2
+ON CONFLICT DO NOTHING
 
 -- name: finish
 -- The blob is complete.
-UPDATE blobs SET size = $2, chunks = $3, detail = $4 WHERE id = $1
+UPDATE blobs SET size = $3, chunks = $4, detail = $5 WHERE org_id = $1 AND id = $2
 
 -- name: discard
 -- A blob that no event will reference.

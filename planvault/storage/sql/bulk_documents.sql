@@ -76,9 +76,10 @@ WHERE d.org_id = $1 AND d.import_id = $2 AND d.path = done.path
 
 -- name: add_findings
 INSERT INTO bulk_import_findings (import_id, path, position, operation, outcome, tool, problems)
-SELECT $1, path, position, operation, outcome, tool, problems
-FROM jsonb_to_recordset($2::jsonb)
+SELECT b.id, path, position, operation, outcome, tool, problems
+FROM bulk_imports b, jsonb_to_recordset($3::jsonb)
      AS found (path text, position integer, operation text, outcome text, tool text, problems text[])
+WHERE b.org_id = $1 AND b.id = $2
 
 -- name: vanished
 -- Integrations of the prefix $3 with tools, whose documents are not in the job.

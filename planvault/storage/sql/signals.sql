@@ -26,12 +26,12 @@ SELECT s.org_id, s.session_id, s.run_id, s.status, s.payload_mac, session.shard,
 FROM signals s
 JOIN runs r ON r.id = s.run_id
 JOIN sessions session ON session.id = s.session_id
-WHERE s.project_id = $1 AND s.token_id = $2
+WHERE s.org_id = $3 AND s.project_id = $1 AND s.token_id = $2
 FOR UPDATE OF s
 FOR SHARE OF r, session
 
 -- name: deliver
-UPDATE signals SET status = 'delivered', payload_mac = $2, settled_at = clock_timestamp() WHERE token_id = $1
+UPDATE signals SET status = 'delivered', payload_mac = $2, settled_at = clock_timestamp() WHERE org_id = $3 AND token_id = $1
 
 -- name: waiting
 -- The session's open tokens, oldest first, of runs that go on.
