@@ -1,8 +1,8 @@
 """Makes testdata/agentdojo.json.gz from AgentDojo's package, so that the tests need neither it nor its dependencies.
 
-Run by hand where `agentdojo==0.1.35` is installed: `python -m tests.injections.extract`. Its own oracle says what a user
-task calls and what the environment answers; every place that an attacker can write to holds a mark with the vector's
-name. Data and attack texts are AgentDojo's (MIT, testdata/LICENSE-agentdojo).
+Run by hand where `agentdojo==0.1.35` is installed: `python -m tests.injections.extract`. Its own oracle says what a
+user task calls and what the environment answers; every place that an attacker can write to holds a mark with the
+vector's name. Data and attack texts are AgentDojo's (MIT, testdata/LICENSE-agentdojo).
 """
 
 import gzip

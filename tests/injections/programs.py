@@ -1,7 +1,8 @@
 """A user task as a plan of ours: its calls in order, each argument from where it came.
 
 An argument that stands in an earlier answer is read from there by its path, everything else is a literal of the plan.
-What an attacker can write to is passed on besides: each such text goes into a call of `note`, those of a list in a loop.
+What an attacker can write to is passed on besides: each such text goes into a call of `note`, those of a list in
+a loop.
 """
 
 from __future__ import annotations

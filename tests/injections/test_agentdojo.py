@@ -48,7 +48,7 @@ def test_the_corpus_is_whole() -> None:
 
 
 def test_plans_read_what_an_attacker_wrote() -> None:
-    """Otherwise there would be nothing to see: most plans pass injected text on, some even as what to call next with."""
+    """Otherwise there would be nothing to see: most pass injected text on, some even to what they call next."""
     sources = [source_of(task) for task in user_tasks()]
     assert sum("note(" in source for source in sources) > 80
     assert sum("=r" in source or "=[r" in source for source in sources) > 25

@@ -1,4 +1,4 @@
-"""Runs a task's plan twice: in the engine, against the answers of a world; and in Python itself, which is the oracle."""
+"""Runs a task's plan twice: in the engine, against a world's answers, and in Python itself, which is the oracle."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def run(task: UserTask, text: str) -> Outcome:
     story.prepared(plan_approval_mode=PlanApprovalMode.AUTO)
     asked.append(story.effect)
     story.planned(plan, *(_facts(tool) for tool in tools_of(task)))
-    called: dict[str, tuple[int, Requested]] = {}
+    called: dict[str, Requested] = {}
     for _ in range(_MOST_INPUTS):
         if story.state.run is None:
             break
@@ -81,13 +81,12 @@ def run(task: UserTask, text: str) -> Outcome:
             assert isinstance(effect, CallTool), f"{task.name} asks for {effect}"
         first = waiting[0]
         assert isinstance(first, CallTool)
-        _, node, iteration, _ = first.effect_id.split(":")
-        order = int(node.removeprefix("n"))
-        called[first.effect_id] = (order, (first.pin.name, dict(first.args)))
+        node = first.effect_id.split(":")[1]
+        called[first.effect_id] = (first.pin.name, dict(first.args))
         story.tell(EffectDone(first.effect_id, answers(node), story.now, RunId(story.fresh())))
     return Outcome(
         status=story.statuses[-1],
-        calls=[request for _, request in called.values()],
+        calls=list(called.values()),
         prompts=[effect.prompt for effect in asked if isinstance(effect, Prepare | MakePlan)],
         shown=story.types,
     )
