@@ -22,6 +22,7 @@ TokenId = NewType("TokenId", UUID)  # of a signal: derived from its run and name
 JobId = NewType("JobId", UUID)
 UserId = NewType("UserId", UUID)
 InvitationId = NewType("InvitationId", UUID)
+ServiceTokenId = NewType("ServiceTokenId", UUID)
 
 DEFAULT_SHARDS = 64
 

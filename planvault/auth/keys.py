@@ -1,4 +1,4 @@
-"""API keys and admin tokens: 256 random bits, kept only as their SHA-256.
+"""API keys, service tokens and admin tokens: 256 random bits, kept only as their SHA-256.
 
 A fast hash is right here: there is nothing to guess in 256 random bits (OWASP: no key stretching for random tokens).
 """
@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 
 PROJECT_PREFIX = "sk_live_"
+SERVICE_PREFIX = "st_live_"
 ADMIN_PREFIX = "pv_admin_"
 INVITATION_PREFIX = "pv_invite_"
 _RANDOM_BYTES = 32
@@ -30,6 +31,10 @@ class NewKey:
 
 def new_project_key() -> NewKey:
     return _new(PROJECT_PREFIX)
+
+
+def new_service_token() -> NewKey:
+    return _new(SERVICE_PREFIX)
 
 
 def new_admin_token() -> NewKey:
