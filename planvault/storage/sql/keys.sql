@@ -10,9 +10,10 @@ WHERE o.id = $1
 ORDER BY k.purpose, k.version;
 
 -- name: hold
--- The organisation, kept from having its keys made or wrapped by another; whether it has any.
+-- The organisation, kept from having its keys made or wrapped by another; whether it has any. NO KEY: a transaction
+-- that waits for its organisation's first key may have inserted rows that refer to the organisation.
 SELECT dek_wrap, EXISTS (SELECT FROM data_keys WHERE org_id = $1 AND purpose IN ('org', 'hmac')) AS has_keys
-FROM organizations WHERE id = $1 FOR UPDATE;
+FROM organizations WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: choose_provider
 -- Who wraps the organisation's keys from now on.
