@@ -42,6 +42,9 @@ class AuditAction(StrEnum):
     KEY_CREATED = "KEY_CREATED"  # its `key` id, name and scopes, never its text
     KEY_ROTATED = "KEY_ROTATED"
     KEY_REVOKED = "KEY_REVOKED"
+    SERVICE_TOKEN_CREATED = "SERVICE_TOKEN_CREATED"  # its `token` id, name, role and end, never its text
+    SERVICE_TOKEN_ROTATED = "SERVICE_TOKEN_ROTATED"
+    SERVICE_TOKEN_REVOKED = "SERVICE_TOKEN_REVOKED"
     MEMBER_INVITED = "MEMBER_INVITED"  # `email`, `role`
     INVITATION_REVOKED = "INVITATION_REVOKED"
     MEMBER_JOINED = "MEMBER_JOINED"  # who was invited accepted

@@ -14,6 +14,7 @@ from starlette.types import Scope
 from models.ids import SessionId
 from models.tenants import OrgScope, ProjectScope, SessionScope
 from planvault.auth.authenticator import Authenticator
+from planvault.auth.opening import open_authenticator
 from planvault.auth.permissions import Granted, Tenancy
 from planvault.auth.principals import Principal
 from planvault.auth.tenancy import CachedTenancy
@@ -47,6 +48,7 @@ from planvault.storage.runs import Runs
 from planvault.storage.scenarios import Scenarios
 from planvault.storage.scheduled_jobs import ScheduledJobs
 from planvault.storage.secrets import PostgresSecrets
+from planvault.storage.service_tokens import ServiceTokens
 from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import Sessions
 from planvault.storage.signals import Callbacks, PostgresSignals
@@ -86,6 +88,7 @@ class ApiDeps:
     callbacks: Callbacks
     tenants: Tenants
     api_keys: ApiKeys
+    service_tokens: ServiceTokens
     scheduled_jobs: ScheduledJobs
     bookings: Bookings
     selector: ToolSelector
@@ -110,6 +113,10 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         api_keys = ApiKeys(pool, ids)
         tenants = Tenants(pool, ids)
         members = Members(pool, ids)
+        service_tokens = ServiceTokens(pool, ids)
+        authenticator = await stack.enter_async_context(
+            open_authenticator(settings, api_keys, service_tokens, members, SystemClock())
+        )
         jobs = ScheduledJobs(pool, keyring)
         sessions = Sessions(pool, keyring, keyring.pseudonym, settings.shards)
         session_store = SessionStore(settings.events_folder)
@@ -129,7 +136,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             clock=SystemClock(),
             pool=pool,
             keyring=keyring,
-            authenticator=Authenticator(api_keys, settings.admin_token_sha256),
+            authenticator=authenticator,
             tenancy=CachedTenancy(members),
             members=members,
             invitations=Invitations(pool, ids, members),
@@ -147,6 +154,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             callbacks=Callbacks(commands, keyring),
             tenants=tenants,
             api_keys=api_keys,
+            service_tokens=service_tokens,
             scheduled_jobs=jobs,
             bookings=Bookings(jobs, commands, tenants, AuditLog(pool, keyring), ids),
             selector=selector,

@@ -23,6 +23,8 @@ OPEN: frozenset[PrincipalKind] = frozenset()
 WORKS = frozenset({PrincipalKind.PROJECT_KEY, PrincipalKind.USER, PrincipalKind.SERVICE})
 MANAGES = frozenset({PrincipalKind.ADMIN, PrincipalKind.USER, PrincipalKind.SERVICE})
 PERSON = frozenset({PrincipalKind.USER})
+APPOINTS = frozenset({PrincipalKind.ADMIN, PrincipalKind.USER})
+"""Makes service tokens: one that could make others would outlive its own revocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,17 @@ _MEMBERS = {
     "DELETE /invitations/{invitationId}": access.MEMBERS_WRITE,
 }
 
+_TOKENS_READ = {
+    "GET /service-tokens": access.TOKENS_READ,
+    "GET /service-tokens/{tokenId}": access.TOKENS_READ,
+}
+
+_TOKENS_WRITE = {
+    "POST /service-tokens": access.TOKENS_WRITE,
+    "POST /service-tokens/{tokenId}/rotate": access.TOKENS_WRITE,
+    "DELETE /service-tokens/{tokenId}": access.TOKENS_WRITE,
+}
+
 _PROJECT = {
     "GET ": access.PROJECTS_READ,
     "PATCH ": access.PROJECTS_WRITE,
@@ -170,6 +183,8 @@ POLICY: tuple[Rule, ...] = (
     *_rules(WORKS, RUNTIME, _RUNTIME),
     *_rules(WORKS, SESSION, _SESSION),
     *_rules(MANAGES, ADMIN, _ORGANIZATION),
+    *_rules(MANAGES, ADMIN, _TOKENS_READ),
+    *_rules(APPOINTS, ADMIN, _TOKENS_WRITE),
     *_rules(MANAGES, ADMIN, _MEMBERS),
     *_rules(MANAGES, PROJECT, _PROJECT),
     *_rules(MANAGES, ADMIN, _CATALOG),
