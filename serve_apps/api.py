@@ -25,14 +25,18 @@ from serve_apps.middleware import BodyLimit, BugBoundary, RequestIdentity
 from serve_apps.readiness import application_probes
 from serve_apps.request_id import HEADER
 from serve_apps.routes import (
+    account,
     actions,
     admin_audit,
     admin_bulk_imports,
+    admin_keys,
+    admin_members,
     admin_projects,
     admin_routing_cache,
     admin_scenarios,
     admin_scheduled_jobs,
     admin_secrets,
+    admin_service_tokens,
     admin_tools,
     blobs,
     callbacks,
@@ -89,6 +93,7 @@ def assemble(settings: Settings) -> FastAPI:
     )
     problems.install(app)
     app.include_router(health.router)
+    app.include_router(account.router)
     app.include_router(
         _under(RUNTIME_PREFIX, sessions, messages, actions, history, blobs, chat, runs, tools, scheduled_jobs)
     )
@@ -99,12 +104,14 @@ def assemble(settings: Settings) -> FastAPI:
             admin_tools,
             admin_bulk_imports,
             admin_projects,
+            admin_keys,
+            admin_members,
             admin_secrets,
             admin_scheduled_jobs,
             admin_audit,
         )
     )
-    app.include_router(_under(ADMIN_PREFIX, admin_scenarios, admin_routing_cache))
+    app.include_router(_under(ADMIN_PREFIX, admin_service_tokens, admin_scenarios, admin_routing_cache))
     documents.install(app)
     # Added inside out: the last one sees the request first.
     enforce(app, POLICY, keeper_of)

@@ -1,29 +1,25 @@
-"""The organisation's settings, its projects, and their keys."""
-
-from uuid import UUID
+"""The organisation's settings, and its projects."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from models.audit import AuditAction
 from models.base import JsonObject
-from models.ids import KeyId
 from models.policies import OrgSettings, ProjectSettings
 from models.tenants import ProjectScope
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
-from serve_apps.changes import settings_changed
+from serve_apps.changes import changed, settings_changed
 from serve_apps.dependencies import Actor, Deps, OnceKey, Organisation, OrganisationProject, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.admin import (
-    CreateKey,
     CreateProject,
-    KeyOut,
-    NewKeyOut,
     OrgSettingsIn,
     ProjectOut,
     ProjectSettingsIn,
 )
 from serve_apps.schemas.base import Page
+from serve_apps.schemas.members import RenameProject
 
 router = APIRouter(tags=["admin: projects"])
 
@@ -64,6 +60,23 @@ async def get_project(scope: OrganisationProject, deps: Deps) -> ProjectOut:
     return ProjectOut.of(await deps.tenants.project(scope))
 
 
+@router.patch("/projects/{projectId}", responses=problems(409))
+async def rename_project(body: RenameProject, scope: OrganisationProject, deps: Deps, actor: Actor) -> ProjectOut:
+    """Give it another name. Keys and ids stay."""
+    before = await deps.tenants.project(scope)
+    what: JsonObject = {"name": body.name, "before": before.name}
+    told = await changed(deps, scope, AuditAction.PROJECT_RENAMED, actor, what)
+    return ProjectOut.of(await deps.projects.rename(scope, body.name, told))
+
+
+@router.delete("/projects/{projectId}", status_code=204, responses=problems())
+async def delete_project(scope: OrganisationProject, deps: Deps, actor: Actor) -> None:
+    """Gone for everybody within seconds: its keys end, its jobs are cancelled, its sessions close, runs under way come
+    to their end. What it held goes with an erasure of the project."""
+    told = await changed(deps, scope, AuditAction.PROJECT_DELETED, actor, {"project": str(scope.project_id)})
+    await deps.projects.delete(scope, told)
+
+
 @router.get("/projects/{projectId}/settings", responses=problems())
 async def get_project_settings(scope: OrganisationProject, deps: Deps) -> ProjectSettings:
     return (await deps.tenants.project(scope)).settings
@@ -81,36 +94,3 @@ async def put_project_settings(
 
 def _in_full(settings: OrgSettings | ProjectSettings) -> JsonObject:
     return {"settings": settings.model_dump(mode="json", by_alias=True)}
-
-
-@router.get("/projects/{projectId}/keys", responses=problems())
-async def list_keys(scope: OrganisationProject, deps: Deps) -> Page[KeyOut]:
-    return Page[KeyOut](items=[KeyOut.of(key) for key in await deps.api_keys.all(scope)])
-
-
-@router.post("/projects/{projectId}/keys", status_code=201, response_model=NewKeyOut, responses=problems(409))
-async def create_key(body: CreateKey, scope: OrganisationProject, deps: Deps, key: OnceKey) -> Response:
-    """The key's text is in this answer and nowhere else."""
-
-    async def insert(connection: Connection) -> Answer:
-        made, secret = await deps.api_keys.create(scope, body.name, body.scopes, connection)
-        return Answer(201, wire(NewKeyOut.with_text(made, secret.text)))
-
-    return respond(await deps.idempotency.once(answers_of(scope), key, insert))
-
-
-@router.post("/projects/{projectId}/keys/{keyId}/rotate", response_model=NewKeyOut, responses=problems(409))
-async def rotate_key(keyId: UUID, scope: OrganisationProject, deps: Deps, key: OnceKey) -> Response:  # noqa: N803
-    """A new text under the same id; the old one ends within seconds."""
-
-    async def rotate(connection: Connection) -> Answer:
-        made, secret = await deps.api_keys.rotate(scope, KeyId(keyId), connection)
-        return Answer(200, wire(NewKeyOut.with_text(made, secret.text)))
-
-    return respond(await deps.idempotency.once(answers_of(scope), key, rotate))
-
-
-@router.delete("/projects/{projectId}/keys/{keyId}", status_code=204, responses=problems())
-async def revoke_key(keyId: UUID, scope: OrganisationProject, deps: Deps) -> None:  # noqa: N803
-    """For good, within seconds."""
-    await deps.api_keys.revoke(scope, KeyId(keyId))

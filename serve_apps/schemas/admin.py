@@ -9,13 +9,12 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraint
 from models.plans import PlannerMode
 from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, ProjectSettings, RunLimits
 from models.runtime_policy import RuntimePolicy
-from models.tenants import ApiKey, Project
+from models.tenants import Project
 from serve_apps.schemas.base import Body, Name, Reply
 from serve_apps.schemas.retrieval import RetrievalIn
 from serve_apps.schemas.runtime_policy import RuntimePolicyIn
 
 Host = Annotated[str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]
-Scope = Annotated[str, StringConstraints(pattern=r"^[a-z0-9:*-]{1,200}$")]
 
 
 class EgressIn(Body):
@@ -99,34 +98,6 @@ class ProjectOut(Reply):
     @classmethod
     def of(cls, project: Project) -> "ProjectOut":
         return cls(id=project.id, name=project.name, settings=project.settings, created_at=project.created_at)
-
-
-class CreateKey(Body):
-    name: Name
-    scopes: list[Scope] = Field(max_length=50, description="For example `hrn:project:session:*`.")
-
-
-class KeyOut(Reply):
-    id: UUID
-    name: str
-    preview: str = Field(description="The last four characters.")
-    scopes: list[str]
-    is_primary: bool
-    created_at: datetime
-    last_used_at: datetime | None
-    revoked_at: datetime | None
-
-    @classmethod
-    def of(cls, key: ApiKey) -> "KeyOut":
-        return cls(**key.model_dump(exclude={"scopes"}), scopes=list(key.scopes))
-
-
-class NewKeyOut(KeyOut):
-    key: str = Field(description="The key itself; shown in this answer only.")
-
-    @classmethod
-    def with_text(cls, key: ApiKey, text: str) -> "NewKeyOut":
-        return cls(**KeyOut.of(key).model_dump(), key=text)
 
 
 class SecretOut(Reply):

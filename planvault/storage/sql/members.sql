@@ -22,8 +22,9 @@ SELECT id, name, role, joined_at FROM organizations_of_user($1);
 SELECT id, issuer, subject, email, email_verified, name FROM person_signed_in($1, $2, $3, $4, $5, $6);
 
 -- name: hold
--- Changes of who owns an organisation wait for each other.
-SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE;
+-- Changes of who belongs to an organisation wait for each other. A lock of their own: the organisation's row is held by
+-- whoever makes its first key, which the audit row of such a change may wait for.
+SELECT pg_advisory_xact_lock(hashtextextended('planvault/members/' || $1::uuid::text, 0));
 
 -- name: owners
 -- How many there are.
