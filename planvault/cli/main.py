@@ -3,6 +3,7 @@
 import typer
 
 from planvault.cli.approve import approve, reject
+from planvault.cli.audit import audit
 from planvault.cli.boundary import FriendlyGroup
 from planvault.cli.catalog import import_spec
 from planvault.cli.chat import chat
@@ -40,6 +41,7 @@ app.command()(runs)
 app.command()(resolve)
 app.command()(approve)
 app.command()(reject)
+app.add_typer(audit, name="audit")
 app.add_typer(imports, name="imports")
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
