@@ -52,6 +52,12 @@ class AuditAction(StrEnum):
     MEMBER_REMOVED = "MEMBER_REMOVED"  # `left`: by themselves
     AUDIT_ERASED = "AUDIT_ERASED"  # details of `rows` were blanked; its own never are
     AUDIT_KEY_ROTATED = "AUDIT_KEY_ROTATED"  # another key signs from now on
+    GDPR_EXPORT_REQUESTED = "GDPR_EXPORT_REQUESTED"  # `target`, and `subjects`: pseudonyms, never the identifier
+    GDPR_EXPORT_DOWNLOADED = "GDPR_EXPORT_DOWNLOADED"
+    GDPR_EXPORT_DELETED = "GDPR_EXPORT_DELETED"  # its file, or the request before there was one
+    GDPR_ERASURE_REQUESTED = "GDPR_ERASURE_REQUESTED"
+    GDPR_ERASURE_CANCELLED = "GDPR_ERASURE_CANCELLED"
+    GDPR_ERASED = "GDPR_ERASED"  # with what was erased, counted
 
 
 class AuditRow(Frozen):

@@ -69,6 +69,10 @@ class RotationUnderWay(Conflict):
     code, title = "ROTATION_UNDER_WAY", "The organisation's keys are being rotated"
 
 
+class ErasureUnderWay(Conflict):
+    code, title = "ERASURE_UNDER_WAY", "What is held of this person, or in this project, is being erased"
+
+
 class AlreadyVoted(Conflict):
     code, title = "ALREADY_VOTED", "This person has approved already"
 
@@ -96,6 +100,11 @@ class IdempotencyInFlight(PlanVaultError):
 
 class TooLarge(PlanVaultError):
     code, status, title = "PAYLOAD_TOO_LARGE", 413, "The payload is larger than the limit"
+
+
+class RateLimited(PlanVaultError):
+    code, status, title = "RATE_LIMITED", 429, "Too many requests"
+    retryable = True
 
 
 class Unavailable(PlanVaultError):

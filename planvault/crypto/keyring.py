@@ -75,6 +75,7 @@ class Tenant:
     hmac_key: bytes
     generation: int  # of the key that seals
     loaded_at: float
+    hmac_keys: tuple[bytes, ...] = ()  # every version that is not destroyed: () while one cannot be had
 
 
 class TenantKeyring:
@@ -105,6 +106,16 @@ class TenantKeyring:
         """A stable 32-byte stand-in for a user of the tenant's: HMAC-SHA256 under a key of its own."""
         key = (await self.tenant(org_id)).hmac_key
         return hmac.digest(key, external_user_id.encode(), "sha256")
+
+    async def pseudonyms(self, org_id: OrgId, external_user_id: str) -> tuple[bytes, ...]:
+        """The user's stand-ins under every key of pseudonyms that there is: all by which rows may know the user.
+
+        Raises Unavailable while one of those keys cannot be had.
+        """
+        keys = (await self.tenant(org_id)).hmac_keys
+        if not keys:
+            raise Unavailable("The key provider is away: a key of pseudonyms cannot be had now.")
+        return tuple(hmac.digest(key, external_user_id.encode(), "sha256") for key in keys)
 
     async def signal_secret(self, org_id: OrgId | None, token_id: TokenId) -> str:
         """43 URL-safe characters for a signal's token, by HKDF-SHA256 (RFC 5869) from the organisation's HMAC key.
@@ -150,12 +161,16 @@ class TenantKeyring:
         org_rows = [row for row in found.rows if row.place.purpose == ORG]
         readers = {row.place.key_id: keys[row.place.key_id] for row in org_rows if row.place.key_id in keys}
         writer = newest_active([row for row in org_rows if row.place.key_id in keys])
-        hmac_id = newest_active([row for row in found.rows if row.place.purpose == HMAC]).place.key_id
+        hmac_rows = [row for row in found.rows if row.place.purpose == HMAC and row.place.key_id in keys]
+        hmac_id = newest_active(hmac_rows).place.key_id
+        whole = not any(row.place.purpose == HMAC and row.place.key_id in missing for row in found.rows)
+        hmac_keys = tuple(keys[row.place.key_id].material for row in hmac_rows) if whole else ()
         if before is None:
             cipher = EnvelopeCipher(org_id, readers, writer.place.key_id)
-            return Tenant(cipher, keys, keys[hmac_id].material, writer.generation, started)
+            return Tenant(cipher, keys, keys[hmac_id].material, writer.generation, started, hmac_keys)
         before.cipher.use_keys(readers, writer.place.key_id, missing)
         before.keys, before.hmac_key, before.generation = keys, keys[hmac_id].material, writer.generation
+        before.hmac_keys = hmac_keys
         before.loaded_at = started
         return before
 

@@ -11,7 +11,7 @@ import hashlib
 import orjson
 import structlog
 
-from planvault.errors import DecryptionFailed
+from planvault.errors import DecryptionFailed, Unavailable
 from planvault.ports import Keyring, Seal
 from planvault.storage.idempotency import Answer, AnswerScope, IdempotencyKey, KeptAnswer, place_of
 from planvault.storage.redis_link import RedisLink
@@ -51,6 +51,11 @@ class RedisAnswers:
         sealed = (await self._keyring.cipher(scope.org_id)).seal(orjson.dumps(entry), _seal(scope, key))
         if len(sealed) <= _LARGEST:
             await self._link.ask("SET", _name(scope, key), sealed, "PX", ends_in_ms)
+
+    async def forget(self, scope: AnswerScope, key: IdempotencyKey) -> None:
+        """The answer is gone when this returns. Raises Unavailable where Redis does not say so."""
+        if await self._link.ask("DEL", _name(scope, key)) is None:
+            raise Unavailable("Redis does not answer: kept answers of the API cannot be erased there now.")
 
 
 def _name(scope: AnswerScope, key: IdempotencyKey) -> str:

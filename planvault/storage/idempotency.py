@@ -117,12 +117,12 @@ class Idempotency:
         if row is None:
             return None
         cipher = await self._keyring.cipher(scope.org_id)
-        answer = Answer(row["status"], orjson.loads(cipher.open(row["answer"], _seal(scope, key))))
+        answer = Answer(row["status"], orjson.loads(cipher.open(row["answer"], answer_seal(scope, key))))
         return KeptAnswer(row["body_sha256"], answer), row["left_s"]
 
     async def _keep(self, connection: Connection, scope: AnswerScope, key: IdempotencyKey, answer: Answer) -> None:
         cipher = await self._keyring.cipher(scope.org_id)
-        sealed = cipher.seal(orjson.dumps(answer.body), _seal(scope, key))
+        sealed = cipher.seal(orjson.dumps(answer.body), answer_seal(scope, key))
         place = (scope.org_id, scope.owner_id, key.route, key.key)
         await connection.execute(_SQL["put"], *place, key.body_sha256, answer.status, sealed)
 
@@ -132,5 +132,6 @@ def place_of(scope: AnswerScope, key: IdempotencyKey) -> str:
     return f"{scope.owner_id}:{key.route}:{key.key}"
 
 
-def _seal(scope: AnswerScope, key: IdempotencyKey) -> Seal:
+def answer_seal(scope: AnswerScope, key: IdempotencyKey) -> Seal:
+    """Where an answer is encrypted."""
     return Seal("table:idempotency", "idempotency", place_of(scope, key), "answer")
