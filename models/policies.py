@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from models.base import Frozen
 from models.plans import PlannerMode
+from models.rate_limits import RateLimits
 from models.retrieval import DEFAULT_MAX_TOOLS, RetrievalOverrides
 from models.runtime_policy import RuntimePolicy
 
@@ -35,6 +36,7 @@ class RunLimits(Frozen):
 
 class OrgSettings(Frozen):
     egress: EgressPolicy = EgressPolicy()
+    rate_limits: RateLimits = RateLimits()
     runtime_policy: RuntimePolicy = RuntimePolicy()
     retrieval: RetrievalOverrides = RetrievalOverrides()
 

@@ -1,12 +1,15 @@
 """Settings: read from the environment once, at a process's composition root, and passed on as values."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.rate_limits import parse_limits
 
 
 def default_data_dir() -> Path:
@@ -136,8 +139,29 @@ class Settings(BaseSettings):
         default="",
         description="Where services reach the API for callbacks, e.g. https://plans.example.com; empty: no URL",
     )
+    rate_limits: str = Field(
+        default="",
+        description="What differs from the defaults, e.g. key.requests=600/60, key.imports=10/60; off: no rate limits",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses and networks whose X-Forwarded-For is believed, e.g. 10.0.0.0/8; empty: nobody's",
+    )
     cors_origins: str = Field(default="*", description="Comma-separated list, or *; no cookies are used")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR; logs are JSON lines")
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _known_limits(cls, text: str) -> str:
+        parse_limits(text)
+        return text
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for part in filter(None, (each.strip() for each in text.split(","))):
+            ip_network(part)
+        return text
 
     @field_validator("redis_url")
     @classmethod

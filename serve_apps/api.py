@@ -20,7 +20,8 @@ from planvault.telemetry import start_logging
 from serve_apps import documents, problems
 from serve_apps.access.gate import enforce, judged
 from serve_apps.access.policy import POLICY
-from serve_apps.dependencies import ApiDeps, keeper_of, open_deps
+from serve_apps.dependencies import ApiDeps, keeper_of, limits_of, open_deps
+from serve_apps.limits.gate import CallerLimits, StrangerLimits
 from serve_apps.middleware import BodyLimit, BugBoundary, RequestIdentity
 from serve_apps.readiness import application_probes
 from serve_apps.request_id import HEADER
@@ -114,15 +115,17 @@ def assemble(settings: Settings) -> FastAPI:
     app.include_router(_under(ADMIN_PREFIX, admin_service_tokens, admin_scenarios, admin_routing_cache))
     documents.install(app)
     # Added inside out: the last one sees the request first.
+    app.add_middleware(CallerLimits, limits_of=limits_of)
     enforce(app, POLICY, keeper_of)
     app.add_middleware(BodyLimit, limit_for=_body_limit(settings.max_body_bytes))
+    app.add_middleware(StrangerLimits, limits_of=limits_of)
     app.add_middleware(BugBoundary)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=[origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()],
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["*"],
-        expose_headers=[HEADER],
+        expose_headers=[HEADER, "Retry-After", "RateLimit", "RateLimit-Policy"],
         max_age=3_600,
     )
     app.add_middleware(RequestIdentity, ids=TimeOrderedIds())

@@ -11,7 +11,8 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import Scope
 
-from models.ids import SessionId
+from models.ids import OrgId, SessionId
+from models.rate_limits import RateLimits, parse_limits
 from models.tenants import OrgScope, ProjectScope, SessionScope
 from planvault.auth.authenticator import Authenticator
 from planvault.auth.opening import open_authenticator
@@ -42,6 +43,7 @@ from planvault.storage.keys import PostgresKeyring
 from planvault.storage.members import Members
 from planvault.storage.pool import Pool, Role, open_pool
 from planvault.storage.projects import Projects
+from planvault.storage.rates import PostgresRates
 from planvault.storage.redis_link import open_link
 from planvault.storage.routing_cache import RoutingCache
 from planvault.storage.runs import Runs
@@ -57,6 +59,9 @@ from retrieval.assembly import open_selector
 from serve_apps.access.gate import Gatekeeper, admitted
 from serve_apps.chat_stream import ChatStreams
 from serve_apps.history_feed import HistoryFeed
+from serve_apps.limits.address import Clients, networks
+from serve_apps.limits.meter import Meter
+from serve_apps.limits.parts import Limits, remembered
 from serve_apps.readiness import Probe, redis_probe
 from serve_apps.schemas.health import PartHealth
 
@@ -99,6 +104,7 @@ class ApiDeps:
     chats: ChatStreams
     feed: HistoryFeed
     probes: Mapping[str, Probe]
+    limits: Limits | None  # None: they are off
 
 
 @asynccontextmanager
@@ -169,7 +175,23 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
                 **({} if link is None else {"redis": redis_probe(link)}),
                 **probes,
             },
+            limits=await _open_limits(stack, settings, tenants),
         )
+
+
+async def _open_limits(stack: AsyncExitStack, settings: Settings, tenants: Tenants) -> Limits | None:
+    """With a connection of its own: requests that wait for the others wait for limits first."""
+    deployment = parse_limits(settings.rate_limits)
+    if deployment is None:
+        return None
+    pool = await stack.enter_async_context(await _own_pool(settings, "api-limits", 1))
+    meter = Meter(PostgresRates(pool))
+    await stack.enter_async_context(meter.running())
+
+    async def choices(org_id: OrgId) -> RateLimits:
+        return (await tenants.organization(OrgScope(org_id=org_id))).settings.rate_limits
+
+    return Limits(deployment, meter, Clients(networks(settings.trusted_proxies)), remembered(choices))
 
 
 async def _own_pool(settings: Settings, name: str, maximum: int) -> Pool:
@@ -267,6 +289,13 @@ def keeper_of(scope: Scope) -> Gatekeeper:
     deps = scope["app"].state.deps
     assert isinstance(deps, ApiDeps)
     return Gatekeeper(deps.authenticator, deps.tenancy)
+
+
+def limits_of(scope: Scope) -> Limits | None:
+    """The rate limits of this replica."""
+    deps = scope["app"].state.deps
+    assert isinstance(deps, ApiDeps)
+    return deps.limits
 
 
 def _operator(

@@ -80,7 +80,7 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class Judged:
     """Which route a request was judged for; `admitted` is None where anybody may call it."""
 
     rule: Rule
@@ -95,7 +95,7 @@ class _Table:
         rows = {(rule.method, rule.path): rule for rule in policy}
         if len(rows) != len(policy):
             raise BringUpFailed("The access policy has two rows for one route (serve_apps/access/policy.py).")
-        self._routes: dict[str, list[tuple[re.Pattern[str], _Judged]]] = {}
+        self._routes: dict[str, list[tuple[re.Pattern[str], Judged]]] = {}
         found: set[tuple[str, str]] = set()
         for route in iter_route_contexts(app.routes):
             for method, path in _calls(route.methods, route.path_format):
@@ -106,11 +106,11 @@ class _Table:
                         "write down who may call it."
                     )
                 found.add((method, path))
-                self._routes.setdefault(method, []).append((compile_path(path)[0], _Judged(rule, route.endpoint)))
+                self._routes.setdefault(method, []).append((compile_path(path)[0], Judged(rule, route.endpoint)))
         if stale := sorted(set(rows) - found):
             raise BringUpFailed(f"The access policy has rows for routes that do not exist: {stale}")
 
-    def match(self, method: str, path: str) -> tuple[_Judged, dict[str, str]] | None:
+    def match(self, method: str, path: str) -> tuple[Judged, dict[str, str]] | None:
         """The row of the route that the router will choose; None where it will choose none."""
         for pattern, judged in self._routes.get("GET" if method == "HEAD" else method, ()):
             if found := pattern.match(path):
@@ -167,20 +167,26 @@ def enforce(app: FastAPI, policy: Sequence[Rule], keeper: Callable[[Scope], Gate
     app.add_middleware(Gate, table=_Table(app, policy), keeper=keeper)
 
 
+def judgement(scope: Scope) -> Judged | None:
+    """How the gate has judged a request; None for one that it has refused, or that has no route."""
+    found = scope.get("state", {}).get(_JUDGED)
+    return found if isinstance(found, Judged) else None
+
+
 def judged(connection: HTTPConnection) -> None:
     """A dependency of every route: the gate judged this request, and for the route that it has reached.
 
     Raises RuntimeError otherwise. A path that gate and router read differently must not get an answer.
     """
-    found = connection.scope.get("state", {}).get(_JUDGED)
-    if not isinstance(found, _Judged) or found.endpoint is not connection.scope.get("endpoint"):
+    found = judgement(connection.scope)
+    if found is None or found.endpoint is not connection.scope.get("endpoint"):
         raise RuntimeError(f"{connection.scope['path']} reached a route that the gate has not judged")
 
 
 def admitted(connection: HTTPConnection) -> Admitted:
     """What the gate granted this request. Raises RuntimeError on an open route, which is granted nothing."""
-    found = connection.scope.get("state", {}).get(_JUDGED)
-    if not isinstance(found, _Judged) or found.admitted is None:
+    found = judgement(connection.scope)
+    if found is None or found.admitted is None:
         raise RuntimeError(f"{connection.scope['path']} was not admitted by the gate")
     return found.admitted
 

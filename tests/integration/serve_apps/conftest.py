@@ -49,7 +49,7 @@ async def _ready() -> PartHealth:
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    return Settings(database_url=database_url, data_dir=tmp_path, admin_token_sha256=ADMIN.sha256.hex())
+    return Settings(database_url=database_url, data_dir=tmp_path, admin_token_sha256=ADMIN.sha256.hex(), rate_limits="off")
 
 
 @pytest.fixture
