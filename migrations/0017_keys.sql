@@ -44,7 +44,8 @@ CREATE TABLE key_rotations (
     org_id        uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
     generation    integer NOT NULL,                     -- of the keys that it makes
     state         text NOT NULL DEFAULT 'preparing'
-                  CHECK (state IN ('preparing', 'pending', 'draining', 'encrypting', 'completed')),
+                  CHECK (state IN ('preparing', 'pending', 'renewing', 'spreading', 'draining', 'encrypting',
+                                   'completed')),
     reason        text NOT NULL DEFAULT '',
     created_at    timestamptz NOT NULL DEFAULT now(),
     entered_at    timestamptz NOT NULL DEFAULT now(),   -- the state
@@ -54,6 +55,7 @@ CREATE TABLE key_rotations (
     reencrypted   bigint NOT NULL DEFAULT 0,
     passes        integer NOT NULL DEFAULT 0,           -- whole walks that ended
     found_in_pass bigint NOT NULL DEFAULT 0,            -- rows under an old key that the walk now under way has met
+    unreadable    bigint NOT NULL DEFAULT 0,            -- … that did not open
     attempts      integer NOT NULL DEFAULT 0,           -- claims: a later one takes over from an earlier
     leased_until  timestamptz,
     error         text,

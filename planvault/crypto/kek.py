@@ -55,10 +55,16 @@ class KeyWrapper(Protocol):
         """What `organizations.dek_wrap` calls this provider."""
         ...
 
-    async def wrap(self, key: bytes, place: KeyPlace) -> WrappedKey: ...
+    async def current(self) -> str:
+        """Id of the key-encryption key that `wrap` uses now: what any other wrapped is to be wrapped again."""
+        ...
+
+    async def wrap(self, key: bytes, place: KeyPlace) -> WrappedKey:
+        """Raises Unavailable where the provider is away or refuses."""
+        ...
 
     async def unwrap(self, wrapped: WrappedKey, place: KeyPlace) -> bytes:
-        """Raises DecryptionFailed for an unknown KEK, another place, or a changed blob."""
+        """Raises DecryptionFailed for an unknown KEK, another place, or a changed blob; Unavailable as `wrap` does."""
         ...
 
 
@@ -77,6 +83,9 @@ class LocalKeyWrapper:
     def at(cls, path: Path) -> LocalKeyWrapper:
         """From the keyset file, made on first use. Raises BringUpFailed for a file that others may read."""
         return cls(load_or_create(path))
+
+    async def current(self) -> str:
+        return self._primary
 
     async def wrap(self, key: bytes, place: KeyPlace) -> WrappedKey:
         nonce = os.urandom(NONCE_BYTES)

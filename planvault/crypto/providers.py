@@ -37,7 +37,7 @@ class KeyProviders:
             known = ", ".join(sorted(self._providers))
             raise Unavailable(
                 f"The organisation's keys are wrapped by {name!r}; this process has {known}. "
-                "Configure that provider as well (docs/encryption.md), or finish `planvault kek rewrap`."
+                "Configure that provider as well (docs/encryption.md), or finish `planvault keys rewrap`."
             )
         return found
 

@@ -19,12 +19,14 @@ from planvault.crypto.committing import KEY_BYTES
 from planvault.crypto.envelope import DataKey, EnvelopeCipher, read_header
 from planvault.crypto.kek import KeyPlace, KeyWrapper, WrappedKey
 from planvault.crypto.kept import Kept
-from planvault.crypto.keyring import REFRESH_AFTER_S, USER, DataKeyRow, DataKeyRows, TenantKeyring, newest_active
+from planvault.crypto.keyring import USER, DataKeyRow, DataKeyRows, TenantKeyring, newest_active
 from planvault.crypto.providers import KeyProviders
 from planvault.ports import Ids, OrgCipher, Seal
 
 _MOST_SESSIONS = 50_000  # two ids and a hash each
 _MOST_SUBJECTS = 10_000
+USER_REFRESH_S = 5.0
+"""A user's key that was destroyed is used by no process for longer: people come back, and are not to wait."""
 
 
 class SessionOwner(NamedTuple):
@@ -122,10 +124,10 @@ class SessionKeyring(TenantKeyring):
         if subject is None:
             return organisation
         known = self._users.get((org_id, subject))
-        if known is None or self._elapsed() - known.loaded_at >= REFRESH_AFTER_S:
+        if known is None or self._elapsed() - known.loaded_at >= USER_REFRESH_S:
             async with self._users.lock((org_id, subject)):
                 known = self._users.get((org_id, subject))
-                if known is None or self._elapsed() - known.loaded_at >= REFRESH_AFTER_S:
+                if known is None or self._elapsed() - known.loaded_at >= USER_REFRESH_S:
                     known = await self._load_user(org_id, subject, organisation, known)
                     self._users.put((org_id, subject), known)
         return known.cipher

@@ -81,7 +81,7 @@ async def shred_user(connection: Connection, scope: OrgScope, subject: bytes) ->
     """Destroy every data key of an external user (`sessions.external_user_hmac`), in the caller's transaction.
 
     How many were destroyed. What they sealed opens nowhere any more once the running processes have read the keys
-    again (REFRESH_AFTER_S); nothing new can be sealed with them from the commit on. A person who comes back gets
+    again (USER_REFRESH_S); nothing new can be sealed with them from the commit on. A person who comes back gets
     another key. Copies of the row in backups and in write-ahead logs end when those do (docs/encryption.md).
     """
     return len(await connection.fetch(_SQL["shred_user"], scope.org_id, subject))

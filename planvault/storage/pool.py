@@ -42,6 +42,7 @@ class Role(StrEnum):
     PLATFORM = "planvault_platform"
 
 
+_STALE_KEY = "PV001"  # migration 0017: sealed with a key that was retired since; keys are read again within seconds
 _AWAY = (
     OSError,  # TimeoutError included
     asyncpg.InterfaceError,
@@ -60,6 +61,8 @@ def is_away(fault: BaseException) -> bool:
     Whether the statement took effect is not known. (asyncpg's own complaint about an argument is an InterfaceError
     too, and a ValueError.)
     """
+    if isinstance(fault, asyncpg.PostgresError) and fault.sqlstate == _STALE_KEY:
+        return True
     return isinstance(fault, _AWAY) and not isinstance(fault, ValueError)
 
 

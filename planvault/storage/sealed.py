@@ -109,6 +109,20 @@ def _user_key(row: Row) -> Iterator[Seal]:
     yield wrapped_seal(UUID(int=row["id"].int))
 
 
+def _export_chunk(row: Row) -> Iterator[Seal]:
+    position = row["position"]
+    if row["chunks"] is None or position < row["chunks"] - 1:
+        yield export_chunk_seal(row["request_id"], position, last=False)
+    if row["chunks"] is None or position == row["chunks"] - 1:
+        yield export_chunk_seal(row["request_id"], position, last=True)
+
+
+def export_chunk_seal(request_id: UUID, position: int, *, last: bool) -> Seal:
+    """Where one chunk of an export's file is encrypted: as a blob's, bound to its position and whether it is the last."""
+    place = f"{request_id}:{position}:{'last' if last else 'more'}"
+    return Seal("table:privacy_export_chunks", "privacy_export_chunks", place, "payload")
+
+
 _ID = ("id",)
 
 COLUMNS: tuple[SealedColumn, ...] = (
@@ -133,10 +147,13 @@ COLUMNS: tuple[SealedColumn, ...] = (
     SealedColumn("scenarios", "samples", _ID, Owner.ORGANISATION, _of_table("scenarios", "samples")),
     SealedColumn("scenarios", "instruction", _ID, Owner.ORGANISATION, _of_table("scenarios", "instruction")),
     SealedColumn("scenarios", "created_by", _ID, Owner.ORGANISATION, _of_table("scenarios", "created_by")),
+    SealedColumn("privacy_requests", "detail", _ID, Owner.ORGANISATION, _of_table("privacy_requests", "detail")),
+    SealedColumn("privacy_export_chunks", "payload", ("request_id", "position"), Owner.SUBJECT, _export_chunk),
 )
 
 NOT_SEALED = {
     "api_keys.key_sha256": "digest of 256 random bits",
+    "api_keys.retiring_sha256": "digest of 256 random bits",
     **dict.fromkeys(
         (
             "audit_anchors.hash",
@@ -166,9 +183,15 @@ NOT_SEALED = {
     "data_keys.subject": "keyed hash",
     "feedback.voter": "keyed hash",
     "idempotency.body_sha256": "digest",
+    "privacy_requests.sealed_for": "keyed hash",
+    "privacy_requests.sha256": "digest of an export's file",
+    "invitations.token_sha256": "digest of 256 random bits",
+    "rate_buckets.subject": "digest",
     "scenario_samples.subject": "keyed hash",
     "scenario_users.subject": "keyed hash",
     "scheduled_jobs.external_user_hmac": "keyed hash",
+    "service_tokens.retiring_sha256": "digest of 256 random bits",
+    "service_tokens.token_sha256": "digest of 256 random bits",
     "sessions.external_user_hmac": "keyed hash",
     "signals.payload_mac": "keyed hash",
     "tool_group_centroids.members_sha256": "digest of catalog text",

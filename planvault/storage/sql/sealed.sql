@@ -232,3 +232,35 @@ UPDATE scenarios t SET {column} = n.sealed
 FROM unnest($2::uuid[], $3::bytea[], $4::bytea[]) AS n(id, was, sealed)
 WHERE t.org_id = $1 AND t.id = n.id AND substr(t.{column}, 1, 33) = n.was
 RETURNING 1
+
+-- name: privacy_requests_page
+SELECT t.id, NULL::uuid AS session_id, NULL::bytea AS subject,
+       CASE WHEN $2::uuid[] IS NULL OR sealed_with(t.{column}) = ANY($2) THEN t.{column} END AS sealed
+FROM privacy_requests t
+WHERE t.org_id = $1 AND t.id > coalesce(($3::jsonb ->> 0)::uuid, '00000000-0000-0000-0000-000000000000')
+ORDER BY t.id LIMIT $4
+
+-- name: privacy_requests_swap
+UPDATE privacy_requests t SET {column} = n.sealed
+FROM unnest($2::uuid[], $3::bytea[], $4::bytea[]) AS n(id, was, sealed)
+WHERE t.org_id = $1 AND t.id = n.id AND substr(t.{column}, 1, 33) = n.was
+RETURNING 1
+
+-- name: privacy_export_chunks_page
+-- 256 KiB each, as those of blobs.
+SELECT t.request_id, t.position, r.chunks, NULL::uuid AS session_id, r.sealed_for AS subject,
+       CASE WHEN $2::uuid[] IS NULL OR sealed_with(t.{column}) = ANY($2) THEN t.{column} END AS sealed
+FROM privacy_requests r
+CROSS JOIN LATERAL (
+    SELECT c.request_id, c.position, c.{column} FROM privacy_export_chunks c
+    WHERE c.request_id = r.id AND c.org_id = $1
+      AND c.position > CASE WHEN r.id = ($3::jsonb ->> 0)::uuid THEN ($3::jsonb ->> 1)::integer ELSE -1 END
+    ORDER BY c.position LIMIT greatest(1, $4::bigint / 32)) AS t
+WHERE r.org_id = $1 AND r.id >= coalesce(($3::jsonb ->> 0)::uuid, '00000000-0000-0000-0000-000000000000')
+ORDER BY r.id, t.position LIMIT greatest(1, $4::bigint / 32)
+
+-- name: privacy_export_chunks_swap
+UPDATE privacy_export_chunks t SET {column} = n.sealed
+FROM unnest($2::uuid[], $3::integer[], $4::bytea[], $5::bytea[]) AS n(request_id, position, was, sealed)
+WHERE t.org_id = $1 AND t.request_id = n.request_id AND t.position = n.position AND substr(t.{column}, 1, 33) = n.was
+RETURNING 1
