@@ -80,8 +80,9 @@ async def decide(
 def holds(principal: Principal, role: Role | None, permission: str) -> bool:
     """Whether the caller, who is `role` in the organisation, has `permission` (a plain one, no pattern)."""
     if principal.kind is PrincipalKind.PROJECT_KEY:
-        # Whatever pattern a key was given, it never reaches beyond its project.
-        return permission.startswith(_KEY_NAMESPACE) and scopes.grants(principal.scopes, permission)
+        # Whatever pattern stands in a key's row, it never reaches beyond its project.
+        held = (scope for scope in principal.scopes if scope.startswith(_KEY_NAMESPACE))
+        return permission.startswith(_KEY_NAMESPACE) and scopes.grants(held, permission)
     if role is None:
         return False
     return scopes.grants(ROLE_PERMISSIONS[role], permission)
