@@ -1,4 +1,6 @@
-"""The supervisor's process: keeps the actors running, and prunes the database. Plain; `actors.classes` makes an actor.
+"""The supervisor's process: keeps the actors running, prunes the database and signs audit logs.
+
+Plain; `actors.classes` makes an actor.
 
 Of all caretakers of one Ray cluster one supervises, of all that share a database one prunes: each holds a lease.
 """
@@ -17,6 +19,7 @@ from planvault.storage.actor_leases import ActorLease, Claimant
 from planvault.storage.pool import Pool, Role, open_pool
 from planvault.storage.retention import Retention, rules
 from planvault.storage.session_store import SessionStore
+from planvault.wiring import audit_anchoring
 
 _log = structlog.get_logger(__name__)
 
@@ -73,7 +76,8 @@ class Caretaker:
         recording = timedelta(hours=self._settings.recording_hours)
         files = SessionStore(self._settings.events_folder).prunings(recording)
         kept = timedelta(days=self._settings.occurrence_days)
-        retention = Retention(pool, rules(recording, files, occurrences=kept), self._clock)
+        every = (*rules(recording, files, occurrences=kept), audit_anchoring(self._settings, pool))
+        retention = Retention(pool, every, self._clock)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_keep(duty))
             tasks.create_task(self._sweep(retention, duty))

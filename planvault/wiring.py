@@ -17,6 +17,9 @@ from planvault.scheduling.dispatch import Dispatcher, Outbound
 from planvault.scheduling.from_plans import PostgresScheduling
 from planvault.settings import Settings
 from planvault.storage.audit import AuditLog
+from planvault.storage.audit_anchors import AuditAnchoring, kept_a_year
+from planvault.storage.audit_chain import AuditChain
+from planvault.storage.audit_keys import AuditKeys
 from planvault.storage.blobs import Blobs
 from planvault.storage.catalog_reader import CatalogReader
 from planvault.storage.commands import Commands
@@ -136,6 +139,13 @@ async def open_dispatcher(
             Commands(pool, keyring, ids, hints),
         )
         yield Dispatcher(pool, JobDispatch(keyring), around(outbound), ids)
+
+
+def audit_anchoring(settings: Settings, pool: Pool) -> AuditAnchoring:
+    """What signs and prunes audit logs. `pool`: the platform's."""
+    ids, clock = TimeOrderedIds(), SystemClock()
+    keyring = PostgresKeyring(pool, LocalKeyWrapper.at(settings.keyset), ids)
+    return AuditAnchoring(AuditChain(pool, keyring, AuditKeys(pool, keyring, ids, clock), clock), clock, kept_a_year)
 
 
 def _scheduling(pool: Pool, keyring: PostgresKeyring, ids: Ids, shards: int) -> PostgresScheduling:

@@ -34,6 +34,11 @@ _ORGANISATIONS_A_BATCH = 20
 KeptFor = Callable[[OrgScope], Awaitable[timedelta]]
 
 
+async def kept_a_year(_: OrgScope) -> timedelta:
+    """How long rows are kept where nobody has decided it."""
+    return timedelta(days=365)
+
+
 class AuditAnchoring:
     """Implements planvault.storage.retention.Pruning: `once` looks at a few organisations' logs.
 
