@@ -9,6 +9,7 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import cast
 
 import orjson
 
@@ -19,6 +20,7 @@ from models.tenants import OrgScope, ProjectScope, SessionScope
 from planvault.errors import NotFound
 from planvault.plan.hashing import canonical_hash
 from planvault.ports import Keyring, Seal, SignalSecrets
+from planvault.redact import Redactor
 from planvault.storage.commands import Commands
 from planvault.storage.pool import Connection, Pool, reading
 from planvault.storage.queries import load
@@ -130,7 +132,9 @@ class Callbacks:
             return Delivery.EXPIRED, None
         await connection.execute(_SQL["deliver"], token_id, mac, org_id)
         scope = SessionScope(org_id=row["org_id"], project_id=project_id, session_id=SessionId(row["session_id"]))
-        signal = Signal(run_id=RunId(row["run_id"]), token_id=token_id, payload=payload)
+        # A service that puts the credential which it was given into what it delivers must not write it into the record.
+        kept = cast("JsonObject", Redactor((expected,)).clean_json(payload))
+        signal = Signal(run_id=RunId(row["run_id"]), token_id=token_id, payload=kept)
         await self._commands.enqueue(connection, scope, CommandKind.SIGNAL, signal)
         return Delivery.ACCEPTED, int(row["shard"])
 

@@ -7,6 +7,8 @@ from models.base import JsonValue
 from models.values import SecretHandle, SecretText, Value
 from planvault.ports import SecretLookup
 
+# Headers, and `?query` parameters, whose whole value is a credential where a template spells it out.
+_CREDENTIAL = re.compile(r"auth|cookie|key|token|secret|passw|signature|session", re.IGNORECASE)
 _HANDLE = re.compile(r"\{\{\s*secrets\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 
@@ -16,10 +18,11 @@ class SecretBinder:
     def __init__(self, lookup: SecretLookup) -> None:
         self._lookup = lookup
         self._found: dict[str, str] = {}
+        self._written_out: list[str] = []
 
     @property
     def values(self) -> tuple[str, ...]:
-        return tuple(self._found.values())
+        return (*self._found.values(), *self._written_out)
 
     async def args(self, args: Mapping[str, Value]) -> dict[str, JsonValue]:
         """Raises what the look-up raises, NotFound for a name that no level defines."""
@@ -27,6 +30,7 @@ class SecretBinder:
 
     async def templates(self, templates: Mapping[str, str]) -> dict[str, str]:
         """`Bearer {{secrets.TOKEN}}` with its value; a template without a handle stays as it is."""
+        self._written_out += [part for item in templates.items() for part in written_out(*item)]
         return {name: await self._template(template) for name, template in templates.items()}
 
     async def _value(self, value: Value) -> JsonValue:
@@ -50,3 +54,11 @@ class SecretBinder:
         if name not in self._found:
             self._found[name] = await self._lookup(name)
         return self._found[name]
+
+
+def written_out(name: str, template: str) -> tuple[str, ...]:
+    """The credential that a template holds itself, where it should have had a handle: whole, and behind its scheme."""
+    if not _CREDENTIAL.search(name) or _HANDLE.search(template):
+        return ()
+    scheme, blank, credential = template.strip().partition(" ")
+    return (template, credential) if blank and scheme.isalpha() else (template,)

@@ -83,7 +83,7 @@ class HttpExecutor:
         own = Redactor(secrets) if secrets else None
         clean = own.clean if own else str
         try:
-            answer = await self._exchange(call, request)
+            answer = await self._exchange(call, request, clean)
         except EgressDenied as fault:
             return _rejected(fault.code, clean(fault.detail))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
@@ -117,7 +117,7 @@ class HttpExecutor:
             return await asyncio.to_thread(success, answer, duration, own)
         return success(answer, duration, own)
 
-    async def _exchange(self, call: ToolCall, request: PreparedRequest) -> Answer:
+    async def _exchange(self, call: ToolCall, request: PreparedRequest, clean: Callable[[str], str]) -> Answer:
         """The one request. Raises httpx.HTTPError, EgressDenied, TooLarge."""
         async with self._client.stream(
             request.method,
@@ -129,14 +129,14 @@ class HttpExecutor:
             max_redirects=MAX_REDIRECTS if request.method in {"GET", "HEAD"} else 0,
         ) as response:
             if 200 <= response.status_code < 300:
-                return Answer(response.status_code, response.headers, await self._body(call, response))
+                return Answer(response.status_code, response.headers, await self._body(call, response, clean))
             return Answer(response.status_code, response.headers, await _error_body(response))
 
-    async def _body(self, call: ToolCall, response: httpx.Response) -> bytes | Stored:
+    async def _body(self, call: ToolCall, response: httpx.Response, clean: Callable[[str], str]) -> bytes | Stored:
         limit = call.limits.max_result_bytes
         if self._large is None or call.place is None:
             return await read_bounded(response, limit)
-        media_type = response.headers.get("Content-Type", "")
+        media_type = clean(response.headers.get("Content-Type", ""))  # kept beside the blob, in the record
         return await self._large.receive(call.place, parts_of(response, limit), media_type)
 
     async def _settle(

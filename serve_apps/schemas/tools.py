@@ -1,5 +1,6 @@
 """Tools, integrations and the selection's dry run on the wire."""
 
+from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
@@ -10,8 +11,11 @@ from models.planning import Candidate, GroupChoice, ScenarioMatch, Selection, Se
 from models.retrieval import RetrievalMode
 from models.tools import ApprovalPolicy, Idempotency, IntegrationState, OutputField, RiskClass, Tool, ToolSource
 from planvault.storage.catalog import ProjectIntegration
+from planvault.tools.binding import written_out
 from planvault.tools.request import FRAMING
 from serve_apps.schemas.base import Body, JsonDocument, Reply, Text
+
+HIDDEN = "***"
 
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
@@ -28,7 +32,17 @@ AuthName = Annotated[
     StringConstraints(pattern=r"^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}|\?[^\s\x00-\x1f\x7f]{1,100})$"),
     AfterValidator(settable),
 ]
-HeaderTemplate = Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def meant(template: str) -> str:
+    if template == HIDDEN:
+        raise ValueError("this stands for a value that is not shown; give the value's handle, as {{secrets.NAME}}")
+    return template
+
+
+HeaderTemplate = Annotated[
+    str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(meant)
+]
 
 
 class ToolParamOut(Reply):
@@ -71,6 +85,11 @@ class ToolOut(Reply):
         )  # fmt: skip
 
 
+def shown(auth: Mapping[str, str]) -> dict[str, str]:
+    """Templates with their handles; a credential that one spells out is hidden."""
+    return {name: HIDDEN if written_out(name, template) else template for name, template in auth.items()}
+
+
 class IntegrationOut(Reply):
     """An integration as this project sees it. Header templates show their handles, never values."""
 
@@ -97,7 +116,7 @@ class IntegrationOut(Reply):
             base_url=it.base_url,
             enabled=state.enabled,
             approval_policy=state.approval_policy,
-            auth=state.auth_headers,
+            auth=shown(state.auth_headers),
             tool_count=seen.tool_count,
         )
 

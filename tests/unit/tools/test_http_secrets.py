@@ -105,3 +105,21 @@ async def test_a_missing_secret_is_refused_before_anything_is_sent(http: Guarded
 
 async def look_nowhere(_: Received, writer: asyncio.StreamWriter) -> None:
     writer.write(response())
+
+
+async def test_a_credential_that_a_template_spells_out_is_a_secret_of_the_call_as_well(http: GuardedHttp) -> None:
+    async def echo(received: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(body=json.dumps(received.headers).encode(), Content_Type="application/json"))
+
+    headers = {"Authorization": f"Bearer {MINE}", "X-Api-Key": THEIRS, "Accept": "application/json"}
+    async with serving(echo) as server:
+        target = CallTarget(server.url(""), IntegrationState(auth_headers=headers), EgressPolicy(allow_loopback=True))
+        outcome = await HttpExecutor(http, Redactor(), SystemClock()).execute(
+            ToolCall(TOOL, {}, target, "k", 1, RunLimits(), lookup)
+        )
+        assert server.requests[0].headers["authorization"] == f"Bearer {MINE}"
+    assert isinstance(outcome, ToolSucceeded)
+    told = outcome.model_dump_json()
+    assert MINE not in told
+    assert THEIRS not in told
+    assert "application/json" in told
