@@ -25,7 +25,8 @@ ALGORITHMS = RSA | EDWARDS | frozenset(CURVES.values())
 MOST_KEYS = 100
 MOST_BYTES = 512 * 1024
 _RSA_BITS = range(2_048, 8_193)  # NIST SP 800-131A; above, a stranger's token costs more than it should
-_LONGEST_NUMBER = 1_400  # characters of an 8,192-bit number in base64url, with room
+_SHORTEST_MODULUS = 341  # characters of 2,048 bits in base64url
+_LONGEST_NUMBER = 1_400  # of 8,192 bits, with room
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 PublicKey: TypeAlias = "RSAKey | ECKey | OKPKey"
@@ -111,6 +112,8 @@ def _imported(entry: dict[str, Any]) -> tuple[PublicKey, frozenset[str]] | None:
     # Only what makes the key: the library would judge, and keep, everything else that stands there.
     match entry.get("kty"):
         case "RSA":
+            if len(entry["n"]) < _SHORTEST_MODULUS:
+                return None
             rsa = RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
             return (rsa, RSA) if rsa.public_key.key_size in _RSA_BITS else None
         case "EC" if entry.get("crv") in CURVES:

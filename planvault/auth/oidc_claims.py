@@ -118,7 +118,10 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 
 def _is_operator(who: Identity, claims: Mapping[str, Any], policy: OidcPolicy) -> bool:
-    if who.subject in policy.operators or (who.verified_email and who.verified_email in policy.operators):
+    # A subject that looks like an address is not that address: some issuers let people choose it.
+    if "@" not in who.subject and who.subject in policy.operators:
+        return True
+    if who.verified_email and who.verified_email in policy.operators:
         return True
     if not policy.operator_claim or not policy.operator_value:
         return False
