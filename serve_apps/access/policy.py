@@ -102,7 +102,7 @@ _ORGANIZATION = {
     "GET /audit/head": access.AUDIT_READ,
     "GET /audit/export": access.AUDIT_READ,
     "GET /audit/keys": access.AUDIT_READ,
-    "POST /audit/keys": access.KEYS_WRITE,
+    "POST /audit/keys": access.AUDIT_WRITE,
     "GET /projects": access.PROJECTS_READ,
     "POST /projects": access.PROJECTS_WRITE,
 }

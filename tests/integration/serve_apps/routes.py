@@ -28,6 +28,13 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/settings"): {},
     ("POST", "/projects"): {"name": "another project"},
     ("PUT", "/projects/{projectId}/settings"): {},
+    ("POST", "/audit/keys"): None,
+    ("POST", "/service-tokens"): {"name": "ci", "role": "MEMBER"},
+    ("POST", "/service-tokens/{tokenId}/rotate"): None,
+    ("PATCH", "/projects/{projectId}"): {"name": "another name"},
+    ("PUT", "/members/{userId}"): {"role": "MEMBER"},
+    ("POST", "/invitations"): {"email": "new@example.com"},
+    ("POST", "/api/v1/account/invitations"): {"token": "pv_invite_x"},
     ("POST", "/projects/{projectId}/keys"): {"name": "k", "scopes": ["hrn:project:*"]},
     ("POST", "/projects/{projectId}/keys/{keyId}/rotate"): None,
     ("PUT", "/secrets"): {"secrets": {"A": "b"}},
@@ -57,6 +64,11 @@ class Route:
     @property
     def is_admin(self) -> bool:
         return self.path.startswith("/admin/")
+
+    @property
+    def is_runtime(self) -> bool:
+        """Of one project, whose key opens it. A person's account is neither this nor the Admin API."""
+        return self.path.startswith("/api/v1/projects/")
 
     @property
     def own_path(self) -> str:
