@@ -55,7 +55,7 @@ async def test_statements_of_many_organisations_in_any_order_do_not_deadlock(
 async def test_heads_are_taken_when_a_transaction_commits_and_so_after_its_other_locks(
     rooms: list[Room], database_url: str
 ) -> None:
-    """A writes its row, then wants a lock of B's. B, who has it, writes its row and commits: no head is between them."""
+    """A writes a row, then wants a lock of B's. B, who has it, writes a row and commits: no head is between them."""
     org = rooms[0].scope.org_id
     first, second = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
     try:
@@ -127,9 +127,6 @@ async def test_a_row_that_comes_late_stands_where_it_came(rooms: list[Room], lat
     room = rooms[0]
     await room.write(2)
     old_id = UUID(bytes=bytes(6) + room.ids.new().bytes[6:])
-    claim = (
-        f"INSERT INTO audit_log VALUES ('{old_id}', '{room.scope.org_id}', NULL, NULL, NULL, '{late}', 'X', '', now(),"
-    )
-    await room.pool.execute(f"{claim} NULL, NULL, NULL, '\\x{hashlib.sha256(b'').hexdigest()}')")
+    await room.pool.execute(ROW.replace("now()", f"timestamptz '{late}'"), [old_id], [room.scope.org_id])
     assert await room.pool.fetchval("SELECT seq FROM audit_log WHERE id = $1", old_id) == 3
     await _whole(room.pool, room.scope.org_id, 3)
