@@ -17,9 +17,10 @@ from cluster import actors_driver, database, postgres, ray_head, serving, state
 from cluster import credentials as files
 from cluster.credentials import Credentials
 from cluster.data_dir import DataDir, locked, prepare
-from cluster.environment import process_environment
+from cluster.environment import process_environment, urls_of
 from cluster.health import wait_until_ready
 from cluster.installation import refuse_foreign_packages
+from cluster.logins import APP, PLATFORM, kept
 from cluster.ports import free_port, is_free
 from cluster.processes import ProcessSession
 from cluster.ray_head import RayHead
@@ -31,6 +32,7 @@ from planvault.auth.keys import new_admin_token
 from planvault.errors import BringUpFailed
 from planvault.settings import Settings
 from planvault.storage.bootstrap import TenantCredentials
+from planvault.storage.pool import Role
 
 APPS_TIMEOUT_S = 120.0
 READY_TIMEOUT_S = 60.0
@@ -76,6 +78,8 @@ class _Bringup:
         self._server = server
         self._report = report
         self._port = options.port
+        if server is not None:
+            kept(data.logins)  # before anything asks for a URL
         self._database_url = options.database_url if server is None else server.url()
         self._known = files.read(data.credentials)
         self._admin_token = self._known.admin_token if self._known else new_admin_token().text
@@ -83,7 +87,7 @@ class _Bringup:
         self._environment = process_environment(
             {"PLANVAULT_PUBLIC_URL": self._base_url, **inherited},  # where services call back, unless somebody says so
             data,
-            database_url=self._database_url,
+            database=self._urls(),
             admin_token_sha256=files.sha256(self._admin_token),
             metric_port=free_port(LOOPBACK),
         )
@@ -91,6 +95,13 @@ class _Bringup:
         self._state = state.PlatformState(
             phase="starting", base_url=self._base_url, watched=server is not None, owner_pid=owner
         )
+
+    def _urls(self) -> dict[str, str]:
+        if self._server is None:
+            settings = Settings()
+            return urls_of(self._database_url, settings.app_database_url, settings.platform_database_url)
+        app, platform = (self._server.url(login=login) for login in (APP, PLATFORM))
+        return urls_of(self._database_url, app, platform)
 
     @property
     def _base_url(self) -> str:
@@ -126,8 +137,21 @@ class _Bringup:
         settings = Settings(data_dir=self._data.root)
         made = database.ready(self._database_url, settings, _tenant(self._known))
         tenant = asyncio.run(made)
+        asyncio.run(self._roles(settings))
         self._report("database", "")
         return tenant
+
+    async def _roles(self, settings: Settings) -> None:
+        """The processes' logins: made in the embedded server, tried on one that somebody else keeps."""
+        if self._server is not None:
+            await database.make_logins(self._server.url(), kept(self._data.logins))
+            return
+        # Where nobody gave them logins they come as the owner, who lays its rights down (docs/tenancy.md).
+        for name, url, role in (
+            ("PLANVAULT_APP_DATABASE_URL", settings.app_database_url, Role.TENANT),
+            ("PLANVAULT_PLATFORM_DATABASE_URL", settings.platform_database_url, Role.PLATFORM),
+        ):
+            await database.check_role(url or self._database_url, role, name if url else "DATABASE_URL")
 
     def _start_ray(self) -> RayHead:
         self._report("ray", "starting")

@@ -1,12 +1,12 @@
 """DATA_DIR/credentials.json (0600): where the platform answers, and what opens it."""
 
 import hashlib
-import os
 import secrets
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from cluster.private_file import write_private
 from models.base import Frozen
 from planvault.errors import BringUpFailed
 
@@ -39,18 +39,6 @@ def read(path: Path) -> Credentials | None:
 
 def write(path: Path, credentials: Credentials) -> None:
     write_private(path, credentials.model_dump_json(by_alias=True, indent=2) + "\n")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file's content in one step, readable by its owner only."""
-    draft = path.with_name(path.name + ".partial")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
 
 
 def sha256(token: str) -> str:

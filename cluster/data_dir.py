@@ -20,7 +20,7 @@ from cluster.server_user import ServerUser
 from planvault.errors import BringUpFailed
 
 # Names that only this product puts into a folder: one that holds none of them, and is not empty, is somebody else's.
-_OURS = frozenset({"credentials.json", "keyset.json", "platform.json", "postgres", "ray", "up.lock"})
+_OURS = frozenset({"credentials.json", "database.json", "keyset.json", "platform.json", "postgres", "ray", "up.lock"})
 _HARMLESS = frozenset({"lost+found"})
 
 LOCK_PATIENCE_S = 10.0
@@ -36,6 +36,10 @@ class DataDir:
     @property
     def credentials(self) -> Path:
         return self.root / "credentials.json"
+
+    @property
+    def logins(self) -> Path:
+        return self.root / "database.json"
 
     @property
     def state(self) -> Path:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from cluster.logins import APP, PLATFORM, Login, Logins, stretching
 from cluster.postgres import DATABASE
 from models.tenants import OrgScope
 from planvault.clock import TimeOrderedIds
@@ -17,12 +18,15 @@ from planvault.settings import Settings
 from planvault.storage.bootstrap import TenantCredentials, ensure_default_tenant, organizations
 from planvault.storage.leases import create_shards
 from planvault.storage.migrate import migrate
-from planvault.storage.pool import open_pool
+from planvault.storage.pool import Role, open_pool
 from planvault.storage.session_store import SessionStore
 
 OLDEST_POSTGRES = 15
 OLDEST_PGVECTOR = (0, 8)
 CONNECT_TIMEOUT_S = 10.0
+
+# What each login of the processes is a member of.
+ROLES: dict[Login, Role] = {APP: Role.TENANT, PLATFORM: Role.PLATFORM}
 
 _PGVECTOR = """
 SELECT default_version AS available, installed_version AS installed
@@ -106,6 +110,35 @@ async def ready(url: str, settings: Settings, known: TenantCredentials | None) -
         raise BringUpFailed(f"{named(url)} refused: {error}") from error
 
 
+async def make_logins(url: str, logins: Logins) -> None:
+    """The processes' logins, in the embedded server: members of one role each, under the passwords of its file."""
+    connection = await _connect(url)
+    try:
+        await connection.execute(stretching())
+        for login, role in ROLES.items():
+            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", login):
+                await connection.execute(f"CREATE ROLE {login} NOINHERIT IN ROLE {role.value}")
+            # Written anew at every start: the file of logins may be another than the last time.
+            await connection.execute(f"ALTER ROLE {login} LOGIN PASSWORD '{logins.password(login)}'")
+    finally:
+        await connection.close()
+
+
+async def check_role(url: str, role: Role, variable: str) -> None:
+    """Whether the login of `variable` may act as `role`. Raises BringUpFailed with what to run."""
+    connection = await _connect(url, variable)
+    try:
+        login = await connection.fetchval("SELECT session_user")
+        await connection.execute(f"SET ROLE {role.value}")
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as error:
+        raise BringUpFailed(
+            f"{variable}: the database user {login} may not act as {role.value}. Let an administrator run: "
+            f'GRANT {role.value} TO "{login}"'
+        ) from error
+    finally:
+        await connection.close()
+
+
 async def _refuse_lost_keyset(pool: "asyncpg.Pool[asyncpg.Record]", keyset: Path) -> None:
     """A fresh keyset beside old data keys would open nothing, and its first use would hide the loss."""
     if await pool.fetchval("SELECT EXISTS (SELECT FROM data_keys WHERE purpose = 'org')"):
@@ -115,18 +148,18 @@ async def _refuse_lost_keyset(pool: "asyncpg.Pool[asyncpg.Record]", keyset: Path
         )
 
 
-async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+async def _connect(url: str, variable: str = "DATABASE_URL") -> "asyncpg.Connection[asyncpg.Record]":
     try:
         return await asyncpg.connect(
             url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "planvault/up"}
         )
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
-        raise BringUpFailed(f"{named(url)} does not accept the user and password of DATABASE_URL.") from error
+        raise BringUpFailed(f"{named(url)} does not accept the user and password of {variable}.") from error
     except asyncpg.InvalidCatalogNameError as error:
         raise BringUpFailed(f"There is no such database on the server: {named(url)}. Create it first.") from error
     except (ValueError, asyncpg.InterfaceError) as error:
         # `from None`: these quote the URL, password and all.
-        raise BringUpFailed(f"DATABASE_URL is not a Postgres URL ({type(error).__name__}).") from None
+        raise BringUpFailed(f"{variable} is not a Postgres URL ({type(error).__name__}).") from None
     except (TimeoutError, OSError, asyncpg.PostgresError) as error:
         reason = str(error) or type(error).__name__
         raise BringUpFailed(f"The database {named(url)} does not answer: {reason}") from error

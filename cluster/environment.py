@@ -44,9 +44,17 @@ RAY: Mapping[str, str] = {
 
 
 def process_environment(
-    inherited: Mapping[str, str], data: DataDir, *, database_url: str, admin_token_sha256: str, metric_port: int
+    inherited: Mapping[str, str],
+    data: DataDir,
+    *,
+    database: Mapping[str, str],
+    admin_token_sha256: str,
+    metric_port: int,
 ) -> dict[str, str]:
-    """What Ray and all its workers run with: the caller's environment and ours over it."""
+    """What Ray and all its workers run with: the caller's environment and ours over it.
+
+    `database`: where the processes find it, as `urls_of` says.
+    """
     cleaned = {name: value for name, value in inherited.items() if name not in _FOREIGN}
     return {
         **cleaned,
@@ -57,7 +65,16 @@ def process_environment(
         "DASHBOARD_METRIC_PORT": str(metric_port),
         "PLANVAULT_DATA_DIR": str(data.root),
         "PLANVAULT_ADMIN_TOKEN_SHA256": admin_token_sha256,
-        "DATABASE_URL": database_url,
+        **database,
+    }
+
+
+def urls_of(owner: str, app: str, platform: str) -> dict[str, str]:
+    """Variables with the database's URLs. The owner's is not handed on where each process has a login of its own."""
+    return {
+        "DATABASE_URL": "" if app and platform else owner,
+        "PLANVAULT_APP_DATABASE_URL": app,
+        "PLANVAULT_PLATFORM_DATABASE_URL": platform,
     }
 
 

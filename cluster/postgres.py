@@ -4,8 +4,8 @@ The wheel's own start-up is not used. As root it opens every folder above the da
 shares one system user with every other program that uses it; it also waits ten seconds at most and leaves the memory
 settings as they come. What is taken from it is the server: Postgres 18 with pgvector.
 
-The server listens on a unix socket only, in a folder that its own user alone (and root) may enter; within that,
-connections are trusted.
+The server listens on a unix socket only, in a folder that its own user alone (and root) may enter, and asks everybody
+for a password (cluster.logins): a process of the platform is not the database's owner for having reached the socket.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cluster.data_dir import DataDir, private_folder
+from cluster.logins import OWNER, Login, kept, read
 from cluster.postmaster import clear_crash, postmaster, takes_connections
 from cluster.server_user import ServerUser
 from planvault.errors import BringUpFailed
@@ -64,10 +65,14 @@ class Server:
     sockets: Path
     binaries: Path  # the folder with bin/ and lib/
     user: ServerUser | None
+    logins: Path  # DATA_DIR/database.json
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)  # over those above
 
-    def url(self, database: str = DATABASE) -> str:
-        return f"postgresql://postgres@/{database}?host={quote(str(self.sockets), safe='/')}"
+    def url(self, database: str = DATABASE, login: Login = OWNER) -> str:
+        """Where `login` connects; without a password before the first start, when there is none."""
+        known = read(self.logins)
+        password = "" if known is None else f":{known.password(login)}"
+        return f"postgresql://{login}{password}@/{database}?host={quote(str(self.sockets), safe='/')}"
 
     @property
     def cluster_name(self) -> str:
@@ -129,6 +134,25 @@ class Server:
         clear_crash(self.data, self.sockets, self.cluster_name)
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
+        self._close()
+
+    def _close(self) -> None:
+        """Let nobody in without a password; the owner has the one of this data directory.
+
+        Set without a connection, so that there is no moment in which it could be reached without one. Data of an older
+        release, or a lost file of logins, is brought in order the same way.
+        """
+        logins, access = kept(self.logins), self.data / "pg_hba.conf"
+        if access.read_text(encoding="utf-8") == logins.access:
+            return
+        arguments = ["--single", "-D", str(self.data), "postgres"]
+        self._run("postgres", arguments, timeout=START_TIMEOUT_S, sends=logins.owners_password)
+        draft = access.with_name("pg_hba.conf.partial")
+        draft.write_text(logins.access, encoding="utf-8")
+        if self.user is not None:
+            os.chown(draft, self.user.uid, self.user.gid)
+        draft.chmod(0o600)
+        draft.replace(access)
 
     def _pg_ctl_start(self, *waiting: str) -> None:
         settings = {**SETTINGS, **self.settings, "cluster_name": self.cluster_name}
@@ -152,12 +176,12 @@ class Server:
         arguments = ["-D", str(self.data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-instructions"]
         self._run("initdb", [*arguments, *locale], timeout=START_TIMEOUT_S)
 
-    def _run(self, program: str, arguments: Sequence[str], *, timeout: int) -> None:
+    def _run(self, program: str, arguments: Sequence[str], *, timeout: int, sends: str = "") -> None:
         identity = {} if self.user is None else {"user": self.user.uid, "group": self.user.gid, "extra_groups": ()}
         try:
             done = subprocess.run(  # noqa: S603
                 [self.binaries / "bin" / program, *arguments],
-                stdin=subprocess.DEVNULL,
+                input=sends,
                 capture_output=True,
                 text=True,
                 timeout=timeout,
@@ -178,7 +202,7 @@ _EMPTY = "''"
 
 def embedded(data: DataDir, user: ServerUser | None) -> Server:
     """The server of a data directory, to run as `user`. Raises BringUpFailed where this machine has none."""
-    return Server(data.postgres, data.short("postgres", _SOCKET_DIR_MAX), _binaries(data, user), user)
+    return Server(data.postgres, data.short("postgres", _SOCKET_DIR_MAX), _binaries(data, user), user, data.logins)
 
 
 def _binaries(data: DataDir, user: ServerUser | None) -> Path:

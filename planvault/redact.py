@@ -125,8 +125,9 @@ class Redactor:
 def process_redactor(settings: Settings, environ: Mapping[str, str]) -> Redactor:
     """For a process's logs: knows from the start the credentials that the process itself was given."""
     named = (value for name, value in environ.items() if _CREDENTIAL.search(name))
-    password = urlsplit(settings.database_url).password
-    return Redactor([settings.llm_api_key, password or "", unquote(password or ""), *named])
+    urls = (settings.database_url, settings.app_database_url, settings.platform_database_url)
+    passwords = [urlsplit(url).password or "" for url in urls]
+    return Redactor([settings.llm_api_key, *passwords, *map(unquote, passwords), *named])
 
 
 def forms_of(secret: str) -> frozenset[str]:

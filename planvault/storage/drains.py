@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 import structlog
 
+from planvault.storage.pool import Role
 from planvault.storage.queries import load
 
 _SQL = load("planvault.storage", "sql/leases.sql")
@@ -33,7 +34,7 @@ async def drain_cluster(url: str, cluster: str, *, within_s: float, lease_s: flo
 
 
 async def _drained(url: str, cluster: str, within_s: float, lease_s: float) -> None:
-    settings = {"application_name": "planvault/drain"}
+    settings = {"application_name": "planvault/drain", "role": Role.PLATFORM.value}
     connection = await asyncpg.connect(url, timeout=_CONNECT_S, server_settings=settings)
     try:
         await connection.execute(_SQL["order_drain"], cluster, within_s + _AFTERWARDS_S)

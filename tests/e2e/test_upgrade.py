@@ -14,7 +14,7 @@ from rich.console import Console
 
 from cluster import state
 from cluster.data_dir import existing
-from cluster.environment import process_environment
+from cluster.environment import process_environment, urls_of
 from cluster.teardown import embedded_server
 from planvault.cli.client import ApiClient
 from planvault.cli.imports import await_import
@@ -50,7 +50,7 @@ def deploy(platform: Platform, build_id: str) -> None:
     found = state.read(data)
     assert found is not None
     environment = process_environment(
-        os.environ, data, database_url=database(platform), admin_token_sha256="", metric_port=1
+        os.environ, data, database=urls_of(database(platform), "", ""), admin_token_sha256="", metric_port=1
     )
     subprocess.run(
         [sys.executable, "-m", "cluster.start_actors", found.ray_address],

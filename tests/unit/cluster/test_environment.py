@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from cluster.data_dir import DataDir
-from cluster.environment import process_environment
+from cluster.environment import process_environment, urls_of
 
 
 def made(inherited: dict[str, str]) -> dict[str, str]:
     data = DataDir(Path("/srv/pv"))
-    return process_environment(inherited, data, database_url="postgresql://x", admin_token_sha256="ab", metric_port=1)
+    return process_environment(
+        inherited, data, database=urls_of("postgresql://x", "", ""), admin_token_sha256="ab", metric_port=1
+    )
 
 
 def test_nothing_phones_home() -> None:
@@ -34,3 +36,15 @@ def test_the_callers_own_settings_come_through() -> None:
     assert environment["PLANVAULT_LLM_MODEL"] == "openai/x"
     assert environment["OPENAI_API_KEY"] == "k"
     assert environment["DATABASE_URL"] == "postgresql://x"
+
+
+def test_the_owners_url_goes_to_no_process_where_each_has_a_login_of_its_own() -> None:
+    given = urls_of("postgresql://owner:o@/x", "postgresql://app:a@/x", "postgresql://platform:p@/x")
+    assert given["DATABASE_URL"] == ""
+    assert "owner" not in str(
+        process_environment({}, DataDir(Path("/srv/pv")), database=given, admin_token_sha256="", metric_port=1)
+    )
+
+
+def test_without_both_logins_the_owners_url_is_handed_on() -> None:
+    assert urls_of("postgresql://owner@/x", "", "postgresql://platform@/x")["DATABASE_URL"] == "postgresql://owner@/x"

@@ -35,4 +35,4 @@ def test_a_server_that_its_user_cannot_reach_is_copied_into_the_data_directory(t
 
 def test_a_stale_pid_file_of_another_program_does_not_count_as_running(tmp_path: Path) -> None:
     (tmp_path / "postmaster.pid").write_text("1\n/somewhere\n")
-    assert Server(tmp_path, tmp_path, tmp_path, None).pid() is None
+    assert Server(tmp_path, tmp_path, tmp_path, None, tmp_path / "database.json").pid() is None
