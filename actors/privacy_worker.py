@@ -1,0 +1,85 @@
+"""A task that works exports and erasures off, beside the caretaker's duties. Plain; knows nothing of Ray."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+
+from planvault.clock import SystemClock, TimeOrderedIds
+from planvault.crypto.kek import LocalKeyWrapper
+from planvault.errors import PlanVaultError
+from planvault.settings import Settings
+from planvault.storage.answer_cache import RedisAnswers
+from planvault.storage.audit import AuditErasure
+from planvault.storage.blobs import Blobs
+from planvault.storage.commands import Commands
+from planvault.storage.files.folder import EventFolder
+from planvault.storage.keys import PostgresKeyring
+from planvault.storage.pool import Pool, Role, is_away, open_pool
+from planvault.storage.privacy_answers import AnswerErasure
+from planvault.storage.privacy_erasure import Erasure, Patience
+from planvault.storage.privacy_export import Exporter
+from planvault.storage.privacy_work import PrivacyWork
+from planvault.storage.redis_link import RedisLink, open_link
+
+_log = structlog.get_logger(__name__)
+
+_POLL_S = 2.0
+_PAUSE_S = 5.0  # while the database is away
+_STATEMENT_S = 60.0
+
+
+class PrivacyWorker:
+    """Several may run at once: a request is in one's hands at a time."""
+
+    def __init__(self, settings: Settings, patience: Patience | None = None) -> None:
+        self._settings = settings
+        self._patience = patience or Patience()
+
+    async def run(self) -> None:
+        """Until cancelled. Opens its own pools, and closes them."""
+        while True:
+            try:
+                await self._serve()
+            # The process must outlive a lost database and our own mistakes; what was not done stays to be done.
+            except Exception as fault:  # noqa: BLE001
+                if is_away(fault) or (isinstance(fault, PlanVaultError) and fault.retryable):
+                    _log.warning("privacy.waits", cause=repr(fault))
+                else:
+                    _log.exception("privacy.interrupted")
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _serve(self) -> None:
+        async with AsyncExitStack() as stack:
+            pool = await stack.enter_async_context(await self._pool("privacy", 3))
+            # Apart from the other: a cipher may be needed inside a transaction that holds the last connection.
+            keys = await stack.enter_async_context(await self._pool("privacy-keys", 1))
+            link = await stack.enter_async_context(open_link(self._settings.redis_url))
+            work = privacy_work(self._settings, pool, keys, link, self._patience)
+            while True:
+                if not await work.once():
+                    await asyncio.sleep(_POLL_S)
+
+    async def _pool(self, name: str, maximum: int) -> Pool:
+        url = self._settings.platform_url
+        return await open_pool(url, name=name, maximum=maximum, command_timeout_s=_STATEMENT_S, role=Role.PLATFORM)
+
+
+def privacy_work(settings: Settings, pool: Pool, keys: Pool, link: RedisLink | None, patience: Patience) -> PrivacyWork:
+    """The worker's parts over open pools."""
+    ids, clock = TimeOrderedIds(), SystemClock()
+    keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
+    folder = None if settings.events_folder is None else EventFolder(settings.events_folder)
+    erasure = Erasure(
+        pool,
+        keyring,
+        Commands(pool, keyring, ids),
+        AuditErasure(keyring, ids, clock),
+        AnswerErasure(pool, keyring, None if link is None else RedisAnswers(link, keyring)),
+        folder,
+        patience,
+    )
+    exporter = Exporter(pool, keyring, Blobs(pool, keyring, ids), folder, clock)
+    return PrivacyWork(pool, keyring, erasure, exporter, clock, ids)

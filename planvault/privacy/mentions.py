@@ -1,0 +1,44 @@
+"""Whether a text names somebody: the identifier of a person, in the spellings that our own records can hold it in."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+from models.base import JsonValue
+
+_SHORTEST: Final = 4  # a shorter identifier is met by chance inside other texts: only a whole text counts
+_INSIDE: Final = r"[^\W_]"
+
+
+class Mentions:
+    """`identifier`: as the caller of the API named the person. Case does not matter, nor whether it is URL-encoded."""
+
+    def __init__(self, identifier: str) -> None:
+        self._whole = identifier.casefold()
+        spellings = {identifier, quote(identifier, safe=""), quote(identifier), quote_plus(identifier)}
+        either = "|".join(re.escape(each.casefold()) for each in sorted(spellings, key=len, reverse=True))
+        self._part = re.compile(f"(?<!{_INSIDE})(?:{either})(?!{_INSIDE})") if len(identifier) >= _SHORTEST else None
+
+    def in_text(self, text: str) -> bool:
+        """Whether the text is the identifier, or has it as a word of its own."""
+        folded = text.casefold()
+        return folded == self._whole or (self._part is not None and self._part.search(folded) is not None)
+
+    def in_json(self, value: JsonValue) -> bool:
+        """The same of any text in it, the names of members included."""
+        waiting: list[JsonValue] = [value]
+        while waiting:
+            match waiting.pop():
+                case str() as text:
+                    if self.in_text(text):
+                        return True
+                case list() as items:
+                    waiting.extend(items)
+                case dict() as members:
+                    waiting.extend(members)
+                    waiting.extend(members.values())
+                case _:
+                    pass
+        return False
