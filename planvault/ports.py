@@ -368,6 +368,7 @@ class ToolCall:
     place: ResultPlace | None = None  # where a result goes that is too large for the record; None: it stays in memory
     scope: SessionScope | None = None  # whose call it is; None: no session's
     asked_by: str = ""  # who sent the prompt
+    masked: tuple[str, ...] = ()  # the run's other secrets: its answers are cleaned of them as well
 
 
 class ToolExecutor(Protocol):

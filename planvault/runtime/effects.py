@@ -7,7 +7,8 @@ handed to its executor exactly once: whether it may be repeated is the engine's 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar, cast
 
 import structlog
@@ -26,7 +27,7 @@ from planvault.engine.inputs import Broke, EffectResult, Planned, Prepared
 from planvault.engine.pauses import CloseSignal, OpenSignal, SignalClosed, SignalOpened
 from planvault.engine.state import RunSettings, RunState, SessionState, ToolFacts, ToolPin
 from planvault.engine.tokens import token_of
-from planvault.errors import PlanVaultError, Unavailable
+from planvault.errors import NotFound, PlanVaultError, Unavailable
 from planvault.plan.validate import tools_used
 from planvault.policy.effective import effective
 from planvault.ports import (
@@ -42,6 +43,7 @@ from planvault.ports import (
     ToolWorkers,
 )
 from planvault.redact import Redactor
+from planvault.runtime.run_secrets import RunSecrets
 from planvault.runtime.session import LeaseGate
 from planvault.runtime.tool_cache import ToolCache
 from planvault.storage.pool import is_away
@@ -78,6 +80,7 @@ class EffectRunner:
         self._policies = policies
         self._workers = workers
         self._tools = ToolCache(catalog, monotonic)
+        self._run_secrets = RunSecrets(secrets, signals, monotonic)
         self._calls = asyncio.Semaphore(_CALLS_AT_ONCE)
 
     async def run(self, state: SessionState, effect: Effect, gate: LeaseGate) -> EffectResult:
@@ -190,16 +193,33 @@ class EffectRunner:
             [tool] = await self._tools.many(scope, (effect.pin,))
             # Repeated, it may be so because the integration's headers were changed a moment ago.
             target = await self._tools.target(scope, tool, fresh=effect.attempt > 1)
+            masked = await self._run_secrets.of(scope, run, lambda: self._templates(scope, run))
         # Whatever is wrong on our side, nothing was sent, and the run must hear of it.
         except Exception as fault:  # noqa: BLE001
             return _not_begun(effect, fault)
         if not target.state.enabled:
             return _rejected("INTEGRATION_DISABLED", f"The integration of {tool.name} is disabled in this project.")
         async with self._calls:
-            return await self._send(scope, run, effect, tool, target, gate)
+            return await self._send(scope, run, effect, tool, target, masked, gate)
+
+    async def _templates(self, scope: SessionScope, run: RunState) -> list[Mapping[str, str]]:
+        """The auth headers of every integration that the run's plan calls; one that is gone binds nothing."""
+        found: list[Mapping[str, str]] = []
+        for facts in run.facts.values():
+            with suppress(NotFound):
+                [tool] = await self._tools.many(scope, (facts.pin,))
+                found.append((await self._tools.target(scope, tool)).state.auth_headers)
+        return found
 
     async def _send(
-        self, scope: SessionScope, run: RunState, effect: CallTool, tool: Tool, target: CallTarget, gate: LeaseGate
+        self,
+        scope: SessionScope,
+        run: RunState,
+        effect: CallTool,
+        tool: Tool,
+        target: CallTarget,
+        masked: tuple[str, ...],
+        gate: LeaseGate,
     ) -> ToolSucceeded | ToolFailed:
         """The lease is looked at last, behind everything that can take time before the request goes out."""
 
@@ -223,6 +243,7 @@ class EffectRunner:
             secret=secret,
             scope=scope,
             asked_by=run.requested_by,
+            masked=masked,
             place=ResultPlace(scope=scope, run_id=run.run_id),
         )
         await gate.open()

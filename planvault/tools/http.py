@@ -80,7 +80,8 @@ class HttpExecutor:
 
     async def _send(self, call: ToolCall, request: PreparedRequest, secrets: Sequence[str]) -> ToolOutcome:
         started = self._clock.monotonic()
-        own = Redactor(secrets) if secrets else None
+        masked = tuple(dict.fromkeys((*secrets, *call.masked)))
+        own = Redactor(masked) if masked else None
         clean = own.clean if own else str
         try:
             answer = await self._exchange(call, request, clean)
@@ -112,7 +113,7 @@ class HttpExecutor:
             refused = answer.status == httpx.codes.UNAUTHORIZED and secrets  # one of ours does not work (any more)
             return outcome.model_copy(update={"failure": ToolCallFailure.CREDENTIAL}) if refused else outcome
         if isinstance(answer.body, Stored):
-            return await self._settle(call, answer, answer.body, secrets, duration)
+            return await self._settle(call, answer, answer.body, masked, duration)
         if len(answer.body or b"") > OFF_LOOP_BYTES:
             return await asyncio.to_thread(success, answer, duration, own)
         return success(answer, duration, own)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -123,3 +124,15 @@ async def test_a_credential_that_a_template_spells_out_is_a_secret_of_the_call_a
     assert MINE not in told
     assert THEIRS not in told
     assert "application/json" in told
+
+
+async def test_an_answer_is_cleaned_of_the_secrets_of_the_runs_other_calls(http: GuardedHttp) -> None:
+    async def tell(_: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(response("400 Bad", f"it was {THEIRS}".encode()))
+
+    async with serving(tell) as server:
+        asked = replace(call(server.url("")), masked=(THEIRS,))
+        outcome = await HttpExecutor(http, Redactor(), SystemClock()).execute(asked)
+    assert isinstance(outcome, ToolFailed)
+    assert THEIRS not in outcome.message
+    assert MASK in outcome.message
