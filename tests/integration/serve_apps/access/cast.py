@@ -51,10 +51,10 @@ class Doorman:
 
     def __init__(self, deps: ObservedDeps, people: Mapping[str, Principal]) -> None:
         self._real = deps.authenticator
-        self._people = people
+        self.people = people
 
     async def authenticate(self, authorization: str | None) -> Principal:
-        known = self._people.get(authorization or "")
+        known = self.people.get(authorization or "")
         return known if known is not None else await self._real.authenticate(authorization)
 
 
