@@ -48,6 +48,8 @@ PLATFORM: Final = {
     ("job_dispatch.sql", "next_wake"): "when the next job of any organisation is due",
     ("lessons.sql", "ended_runs"): "the learner: whose runs wait to be learned from",
     ("lessons.sql", "votes"): "the learner: whose votes wait",
+    ("privacy.sql", "claim"): "the privacy worker: whose request has waited longest",
+    ("privacy_erasure.sql", "await_appends"): "the privacy worker: shards, no organisation's rows",
     ("tool_groups.sql", "stale_integrations"): "whose groups lag behind",
     ("tool_index.sql", "organizations_to_make"): "whose rows an older release made",
 }
