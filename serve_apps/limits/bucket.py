@@ -30,7 +30,8 @@ class Bucket:
 
     def ahead_at(self, now: float) -> float:
         """Seconds from full, with all that was admitted here."""
-        return max(0.0, self.ahead - (now - self.as_of)) + self.unsent + self.sent
+        flowed_off = max(0.0, now - self.as_of)
+        return max(0.0, self.ahead - flowed_off) + self.unsent + self.sent
 
     def wait(self, quota: Quota, now: float) -> float:
         """Seconds until one more request fits; 0 where it fits now."""

@@ -68,26 +68,34 @@ class StrangerLimits:
         await self._app(scope, receive, watch)
 
     async def _unknown(self, limits: Limits, credential: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counts at once, and is given back where it passes: many at a time are no way around."""
-        address = limits.clients.address(scope)
-        stranger = limits.of_stranger(LimitName.ADDRESS_UNKNOWN, address)
-        verdict = await limits.meter.take([stranger])
-        if not verdict.admitted:
-            await refusal(verdict)(scope, receive, send)
-            return
+        """Counts at once, and is given back where it passes: many guesses at a time are no way around.
 
-        def passed(judged: Judged) -> None:
-            limits.meter.give_back(stranger)
-            if judged.admitted is not None:
-                limits.known.remember(credential)
+        Of many requests at a time with one credential, which is one guess, the others count when they were refused.
+        """
+        stranger = limits.of_stranger(LimitName.ADDRESS_UNKNOWN, limits.clients.address(scope))
+        with limits.known.first_seen(credential) as is_first:
+            verdict = await limits.meter.take([stranger]) if is_first else limits.meter.peek(stranger)
+            if not verdict.admitted:
+                await refusal(verdict)(scope, receive, send)
+                return
+            counted = is_first
 
-        async def watch(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_guess(scope, message["status"]):
-                limits.meter.charge(stranger)
-            await send(message)
+            def passed(judged: Judged) -> None:
+                nonlocal counted
+                if counted:
+                    limits.meter.give_back(stranger)
+                counted = False
+                if judged.admitted is not None:
+                    limits.known.remember(credential)
 
-        scope.setdefault("state", {})[_PASSED] = passed
-        await self._app(scope, receive, watch)
+            async def watch(message: Message) -> None:
+                refused = judgement(scope) is None or _is_guess(scope, message.get("status", 0))
+                if message["type"] == "http.response.start" and refused and not counted:
+                    limits.meter.charge(stranger)
+                await send(message)
+
+            scope.setdefault("state", {})[_PASSED] = passed
+            await self._app(scope, receive, watch)
 
 
 class CallerLimits:

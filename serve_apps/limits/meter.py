@@ -105,18 +105,19 @@ class Meter:
             refusing = [(one, bucket) for one, bucket in pairs if bucket.wait(one.quota, now) > 0]
             if refusing:
                 if on_our_own or all(_is_fresh(bucket, now) for _, bucket in refusing):
-                    return _verdict(pairs, now)
+                    return _refused(refusing, now)
                 await self._tell(refusing)
             elif on_our_own or all(bucket.may_go_ahead(one.quota) for one, bucket in pairs):
                 for one, bucket in pairs:
                     self._add(one.subject, bucket, one.quota.interval_s)
-                return _verdict(pairs, now)
+                return _left(pairs, now)
             else:
                 await self._tell(pairs)
 
     def peek(self, one: Wanted) -> Verdict:
         """Whether `one` fits, as far as it is known here; nothing is taken, and nobody asked."""
-        return _verdict([(one, self._bucket(one.subject))], self._elapsed())
+        now, pairs = self._elapsed(), [(one, self._bucket(one.subject))]
+        return _refused(pairs, now) if pairs[0][1].wait(one.quota, now) > 0 else _left(pairs, now)
 
     def charge(self, one: Wanted) -> None:
         """Take what was used already, whether or not it fits."""
@@ -199,13 +200,13 @@ def _is_fresh(bucket: Bucket, now: float) -> bool:
     return bucket.read_at is not None and now - bucket.read_at < FRESH_S
 
 
-def _verdict(pairs: Sequence[tuple[Wanted, Bucket]], now: float) -> Verdict:
-    """Of the limit that refuses longest, else of the one with the smallest part left."""
+def _refused(pairs: Sequence[tuple[Wanted, Bucket]], now: float) -> Verdict:
+    """Of the limit that refuses longest."""
+    one, bucket = max(pairs, key=lambda pair: pair[1].wait(pair[0].quota, now))
+    return Verdict(one.name, one.quota, 0, bucket.wait(one.quota, now), bucket.ahead_at(now))
 
-    def tightness(pair: tuple[Wanted, Bucket]) -> tuple[float, float]:
-        one, bucket = pair
-        return bucket.wait(one.quota, now), -bucket.left(one.quota, now) / one.quota.requests
 
-    one, bucket = max(pairs, key=tightness)
-    full_in = bucket.ahead_at(now)
-    return Verdict(one.name, one.quota, bucket.left(one.quota, now), bucket.wait(one.quota, now), full_in)
+def _left(pairs: Sequence[tuple[Wanted, Bucket]], now: float) -> Verdict:
+    """Of the limit with the smallest part left."""
+    one, bucket = min(pairs, key=lambda pair: pair[1].left(pair[0].quota, now) / pair[0].quota.requests)
+    return Verdict(one.name, one.quota, bucket.left(one.quota, now), 0.0, bucket.ahead_at(now))

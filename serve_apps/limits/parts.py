@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TypeAlias
@@ -31,9 +32,21 @@ class KnownCredentials:
     def __init__(self, elapsed: Callable[[], float] = monotonic) -> None:
         self._elapsed = elapsed
         self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._judging: set[bytes] = set()
 
     def __contains__(self, credential: bytes) -> bool:
         return self._elapsed() < self._until.get(credential, 0.0)
+
+    @contextmanager
+    def first_seen(self, credential: bytes) -> Iterator[bool]:
+        """Whether it is the first request with a credential of which nothing is known; True for the block's life."""
+        is_first = credential not in self._judging
+        self._judging.add(credential)
+        try:
+            yield is_first
+        finally:
+            if is_first:
+                self._judging.discard(credential)
 
     def remember(self, credential: bytes) -> None:
         self._until[credential] = self._elapsed() + KNOWN_S
