@@ -3,14 +3,19 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from models.audit import AuditAction
+from models.base import JsonObject
 from models.ids import RunId
-from planvault.errors import Conflict
+from models.tenants import SessionScope
+from planvault.errors import Conflict, NotAllowed, PlanVaultError
 from planvault.policy.voting import Voter
 from planvault.storage.commands import CLOSED
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
+from planvault.storage.tenancy import within
 from serve_apps import pending
-from serve_apps.dependencies import Actor, Deps, InSession, OnceKey, Operator, answers_of
+from serve_apps.changes import record
+from serve_apps.dependencies import Actor, ApiDeps, Deps, InSession, OnceKey, Operator, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.actions import ActionAccepted, PostAction
 
@@ -25,6 +30,7 @@ async def post_action(
     action = body.command(actor, operator)
     voter = Voter(operator, actor)
     shards: list[int] = []
+    refused: list[PlanVaultError] = []
 
     async def enqueue(connection: Connection) -> Answer:
         held = await deps.commands.hold(connection, scope)
@@ -34,7 +40,11 @@ async def post_action(
         if not (held.is_open or open_runs):  # a closed session's last run can still need an operator
             raise Conflict(CLOSED)
         waiting = await deps.commands.waiting(connection, scope)
-        run = pending.target(body, open_runs, waiting, deps.clock.now(), voter)
+        try:
+            run = pending.target(body, open_runs, waiting, deps.clock.now(), voter)
+        except (Conflict, NotAllowed) as fault:
+            refused.append(fault)
+            raise
         # Bound to the run that was judged: a later run must not be approved by an answer to this one.
         await deps.commands.enqueue(
             connection, scope, body.action.command, action.model_copy(update={"run_id": run.id if run else None})
@@ -42,7 +52,19 @@ async def post_action(
         shards.append(held.shard)
         return Answer(202, wire(ActionAccepted(action=body.action, run_id=run.id if run else None)))
 
-    answer = await deps.idempotency.once(answers_of(scope), key, enqueue)
+    try:
+        answer = await deps.idempotency.once(answers_of(scope), key, enqueue)
+    finally:
+        for fault in refused:  # what it was judged in is rolled back: this stands by itself
+            await _tell(deps, scope, body, actor, fault)
     for shard in shards:
         await deps.commands.wake(shard)
     return respond(answer)
+
+
+async def _tell(deps: ApiDeps, scope: SessionScope, body: PostAction, actor: str, fault: PlanVaultError) -> None:
+    """In the words that the engine has for an action that it refuses (planvault.engine.recorder)."""
+    run_id = None if body.run_id is None else str(body.run_id)
+    what: JsonObject = {"runId": run_id, "action": body.action.command.value, "code": fault.code, "why": fault.detail}
+    async with within(deps.pool, scope) as connection:
+        await record(deps, connection, scope, AuditAction.ACTION_REFUSED, actor, what)

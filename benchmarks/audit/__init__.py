@@ -1,0 +1,1 @@
+"""What the audit chain costs: `python -m benchmarks.audit`."""
