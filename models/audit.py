@@ -42,6 +42,9 @@ class AuditAction(StrEnum):
     KEY_CREATED = "KEY_CREATED"  # its `key` id, name and scopes, never its text
     KEY_ROTATED = "KEY_ROTATED"
     KEY_REVOKED = "KEY_REVOKED"
+    ORGANIZATION_CREATED = "ORGANIZATION_CREATED"  # by who runs the installation: the first row of its log
+    ORGANIZATION_DELETED = "ORGANIZATION_DELETED"  # shut for everybody; `purgeAfter` it is destroyed
+    ORGANIZATION_RESTORED = "ORGANIZATION_RESTORED"
     SERVICE_TOKEN_CREATED = "SERVICE_TOKEN_CREATED"  # its `token` id, name, role and end, never its text
     SERVICE_TOKEN_ROTATED = "SERVICE_TOKEN_ROTATED"
     SERVICE_TOKEN_REVOKED = "SERVICE_TOKEN_REVOKED"
@@ -50,6 +53,7 @@ class AuditAction(StrEnum):
     MEMBER_JOINED = "MEMBER_JOINED"  # who was invited accepted
     MEMBER_ROLE_CHANGED = "MEMBER_ROLE_CHANGED"  # `role`, `before`
     MEMBER_REMOVED = "MEMBER_REMOVED"  # `left`: by themselves
+    DATA_KEYS_ROTATED = "DATA_KEYS_ROTATED"  # new data keys were asked for, `reason`
     AUDIT_ERASED = "AUDIT_ERASED"  # details of `rows` were blanked; its own never are
     AUDIT_KEY_ROTATED = "AUDIT_KEY_ROTATED"  # another key signs from now on
     GDPR_EXPORT_REQUESTED = "GDPR_EXPORT_REQUESTED"  # `target`, and `subjects`: pseudonyms, never the identifier

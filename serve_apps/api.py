@@ -30,8 +30,10 @@ from serve_apps.routes import (
     actions,
     admin_audit,
     admin_bulk_imports,
+    admin_data_keys,
     admin_keys,
     admin_members,
+    admin_privacy,
     admin_projects,
     admin_routing_cache,
     admin_scenarios,
@@ -52,6 +54,7 @@ from serve_apps.routes import (
     signals,
     tools,
 )
+from serve_apps.superadmin.serving import superadmin
 
 RUNTIME_PREFIX = "/api/v1/projects/{projectId}"
 ADMIN_PREFIX = "/admin/v1/orgs/{orgId}"
@@ -79,7 +82,7 @@ def create_served_app(settings: Settings, open_deps: OpenDeps) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_deps() as deps:
+        async with open_deps() as deps, superadmin(settings, deps):
             app.state.deps = deps
             yield
 
@@ -106,13 +109,14 @@ def assemble(settings: Settings) -> FastAPI:
             admin_bulk_imports,
             admin_projects,
             admin_keys,
+            admin_data_keys,
             admin_members,
             admin_secrets,
             admin_scheduled_jobs,
             admin_audit,
         )
     )
-    app.include_router(_under(ADMIN_PREFIX, admin_service_tokens, admin_scenarios, admin_routing_cache))
+    app.include_router(_under(ADMIN_PREFIX, admin_service_tokens, admin_scenarios, admin_routing_cache, admin_privacy))
     documents.install(app)
     # Added inside out: the last one sees the request first.
     app.add_middleware(CallerLimits, limits_of=limits_of)

@@ -1,0 +1,34 @@
+"""Organisations across the installation, over a pool of the platform's role."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from models.ids import OrgId
+from models.organizations import OrganizationSummary
+from planvault.errors import NotFound
+from planvault.storage.pool import Pool
+from planvault.storage.queries import load
+
+_SQL = load("planvault.storage", "sql/organizations.sql")
+
+
+class Organizations:
+    def __init__(self, platform: Pool) -> None:
+        """`platform`: a pool of the role PLATFORM; a tenant's sees one organisation at a time."""
+        self._pool = platform
+
+    async def page(self, after: OrgId | None, limit: int) -> list[OrganizationSummary]:
+        """Oldest first, the deleted ones that can be restored included."""
+        return [_summary(row) for row in await self._pool.fetch(_SQL["page"], after, limit)]
+
+    async def get(self, org_id: OrgId) -> OrganizationSummary:
+        """Raises NotFound."""
+        row = await self._pool.fetchrow(_SQL["one"], org_id)
+        if row is None:
+            raise NotFound("There is no such organisation")
+        return _summary(row)
+
+
+def _summary(row: asyncpg.Record) -> OrganizationSummary:
+    return OrganizationSummary.model_validate(dict(row))
