@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from planvault.clock import SystemClock, TimeOrderedIds
-from planvault.crypto.kek import LocalKeyWrapper
+from planvault.crypto.assembly import key_providers
 from planvault.errors import PlanVaultError
 from planvault.settings import Settings
 from planvault.storage.answer_cache import RedisAnswers
@@ -70,7 +70,7 @@ class PrivacyWorker:
 def privacy_work(settings: Settings, pool: Pool, keys: Pool, link: RedisLink | None, patience: Patience) -> PrivacyWork:
     """The worker's parts over open pools."""
     ids, clock = TimeOrderedIds(), SystemClock()
-    keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
+    keyring = PostgresKeyring(keys, key_providers(settings), ids)
     folder = None if settings.events_folder is None else EventFolder(settings.events_folder)
     erasure = Erasure(
         pool,

@@ -20,7 +20,7 @@ from planvault.auth.permissions import Granted, Tenancy
 from planvault.auth.principals import Principal
 from planvault.auth.tenancy import CachedTenancy
 from planvault.clock import SystemClock, TimeOrderedIds
-from planvault.crypto.kek import LocalKeyWrapper
+from planvault.crypto.assembly import key_providers
 from planvault.errors import NotAllowed
 from planvault.policy.voting import person
 from planvault.ports import Clock, Embedder, Ids, Keyring, ToolSelector
@@ -42,6 +42,8 @@ from planvault.storage.invitations import Invitations
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.members import Members
 from planvault.storage.pool import Pool, Role, open_pool
+from planvault.storage.privacy import PrivacyRequests
+from planvault.storage.privacy_file import ExportFiles
 from planvault.storage.projects import Projects
 from planvault.storage.rates import PostgresRates
 from planvault.storage.redis_link import open_link
@@ -85,6 +87,8 @@ class ApiDeps:
     history: HistoryReader
     runs: Runs
     blobs: Blobs
+    privacy: PrivacyRequests
+    export_files: ExportFiles
     idempotency: Idempotency
     audit: AuditLog
     audit_chain: AuditChain
@@ -115,7 +119,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         pool = await stack.enter_async_context(await _own_pool(settings, "api", 8))
         # Apart from the others: a cipher may be needed inside a transaction that holds the last connection.
         keys = await stack.enter_async_context(await _own_pool(settings, "api-keys", 2))
-        keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
+        keyring = PostgresKeyring(keys, key_providers(settings), ids)
         api_keys = ApiKeys(pool, ids)
         tenants = Tenants(pool, ids)
         members = Members(pool, ids)
@@ -152,6 +156,8 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             history=history,
             runs=Runs(pool, keyring),
             blobs=Blobs(pool, keyring, ids),
+            privacy=PrivacyRequests(pool, keyring, keyring, ids),
+            export_files=ExportFiles(pool, keyring),
             idempotency=Idempotency(pool, keyring, None if link is None else RedisAnswers(link, keyring)),
             audit=AuditLog(pool, keyring),
             audit_chain=AuditChain(pool, keyring, AuditKeys(pool, keyring, ids, SystemClock()), SystemClock()),

@@ -19,6 +19,7 @@ from planvault.ports import Keyring, OrgCipher, Seal
 from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
 from planvault.storage.tenancy import scoped
+from planvault.storage.under_erasure import unless_erased
 
 _SQL = load("planvault.storage", "sql/scheduled_jobs.sql")
 
@@ -101,23 +102,27 @@ class ScheduledJobs:
         self._keyring = keyring
 
     async def insert(self, connection: Connection, scope: ProjectScope, job: NewJob) -> bool:
-        """False where the project has a job under this idempotency key. Inside the caller's transaction."""
+        """False where the project has a job under this idempotency key. Inside the caller's transaction.
+
+        Raises ErasureUnderWay while its user or its project is being erased.
+        """
         cipher = await self._keyring.subject_cipher(scope.org_id, job.external_user_hmac)
-        written = await connection.fetchval(
-            _SQL["insert"],
-            *_place(scope),
-            job.id,
-            job.target.value,
-            job.session_id,
-            seal_payload(cipher, job.id, job.payload),
-            sorted(job.payload.secrets),
-            list(job.tags),
-            job.settings.model_dump(mode="json", by_alias=True),
-            job.external_user_hmac,
-            None if job.rule is None else job.rule.model_dump(mode="json", by_alias=True),
-            job.run_at,
-            job.idempotency_key,
-        )
+        with unless_erased():
+            written = await connection.fetchval(
+                _SQL["insert"],
+                *_place(scope),
+                job.id,
+                job.target.value,
+                job.session_id,
+                seal_payload(cipher, job.id, job.payload),
+                sorted(job.payload.secrets),
+                list(job.tags),
+                job.settings.model_dump(mode="json", by_alias=True),
+                job.external_user_hmac,
+                None if job.rule is None else job.rule.model_dump(mode="json", by_alias=True),
+                job.run_at,
+                job.idempotency_key,
+            )
         return written is not None
 
     async def by_key(self, db: Queryable, scope: ProjectScope, key: str) -> tuple[JobId, datetime] | None:

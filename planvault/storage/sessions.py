@@ -17,6 +17,7 @@ from planvault.ports import Keyring, OrgCipher, Seal
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
 from planvault.storage.tenancy import scoped
+from planvault.storage.under_erasure import unless_erased
 
 _SQL = load("planvault.storage", "sql/sessions.sql")
 
@@ -73,22 +74,19 @@ class Sessions:
     async def insert(
         self, connection: Connection, scope: ProjectScope, session_id: SessionId, draft: SessionDraft
     ) -> SessionRecord:
-        """A new, active session, inside the caller's transaction. Raises NotFound for a foreign project."""
+        """A new, active session, inside the caller's transaction.
+
+        Raises NotFound for a foreign project, ErasureUnderWay while its user or its project is being erased.
+        """
         subject = draft.external_user_hmac or await self.hashed(scope.org_id, draft.external_user_id)
         session = SessionScope(org_id=scope.org_id, project_id=scope.project_id, session_id=session_id)
         cipher = await self._keyring.new_session_cipher(session, subject)
         context = orjson.dumps({"contextVars": draft.context_vars, "metadata": draft.metadata})
-        row = await connection.fetchrow(
-            _SQL["insert"],
-            scope.org_id,
-            scope.project_id,
-            session_id,
-            shard_of(session_id, self._shards),
-            subject,
-            list(draft.tags),
-            cipher.seal(context, context_seal(session_id)),
-            draft.settings.model_dump(mode="json", by_alias=True),
-        )
+        place = (scope.org_id, scope.project_id, session_id, shard_of(session_id, self._shards))
+        sealed = cipher.seal(context, context_seal(session_id))
+        settings = draft.settings.model_dump(mode="json", by_alias=True)
+        with unless_erased():
+            row = await connection.fetchrow(_SQL["insert"], *place, subject, list(draft.tags), sealed, settings)
         if row is None:
             raise NotFound("There is no such project.")
         return _record(row, cipher)

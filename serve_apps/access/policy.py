@@ -97,6 +97,8 @@ _ORGANIZATION = {
     "GET /secrets": access.SECRETS_READ,
     "PUT /secrets": access.SECRETS_WRITE,
     "DELETE /secrets/{name}": access.SECRETS_WRITE,
+    "GET /dek": access.SETTINGS_READ,
+    "POST /dek/rotate": access.SETTINGS_WRITE,
     "GET /audit": access.AUDIT_READ,
     "GET /audit/verify": access.AUDIT_READ,
     "GET /audit/head": access.AUDIT_READ,
@@ -177,6 +179,18 @@ _CATALOG = {
     "DELETE /routing-cache/{entryId}": access.CATALOG_WRITE,
 }
 
+_PRIVACY = {
+    "POST /gdpr/exports": access.PRIVACY_WRITE,
+    "GET /gdpr/exports": access.PRIVACY_READ,
+    "GET /gdpr/exports/{exportId}": access.PRIVACY_READ,
+    "GET /gdpr/exports/{exportId}/file": access.PRIVACY_WRITE,  # everything about a person: more than a status
+    "DELETE /gdpr/exports/{exportId}": access.PRIVACY_WRITE,
+    "POST /gdpr/erasures": access.PRIVACY_WRITE,
+    "GET /gdpr/erasures": access.PRIVACY_READ,
+    "GET /gdpr/erasures/{erasureId}": access.PRIVACY_READ,
+    "POST /gdpr/erasures/{erasureId}/cancel": access.PRIVACY_WRITE,
+}
+
 POLICY: tuple[Rule, ...] = (
     *_rules(OPEN, "", _OPEN),
     *_rules(PERSON, "", _ACCOUNT),
@@ -188,4 +202,5 @@ POLICY: tuple[Rule, ...] = (
     *_rules(MANAGES, ADMIN, _MEMBERS),
     *_rules(MANAGES, PROJECT, _PROJECT),
     *_rules(MANAGES, ADMIN, _CATALOG),
+    *_rules(MANAGES, ADMIN, _PRIVACY),
 )

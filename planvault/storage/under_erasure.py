@@ -1,0 +1,23 @@
+"""What the database refuses while a person, or a project, is being erased (migration 0019)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from planvault.errors import ErasureUnderWay
+
+_REFUSED = "PV003"
+
+
+@contextmanager
+def unless_erased() -> Iterator[None]:
+    """Raises ErasureUnderWay where nothing new may be made of the person or in the project now."""
+    try:
+        yield
+    except asyncpg.PostgresError as fault:
+        if fault.sqlstate != _REFUSED:
+            raise
+        raise ErasureUnderWay("Try again when the erasure is completed: GET …/gdpr/erasures tells.") from fault

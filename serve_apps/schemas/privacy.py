@@ -1,0 +1,106 @@
+"""Exports and erasures on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, model_validator
+
+from models.ids import ProjectId
+from models.privacy import PrivacyRequest, RequestKind, RequestState, Target
+from planvault.storage.privacy import Draft
+from serve_apps.schemas.base import Body, Reply, Text
+
+# As the Runtime API takes it when a session is made.
+ExternalUserId = Annotated[Text, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+class _Request(Body):
+    project_id: UUID | None = Field(default=None, description="The project; only for target `project`.")
+    external_user_id: ExternalUserId | None = Field(
+        default=None, description="As sessions were made with it; only for target `external_user`."
+    )
+
+    def _check(self, target: Target) -> None:
+        needed = {Target.EXTERNAL_USER: self.external_user_id, Target.PROJECT: self.project_id}
+        for each, value in needed.items():
+            name = "externalUserId" if each is Target.EXTERNAL_USER else "projectId"
+            if (value is None) == (target is each):
+                raise ValueError(f"{name} is {'required' if target is each else 'not'} for target {target.value}")
+
+
+class CreateExport(_Request):
+    target: Target
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        self._check(self.target)
+        return self
+
+    def draft(self, actor: str) -> Draft:
+        project = None if self.project_id is None else ProjectId(self.project_id)
+        return Draft(RequestKind.EXPORT, self.target, actor, project, self.external_user_id)
+
+
+class CreateErasure(_Request):
+    """Of an organisation there is none: delete it, which destroys its keys after a week."""
+
+    target: Annotated[Target, Field(json_schema_extra={"enum": ["external_user", "project"]})]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.target is Target.ORGANIZATION:
+            raise ValueError("an organisation is erased by deleting it")
+        self._check(self.target)
+        return self
+
+    def draft(self, actor: str) -> Draft:
+        project = None if self.project_id is None else ProjectId(self.project_id)
+        return Draft(RequestKind.ERASURE, self.target, actor, project, self.external_user_id)
+
+
+class _RequestOut(Reply):
+    id: UUID
+    target: Target
+    project_id: UUID | None
+    state: RequestState
+    stage: str = Field(description="Where the work stands; empty before it began. See docs/privacy.md.")
+    subjects: list[str] = Field(description="Pseudonyms (hex) of the external user; the identifier is not kept.")
+    counts: dict[str, int] = Field(description="Rows that were written or erased so far, by table.")
+    error: str | None = Field(description="Why the last attempt did not go on; it is tried again.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ErasureOut(_RequestOut):
+    @classmethod
+    def of(cls, request: PrivacyRequest) -> Self:
+        return cls(**_shared(request))
+
+
+class ExportOut(_RequestOut):
+    size: int | None = Field(description="Bytes of the file; null: there is none, or none any more.")
+    sha256: str | None
+    expires_at: datetime | None
+
+    @classmethod
+    def of(cls, request: PrivacyRequest) -> Self:
+        digest = None if request.sha256 is None else request.sha256.hex()
+        return cls(**_shared(request), size=request.size, sha256=digest, expires_at=request.expires_at)
+
+
+def _shared(request: PrivacyRequest) -> dict[str, object]:
+    return {
+        "id": request.id,
+        "target": request.target,
+        "project_id": request.project_id,
+        "state": request.state,
+        "stage": request.stage,
+        "subjects": [subject.hex() for subject in request.subjects],
+        "counts": request.counts,
+        "error": request.error,
+        "created_at": request.created_at,
+        "started_at": request.started_at,
+        "finished_at": request.finished_at,
+    }
