@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import structlog
 
+from actors.key_keeper import KeyKeeper
 from actors.supervisor import Desired, Fleet, Supervisor
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.settings import Settings
@@ -65,6 +66,7 @@ class Caretaker:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self.supervisor.run())
                     tasks.create_task(self._prune(pool, duties[1]))
+                    tasks.create_task(KeyKeeper(self._settings).run())
             finally:
                 for duty in duties:
                     await _give_up(duty)

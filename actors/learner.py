@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from planvault.clock import TimeOrderedIds
-from planvault.crypto.kek import LocalKeyWrapper
+from planvault.crypto.assembly import key_providers
 from planvault.errors import PlanVaultError
 from planvault.ports import Embedder
 from planvault.settings import Settings
@@ -44,7 +44,7 @@ class Learner:
         url, ids = self._settings.platform_url, TimeOrderedIds()
         # A cipher is looked up outside of transactions, but never waits for one.
         async with await open_pool(url, name="learner", maximum=2, role=Role.PLATFORM) as pool:
-            keyring = PostgresKeyring(pool, LocalKeyWrapper.at(self._settings.keyset), ids)
+            keyring = PostgresKeyring(pool, key_providers(self._settings), ids)
             history = SessionStore(self._settings.events_folder).history(pool, keyring)
             learner = ScenarioLearner(pool, history, self._embedder, ids)
             while True:

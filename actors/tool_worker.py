@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from planvault.clock import TimeOrderedIds
-from planvault.crypto.kek import LocalKeyWrapper
+from planvault.crypto.assembly import key_providers
 from planvault.errors import Unavailable
 from planvault.settings import Settings
 from planvault.storage.blobs import Blobs
@@ -67,7 +67,7 @@ class ToolWorker:
                     )
                 )
                 ids = TimeOrderedIds()
-                keyring = PostgresKeyring(pool, LocalKeyWrapper.at(self._settings.keyset), ids)
+                keyring = PostgresKeyring(pool, key_providers(self._settings), ids)
                 blobs = Blobs(pool, keyring, ids)
                 self._parts = (blobs, ResultReader(blobs, keyring))
             return self._parts

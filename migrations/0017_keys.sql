@@ -22,6 +22,11 @@ ALTER TABLE organizations
     ADD CHECK ((deleted_at IS NULL) = (purge_after IS NULL));
 CREATE INDEX organizations_to_purge ON organizations (purge_after) WHERE purge_after IS NOT NULL;
 
+-- Whose keys open something, who may be called back, whose jobs are due (0015): the answer to all of them.
+CREATE OR REPLACE FUNCTION organization_is_live(org uuid) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN EXISTS (SELECT FROM organizations WHERE id = org AND deleted_at IS NULL);
+SELECT definer_function('organization_is_live(uuid)');
+
 -- Rotations walk an organisation's rows.
 CREATE INDEX sessions_by_org ON sessions (org_id, id);
 CREATE INDEX blobs_by_org ON blobs (org_id, id);

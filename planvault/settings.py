@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.rate_limits import parse_limits
@@ -56,6 +56,24 @@ class Settings(BaseSettings):
         default=None, description="Folder of the session events in file mode (one machine); default DATA_DIR/events"
     )
     keyset_path: Path | None = Field(default=None, description="Local KEK keyset (0600); default DATA_DIR/keyset.json")
+    kek_provider: Literal["local", "aws-kms", "vault-transit"] = Field(
+        default="local", description="Who wraps the data keys of new organisations; others that are set still unwrap"
+    )
+    kek_aws_key: str = Field(default="", description="AWS KMS: id, ARN or alias of the key; empty: not used")
+    kek_aws_former_keys: str = Field(default="", description="Comma-separated: other keys of AWS KMS that may unwrap")
+    kek_aws_region: str = Field(default="", description="AWS KMS: region; empty: as AWS's own tools find it")
+    kek_aws_endpoint: str = Field(default="", description="AWS KMS: another endpoint, e.g. a VPC's")
+    kek_vault_address: str = Field(
+        default="", description="Vault transit: https://vault.example.com:8200; empty: not used"
+    )
+    kek_vault_key: str = Field(default="planvault", description="Vault transit: name of the key (aes256-gcm96)")
+    kek_vault_mount: str = Field(default="transit", description="Vault transit: path of the engine")
+    kek_vault_namespace: str = Field(default="", description="Vault transit: namespace (Enterprise)")
+    kek_vault_token: SecretStr = Field(default=SecretStr(""), description="Vault transit: a token, which is renewed")
+    kek_vault_token_file: Path | None = Field(
+        default=None, description="Vault transit: file with the token instead, e.g. a Vault agent's sink"
+    )
+    kek_vault_ca_file: Path | None = Field(default=None, description="Vault transit: certificates to trust (PEM)")
     admin_token_sha256: str = Field(default="", description="Hex SHA-256 of the static admin token; empty: none")
     shards: int = Field(default=64, ge=1, le=4096, description="Session shards; fixed for the life of a database")
     session_hosts: int = Field(default=2, ge=1, le=256, description="SessionHost actors")

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from planvault.clock import SystemClock, TimeOrderedIds
-from planvault.crypto.kek import LocalKeyWrapper
+from planvault.crypto.assembly import key_providers
 from planvault.net.client import GuardedHttp
 from planvault.ports import Embedder, Ids, Planner, ToolWorkers
 from planvault.redact import Redactor
@@ -78,7 +78,7 @@ async def open_session_runtime(
         record = await stack.enter_async_context(await _own_pool(settings, "record", 4))
         lease = await stack.enter_async_context(await _own_pool(settings, "lease", 2))
         reads = await stack.enter_async_context(await _tenant_pool(settings, "reads", 6))
-        keyring = PostgresKeyring(reads, LocalKeyWrapper.at(settings.keyset), ids)
+        keyring = PostgresKeyring(reads, key_providers(settings), ids)
         http = GuardedHttp()
         stack.push_async_callback(http.aclose)
         if workers is None:
@@ -132,7 +132,7 @@ async def open_dispatcher(
         keys = await stack.enter_async_context(await _own_pool(settings, "scheduler-keys", 1))
         link = await stack.enter_async_context(open_link(settings.redis_url))
         hints = None if link is None else Hints(link, settings.redis_url)
-        keyring = PostgresKeyring(keys, LocalKeyWrapper.at(settings.keyset), ids)
+        keyring = PostgresKeyring(keys, key_providers(settings), ids)
         outbound = Outbound(
             Sessions(pool, keyring, keyring.pseudonym, settings.shards),
             PostgresSecrets(pool, keyring, ids),
@@ -144,7 +144,7 @@ async def open_dispatcher(
 def audit_anchoring(settings: Settings, pool: Pool) -> AuditAnchoring:
     """What signs and prunes audit logs. `pool`: the platform's."""
     ids, clock = TimeOrderedIds(), SystemClock()
-    keyring = PostgresKeyring(pool, LocalKeyWrapper.at(settings.keyset), ids)
+    keyring = PostgresKeyring(pool, key_providers(settings), ids)
     return AuditAnchoring(AuditChain(pool, keyring, AuditKeys(pool, keyring, ids, clock), clock), clock, kept_a_year)
 
 

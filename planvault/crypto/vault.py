@@ -53,7 +53,7 @@ class VaultToken:
 
 
 class VaultKeyWrapper:
-    """Implements KeyWrapper. `run` renews the token; without it a token of ours lives for its first period only."""
+    """Implements KeyWrapper. From its first call on the token is renewed, for as long as the event loop runs."""
 
     name = "vault-transit"
 
@@ -73,6 +73,7 @@ class VaultKeyWrapper:
         self._token = token
         self._elapsed = elapsed
         self._renew_at = 0.0
+        self._renewal: asyncio.Task[None] | None = None
         self._http = httpx.AsyncClient(
             base_url=f"{address.rstrip('/')}/v1/",
             headers={"X-Vault-Request": "true", **({"X-Vault-Namespace": namespace} if namespace else {})},
@@ -103,8 +104,8 @@ class VaultKeyWrapper:
         data = await self._ask("POST", self._operation("decrypt"), body)
         return b64decode(str(data["plaintext"]), validate=True)
 
-    async def run(self) -> None:
-        """Keep the token alive until cancelled."""
+    async def _keep_token(self) -> None:
+        """Until cancelled."""
         while self._token.is_ours_to_renew:
             await asyncio.sleep(max(0.0, self._renew_at - self._elapsed()))
             try:
@@ -114,6 +115,9 @@ class VaultKeyWrapper:
                 _log.warning("vault.token_not_renewed", cause=fault.detail)
 
     async def aclose(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait({self._renewal})
         await self._http.aclose()
 
     async def _renew(self) -> None:
@@ -134,6 +138,8 @@ class VaultKeyWrapper:
         return f"{self._mount}/{self._key}:v{version}"
 
     async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+        if self._renewal is None and self._token.is_ours_to_renew:
+            self._renewal = asyncio.create_task(self._keep_token())
         data: dict[str, Any] = (await self._send(method, path, body))["data"]
         return data
 

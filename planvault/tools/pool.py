@@ -11,8 +11,9 @@ from types import TracebackType
 
 from models.results import Extract, FragmentAnswer, FragmentRefused, Inspect, Inspected
 from planvault.clock import TimeOrderedIds
-from planvault.crypto.kek import LocalKeyWrapper
+from planvault.crypto.assembly import key_providers
 from planvault.errors import Unavailable
+from planvault.settings import Settings
 from planvault.storage.blobs import Blobs
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Role, open_pool
@@ -84,7 +85,7 @@ def _open(database_url: str, keyset: Path) -> None:
 async def _open_reader(database_url: str, keyset: Path) -> ResultReader:
     ids = TimeOrderedIds()
     pool = await open_pool(database_url, name="tool-worker", maximum=2, role=Role.TENANT)
-    keyring = PostgresKeyring(pool, LocalKeyWrapper.at(keyset), ids)
+    keyring = PostgresKeyring(pool, key_providers(Settings(keyset_path=keyset)), ids)
     return ResultReader(Blobs(pool, keyring, ids), keyring)
 
 

@@ -19,6 +19,7 @@ LIBRARIES = {"requests", "aiohttp", "urllib3", "urllib.request", "http.client", 
 # Who else may open a connection, and why no tenant chooses where it goes.
 EXEMPT = {
     "planvault/net": "is the guard",
+    "planvault/crypto": "the operator's key provider (Vault), from the process's environment",
     "planvault/cli": "talks to its own platform, with the user's own rights",
     "planvault/llm": "the operator's model server, from the process's environment",
     "cluster": "probes its own parts on this machine",

@@ -6,7 +6,7 @@
 SELECT id, org_id, project_id, target, session_id, payload, tags, settings, external_user_hmac, rule, run_at, attempts,
        coalesce($1::timestamptz, now()) AS now
 FROM scheduled_jobs
-WHERE state = 'scheduled' AND wake_at <= coalesce($1::timestamptz, now())
+WHERE state = 'scheduled' AND wake_at <= coalesce($1::timestamptz, now()) AND organization_is_live(org_id)
 ORDER BY wake_at, id
 LIMIT $2
 FOR UPDATE SKIP LOCKED;
@@ -14,7 +14,7 @@ FOR UPDATE SKIP LOCKED;
 -- name: next_wake
 -- Seconds until the next job is due, negative where one is overdue, NULL where none waits.
 SELECT extract(epoch FROM min(wake_at) - coalesce($1::timestamptz, now()))::float8
-FROM scheduled_jobs WHERE state = 'scheduled';
+FROM scheduled_jobs WHERE state = 'scheduled' AND organization_is_live(org_id);
 
 -- name: record_sent
 -- The occurrence at $4 was sent: to the session $5 as message $6.

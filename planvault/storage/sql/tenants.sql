@@ -7,11 +7,11 @@ RETURNING id, name, settings, created_at;
 
 -- name: organization
 -- One organisation.
-SELECT id, name, settings, created_at FROM organizations WHERE id = $1;
+SELECT id, name, settings, created_at FROM organizations WHERE id = $1 AND deleted_at IS NULL;
 
 -- name: lock_organization
 -- The same, held for a change of its settings.
-SELECT id, name, settings, created_at FROM organizations WHERE id = $1 FOR UPDATE;
+SELECT id, name, settings, created_at FROM organizations WHERE id = $1 AND deleted_at IS NULL FOR UPDATE;
 
 -- name: store_organization_settings
 -- Settings as a whole; the caller holds the row.

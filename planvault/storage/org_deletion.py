@@ -1,0 +1,156 @@
+"""Deletion of an organisation: at once for everybody, for good after a week, and what stays is that it happened.
+
+First it is marked: keys, tokens and people are let in nowhere (`organization_is_live`), runs are told to stop, jobs do
+not come due. Until its time it can be restored as it was, but for the runs that were stopped. Then a worker destroys its
+keys, and its users', before it deletes anything: whatever a later step should miss, nothing opens any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from models.commands import Action, CommandKind
+from models.ids import OrgId
+from models.tenants import OrgScope, SessionScope
+from planvault.errors import Conflict, NotFound
+from planvault.storage.commands import Commands
+from planvault.storage.keys import shred_org
+from planvault.storage.pool import Connection, Pool, transaction
+from planvault.storage.queries import load
+from planvault.storage.tenancy import stepped_into
+from planvault.storage.tenants import Witness
+
+_SQL = load("planvault.storage", "sql/org_deletion.sql")
+_log = structlog.get_logger(__name__)
+
+RESTORABLE_DAYS = 7
+_SESSIONS_AT_ONCE = 20
+_REST = 1.0  # times the batch before: people of other organisations are at work
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What is known of a deletion. `purged_at`: nothing of the organisation is left but this and its audit log."""
+
+    org_id: OrgId
+    requested_at: datetime
+    requested_by: str
+    purge_after: datetime
+    restored_at: datetime | None = None
+    keys_destroyed: int | None = None
+    purge_began_at: datetime | None = None
+    purged_at: datetime | None = None
+    gone: dict[str, int] = field(default_factory=dict)
+
+
+class OrganizationDeletions:
+    """`pool`: of the platform; what is done inside an organisation is done as that organisation."""
+
+    def __init__(self, pool: Pool, commands: Commands) -> None:
+        self._pool = pool
+        self._commands = commands
+
+    async def delete(
+        self, scope: OrgScope, by: str, witness: Witness | None = None, *, days: float = RESTORABLE_DAYS
+    ) -> Deletion:
+        """Gone for everybody within 5 s. Raises NotFound, for one that is deleted already as well.
+
+        `by`: label of who asks; it stays. `witness` writes the audit row, in the same transaction.
+        """
+        async with transaction(self._pool) as connection:
+            marked = await connection.fetchrow(_SQL["mark"], scope.org_id, days)
+            if marked is None:
+                raise NotFound("There is no such organisation")
+            await connection.execute(_SQL["note"], scope.org_id, *marked.values(), by)
+            shards = await self._stop_runs(connection, scope, by)
+            if witness is not None:
+                async with stepped_into(connection, scope):
+                    await witness(connection)
+        for shard in shards:
+            await self._commands.wake(shard)
+        return await self.find(scope)
+
+    async def restore(self, scope: OrgScope, witness: Witness | None = None) -> None:
+        """As it was, but for the runs that were stopped. Raises NotFound, and Conflict where it is too late."""
+        async with transaction(self._pool) as connection:
+            found = await connection.fetchrow(_SQL["find"], scope.org_id)
+            if found is None:
+                raise NotFound("There is no deleted organisation of this id.")
+            if await connection.fetchval(_SQL["restore"], scope.org_id) is None:
+                raise Conflict("The organisation is not deleted, or its keys are destroyed: it cannot be restored.")
+            await connection.execute(_SQL["note_restored"], scope.org_id)
+            if witness is not None:
+                async with stepped_into(connection, scope):
+                    await witness(connection)
+
+    async def find(self, scope: OrgScope) -> Deletion:
+        """Raises NotFound."""
+        row = await self._pool.fetchrow(_SQL["find"], scope.org_id)
+        if row is None:
+            raise NotFound("There is no deleted organisation of this id.")
+        return Deletion(**dict(row))
+
+    async def _stop_runs(self, connection: Connection, scope: OrgScope, by: str) -> set[int]:
+        """A command each: their hosts end them as they end any other, and say so in the record."""
+        shards: set[int] = set()
+        async with stepped_into(connection, scope):
+            for row in await connection.fetch(_SQL["sessions_at_work"], scope.org_id):
+                session = SessionScope(org_id=scope.org_id, project_id=row["project_id"], session_id=row["session_id"])
+                held = await self._commands.hold(connection, session)
+                order = Action(actor=by, reason="The organisation was deleted.")
+                await self._commands.enqueue(connection, session, CommandKind.CANCEL, order)
+                shards.add(held.shard)
+        return shards
+
+
+class OrganizationPurge:
+    """Carries deletions out when their time has come. Killed anywhere, the next one goes on from the rows."""
+
+    def __init__(self, pool: Pool, *, rest: float = _REST) -> None:
+        self._pool = pool
+        self._rest = rest
+
+    async def once(self) -> bool:
+        """One organisation, whole. False: none is due, or others have those that are."""
+        async with transaction(self._pool) as connection:
+            org_id = await connection.fetchval(_SQL["claim"])
+            if org_id is None:
+                return False
+            scope = OrgScope(org_id=org_id)
+            async with stepped_into(connection, scope):
+                destroyed = await shred_org(connection, scope)
+            await connection.execute(_SQL["begin_purge"], org_id, destroyed)
+        _log.info("organization.keys_destroyed", org_id=str(org_id), keys=destroyed)
+        await self._rows(scope)
+        return True
+
+    async def _rows(self, scope: OrgScope) -> None:
+        deletion = await self._pool.fetchrow(_SQL["find"], scope.org_id)
+        gone: Counter[str] = Counter({} if deletion is None else deletion["gone"])
+        while batch := await self._batch(scope, "purge_sessions", _SESSIONS_AT_ONCE):
+            gone.update(batch)
+            await self._pool.execute(_SQL["count_gone"], scope.org_id, dict(gone))
+        while batch := await self._batch(scope, "purge_integrations", 1):
+            gone["integrations"] += batch["count"]
+        gone["events"] += await self._pool.fetchval(_SQL["purge_events"], scope.org_id)
+        gone["answers"] += await self._pool.fetchval(_SQL["purge_answers"], scope.org_id)
+        async with transaction(self._pool) as connection:
+            await connection.execute(_SQL["purge_organization"], scope.org_id)
+            await connection.execute(_SQL["count_gone"], scope.org_id, dict(gone))
+            await connection.execute(_SQL["finish"], scope.org_id)
+        _log.info("organization.purged", org_id=str(scope.org_id), **gone)
+
+    async def _batch(self, scope: OrgScope, query: str, size: int) -> dict[str, int]:
+        """What it deleted, by kind; empty: nothing was left."""
+        clock = asyncio.get_running_loop()
+        started = clock.time()
+        row = await self._pool.fetchrow(_SQL[query], scope.org_id, size)
+        counts = {} if row is None else {name: int(count) for name, count in row.items() if count}
+        if counts:
+            await asyncio.sleep(self._rest * (clock.time() - started))
+        return counts
