@@ -11,6 +11,7 @@ from planvault.clock import TimeOrderedIds
 from planvault.ingestion.bulk.runner import BulkImporter, RunsJobs
 from planvault.ingestion.entries import remake_entries
 from planvault.ingestion.worker import CatalogImporter, ImporterOptions
+from planvault.net.ceiling import ceiling_of
 from planvault.net.client import GuardedHttp
 from planvault.ports import Embedder
 from planvault.settings import Settings
@@ -52,7 +53,7 @@ class CatalogWorker:
 
     async def _serve(self) -> None:
         pool = await open_pool(self._settings.platform_url, name="catalog", maximum=4, role=Role.PLATFORM)
-        http = GuardedHttp()
+        http = GuardedHttp(ceiling=ceiling_of(self._settings))
         tasks = [asyncio.create_task(listen(self._settings.platform_url, CHANNEL, lambda _: self._wake()))]
         try:
             await self._work(pool, http, tasks)

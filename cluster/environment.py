@@ -43,6 +43,10 @@ RAY: Mapping[str, str] = {
 }
 
 
+# Everything runs on the operator's own machine: services beside it may be opened by its organisations' settings.
+ONE_MACHINE: Mapping[str, str] = {"PLANVAULT_EGRESS_ALLOW_LOOPBACK": "true", "PLANVAULT_EGRESS_ALLOW_PRIVATE": "true"}
+
+
 def process_environment(
     inherited: Mapping[str, str],
     data: DataDir,
@@ -57,6 +61,7 @@ def process_environment(
     """
     cleaned = {name: value for name, value in inherited.items() if name not in _FOREIGN}
     return {
+        **ONE_MACHINE,
         **cleaned,
         **QUIET,
         **RAY,

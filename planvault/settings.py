@@ -152,6 +152,15 @@ class Settings(BaseSettings):
     resident_index_mb: int = Field(
         default=512, ge=0, description="Memory of one process for copies of large catalogs; 0: Postgres searches them"
     )
+    egress_allow_loopback: bool = Field(
+        default=False, description="Whether organisations may open this machine's own addresses to their calls"
+    )
+    egress_allow_private: bool = Field(
+        default=False, description="Whether organisations may open private networks to their calls"
+    )
+    egress_denied: str = Field(
+        default="", description="Comma-separated networks (CIDR) that no call may reach, e.g. the platform's own"
+    )
     max_body_bytes: int = Field(default=25 * 1024 * 1024, description="Largest request body, imports included")
     public_url: str = Field(
         default="",
@@ -172,6 +181,19 @@ class Settings(BaseSettings):
     @classmethod
     def _known_limits(cls, text: str) -> str:
         parse_limits(text)
+        return text
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, text: str) -> str:
+        """A browser compares origins letter by letter: one with a path, or without a scheme, would never match."""
+        origins = [each.strip() for each in text.split(",") if each.strip()]
+        if len(origins) > 1 and "*" in origins:
+            raise ValueError("PLANVAULT_CORS_ORIGINS is `*` or a list, not both")
+        for origin in origins:
+            parts = urlsplit(origin)
+            if origin != "*" and (parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"):
+                raise ValueError(f"PLANVAULT_CORS_ORIGINS: {origin!r} is no origin such as https://app.example.com")
         return text
 
     @field_validator("trusted_proxies")
@@ -201,6 +223,13 @@ class Settings(BaseSettings):
     def platform_url(self) -> str:
         """What works across organisations connects here."""
         return self.platform_database_url or self.database_url
+
+    @field_validator("egress_denied")
+    @classmethod
+    def _denied_networks(cls, listed: str) -> str:
+        for text in filter(None, (part.strip() for part in listed.split(","))):
+            ip_network(text)  # its ValueError names the text
+        return listed
 
     @property
     def events_folder(self) -> Path | None:

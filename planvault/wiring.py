@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.assembly import key_providers
+from planvault.net.ceiling import ceiling_of
 from planvault.net.client import GuardedHttp
 from planvault.ports import Embedder, Ids, Planner, ToolWorkers
 from planvault.redact import Redactor
@@ -79,7 +80,7 @@ async def open_session_runtime(
         lease = await stack.enter_async_context(await _own_pool(settings, "lease", 2))
         reads = await stack.enter_async_context(await _tenant_pool(settings, "reads", 6))
         keyring = PostgresKeyring(reads, key_providers(settings), ids)
-        http = GuardedHttp()
+        http = GuardedHttp(ceiling=ceiling_of(settings))
         stack.push_async_callback(http.aclose)
         if workers is None:
             workers = await stack.enter_async_context(WorkerProcesses(settings.platform_url, settings.keyset))

@@ -17,6 +17,7 @@ import httpx
 import planvault
 from models.policies import EgressPolicy
 from planvault.errors import EgressDenied
+from planvault.net.ceiling import OPEN, EgressCeiling
 from planvault.net.pinned import Resolver, system_resolver
 from planvault.net.redirects import next_request
 from planvault.net.transport import GuardedTransport
@@ -50,8 +51,15 @@ def sent_nothing(error: BaseException) -> bool:
 class GuardedHttp:
     """One a process (an event loop). Keeps one connection pool a policy: no policy uses another's connections."""
 
-    def __init__(self, *, resolver: Resolver = system_resolver, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        resolver: Resolver = system_resolver,
+        ssl_context: ssl.SSLContext | None = None,
+        ceiling: EgressCeiling = OPEN,
+    ) -> None:
         self._resolver = resolver
+        self._ceiling = ceiling
         self._ssl_context = ssl_context or httpx.create_ssl_context()  # SSL_CERT_FILE, else certifi
         self._transports: dict[EgressPolicy, GuardedTransport] = {}
 
@@ -88,7 +96,7 @@ class GuardedHttp:
         """For a library that brings its own httpx.AsyncClient: `AsyncClient(transport=…, trust_env=False)`."""
         found = self._transports.pop(policy, None)
         if found is None:
-            found = GuardedTransport(policy, self._resolver, self._ssl_context)
+            found = GuardedTransport(policy, self._resolver, self._ssl_context, self._ceiling)
         self._transports[policy] = found  # newest last
         return found
 

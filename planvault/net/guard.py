@@ -14,6 +14,7 @@ import httpx
 
 from models.policies import EgressPolicy
 from planvault.errors import EgressDenied
+from planvault.net.ceiling import OPEN, EgressCeiling
 
 Address = IPv4Address | IPv6Address
 
@@ -75,6 +76,16 @@ _RESERVED = (
 _GLOBAL_UNICAST_V6 = ip_network("2000::/3")
 _NAT64 = ip_network("64:ff9b::/96")
 
+# WHATWG Fetch, "bad port": a request there is read as another protocol's commands (mail, IRC, files, printers, X11).
+_BAD_PORTS = frozenset(
+    {
+        0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
+        109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526,
+        530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045,
+        4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+    }
+)  # fmt: skip
+
 # inet_aton also reads 2130706433, 0x7f.1 and 017700000001. A last label like that is never a domain (WHATWG URL).
 _NUMBER_LIKE = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)")
 
@@ -101,9 +112,17 @@ def classify(address: Address) -> AddressClass:
     return AddressClass.PUBLIC
 
 
-def check_address(address: Address, policy: EgressPolicy) -> None:
-    """Raises EgressDenied. Only public addresses pass by themselves; loopback and private ones by policy."""
+def check_address(address: Address, policy: EgressPolicy, ceiling: EgressCeiling = OPEN) -> None:
+    """Raises EgressDenied. Only public addresses pass by themselves; loopback and private ones by policy, as far as the
+    operator's ceiling lets them."""
     kind = classify(address)
+    inner = _embedded(address)
+    if any(inner.version == network.version and inner in network for network in ceiling.denied):
+        raise EgressDenied(f"{address} is in a network that this installation keeps shut")
+    if (kind is AddressClass.LOOPBACK and not ceiling.allow_loopback) or (
+        kind is AddressClass.PRIVATE and not ceiling.allow_private
+    ):
+        raise EgressDenied(f"{address} is {kind.value}, which this installation lets no organisation reach")
     allowed = (
         kind is AddressClass.PUBLIC
         or (kind is AddressClass.LOOPBACK and policy.allow_loopback)
@@ -113,18 +132,20 @@ def check_address(address: Address, policy: EgressPolicy) -> None:
         raise EgressDenied(f"{address} is {kind.value}, which the organisation's egress policy does not allow")
 
 
-def check_url(url: httpx.URL, policy: EgressPolicy) -> None:
+def check_url(url: httpx.URL, policy: EgressPolicy, ceiling: EgressCeiling = OPEN) -> None:
     """Judge all that can be judged before a look-up. Raises EgressDenied."""
     if url.scheme not in ("http", "https"):
         raise EgressDenied(f"Only http and https are allowed, not {url.scheme or 'a URL without a scheme'}")
     if url.userinfo:
         raise EgressDenied("A URL may not carry a user name or password; use a header with a secret")
+    if url.port in _BAD_PORTS:
+        raise EgressDenied(f"Port {url.port} belongs to another protocol than HTTP")
     host = canonical_host(url)
     if policy.allow_hosts and not _is_listed(host, policy.allow_hosts):
         raise EgressDenied(f"{host} is not among the hosts that the organisation's egress policy lists")
     literal = as_address(host)
     if literal is not None:
-        check_address(literal, policy)
+        check_address(literal, policy, ceiling)
 
 
 def canonical_host(url: httpx.URL) -> str:

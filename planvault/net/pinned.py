@@ -16,6 +16,7 @@ import httpcore
 
 from models.policies import EgressPolicy
 from planvault.errors import EgressDenied
+from planvault.net.ceiling import OPEN, EgressCeiling
 from planvault.net.guard import Address, as_address, check_address
 
 _MOST_ADDRESSES = 8  # tried in order; a name with more gets no further attempts
@@ -39,8 +40,9 @@ async def system_resolver(host: str, port: int) -> list[Address]:
 class PinnedBackend(httpcore.AsyncNetworkBackend):
     """One policy's way out."""
 
-    def __init__(self, policy: EgressPolicy, resolver: Resolver) -> None:
+    def __init__(self, policy: EgressPolicy, resolver: Resolver, ceiling: EgressCeiling = OPEN) -> None:
         self._policy = policy
+        self._ceiling = ceiling
         self._resolver = resolver
         self._inner = httpcore.AnyIOBackend()
 
@@ -75,7 +77,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
     async def _checked(self, host: str, port: int) -> Sequence[Address]:
         literal = as_address(host)
         if literal is not None:
-            check_address(literal, self._policy)
+            check_address(literal, self._policy, self._ceiling)
             return (literal,)
         try:
             addresses = await self._resolver(host, port)
@@ -84,7 +86,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         if not addresses:
             raise httpcore.ConnectError(f"{host} has no address")
         for address in addresses:
-            check_address(address, self._policy)
+            check_address(address, self._policy, self._ceiling)
         return addresses
 
     async def _first_that_answers(

@@ -10,6 +10,7 @@ import httpcore
 import httpx
 
 from models.policies import EgressPolicy
+from planvault.net.ceiling import OPEN, EgressCeiling
 from planvault.net.guard import check_url
 from planvault.net.pinned import PinnedBackend, Resolver
 
@@ -41,8 +42,11 @@ _PROTOCOL_ERRORS = (httpcore.UnsupportedProtocol, httpcore.ProtocolError)
 class GuardedTransport(httpx.AsyncBaseTransport):
     """One policy's connection pool. HTTP/1.1: httpcore never sends a request of it twice."""
 
-    def __init__(self, policy: EgressPolicy, resolver: Resolver, ssl_context: ssl.SSLContext) -> None:
+    def __init__(
+        self, policy: EgressPolicy, resolver: Resolver, ssl_context: ssl.SSLContext, ceiling: EgressCeiling = OPEN
+    ) -> None:
         self._policy = policy
+        self._ceiling = ceiling
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl_context,
             max_connections=_MAX_CONNECTIONS,
@@ -50,12 +54,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             http1=True,
             http2=False,
             retries=0,
-            network_backend=PinnedBackend(policy, resolver),
+            network_backend=PinnedBackend(policy, resolver, ceiling),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises EgressDenied before anything is looked up or sent, or httpx.TransportError."""
-        check_url(request.url, self._policy)
+        check_url(request.url, self._policy, self._ceiling)
         with _as_httpx_errors():
             response = await self._pool.handle_async_request(
                 httpcore.Request(
