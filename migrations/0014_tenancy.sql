@@ -154,7 +154,7 @@ SELECT tenant_part('bulk_import_findings', 'import_id', 'bulk_imports', platform
 
 -- Of no organisation: who runs what, and where the record is.
 SELECT table_verbs('hosts', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE');
-SELECT table_verbs('shard_owner', '', 'SELECT, UPDATE');
+SELECT table_verbs('shard_owner', '', 'SELECT, INSERT, UPDATE');
 SELECT table_verbs('actor_leases', '', 'SELECT, INSERT, UPDATE, DELETE');
 SELECT table_verbs('cluster_drains', '', 'SELECT, INSERT, UPDATE, DELETE');
 SELECT table_verbs('event_store', 'SELECT', 'SELECT');
