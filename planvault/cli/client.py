@@ -307,14 +307,15 @@ class ApiClient:
     def keys(self) -> list[JsonObject]:
         return _objects(self._get(f"{self._admin}/projects/{self._project_id}/keys", admin=True), "items")
 
-    def create_key(self, name: str, scopes: Sequence[str]) -> JsonObject:
-        """The answer holds the key's plaintext, this once."""
-        body: JsonObject = {"name": name, "scopes": list(scopes)}
+    def create_key(self, name: str, scopes: Sequence[str], **more: JsonValue) -> JsonObject:
+        """The answer holds the key's plaintext, this once. `more`: `expiresAt`, `primary`."""
+        body: JsonObject = {"name": name, "scopes": list(scopes), **more}
         return self._post(f"{self._admin}/projects/{self._project_id}/keys", body, admin=True)
 
-    def rotate_key(self, key_id: str) -> JsonObject:
-        """The answer holds the new plaintext, this once; the old key stops working."""
-        return self._post(f"{self._admin}/projects/{self._project_id}/keys/{key_id}/rotate", {}, admin=True)
+    def rotate_key(self, key_id: str, grace_s: int = 0) -> JsonObject:
+        """The answer holds the new plaintext, this once; the old one opens for `grace_s` seconds more."""
+        body: JsonObject = {"graceSeconds": grace_s}
+        return self._post(f"{self._admin}/projects/{self._project_id}/keys/{key_id}/rotate", body, admin=True)
 
     def revoke_key(self, key_id: str) -> None:
         self._send("DELETE", f"{self._admin}/projects/{self._project_id}/keys/{key_id}", self._admin_auth)
@@ -328,10 +329,10 @@ class ApiClient:
         query: Query | None = None,
         content: Iterable[bytes] | None = None,
     ) -> JsonObject:
-        """Any call of the organisation's Admin API, by its route below the organisation."""
+        """Any call of the organisation's Admin API, by its route below the organisation. No answer is {}."""
         headers = self._admin_auth if method != "POST" else self._admin_auth | {"Idempotency-Key": str(self._ids.new())}
         response = self._send(method, f"{self._admin}/{route}", headers, body=body, query=query, content=content)
-        return _OBJECT.validate_json(response.content)
+        return _OBJECT.validate_json(response.content) if response.content else {}
 
     # ── plumbing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

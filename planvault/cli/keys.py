@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -22,7 +23,15 @@ from planvault.cli.options import (
 keys = typer.Typer(help="List, create, rotate and revoke the project's API keys.", no_args_is_help=True)
 
 ScopeOption = Annotated[
-    list[str], typer.Option("--scope", help="What the key may do; may be given more than once.", show_default=True)
+    list[str] | None,
+    typer.Option("--scope", help="What the key may do; may be given more than once.", show_default="hrn:project:*"),
+]
+PrimaryOption = Annotated[bool, typer.Option("--primary", help="The project's one key with every scope.")]
+ExpiresOption = Annotated[
+    int | None, typer.Option("--expires-days", min=1, max=3_650, help="The key ends by itself after so many days.")
+]
+GraceOption = Annotated[
+    int, typer.Option("--grace", min=0, max=604_800, help="Seconds for which the old text still works.")
 ]
 KeyId = Annotated[str, typer.Argument(help="The key's id, see `planvault keys list`.")]
 
@@ -38,12 +47,13 @@ def list_keys(data: DataDirOption = None, credentials: CredentialsOption = None,
         print(json.dumps(found, indent=2))
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("id", "name", "key", "scopes", "state"):
+    for column in ("id", "name", "key", "scopes", "state", "last used"):
         table.add_column(column, overflow="fold")
     for key in found:
         scopes = key.get("scopes")
         listed = " ".join(map(str, scopes)) if isinstance(scopes, list) else ""
-        cells = (key.get("id"), key.get("name"), f"…{key.get('preview')}", listed, _state(key))
+        used = str(key.get("lastUsedAt") or "never")[:16].replace("T", " ")
+        cells = (key.get("id"), key.get("name"), f"…{key.get('preview')}", listed, _state(key), used)
         table.add_row(*(Text(str(cell)) for cell in cells))
     Console().print(table)
 
@@ -51,28 +61,38 @@ def list_keys(data: DataDirOption = None, credentials: CredentialsOption = None,
 @keys.command()
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
-    scope: ScopeOption = ["hrn:project:*"],  # noqa: B006 - Typer reads the default, nobody changes it
+    scope: ScopeOption = None,
+    primary: PrimaryOption = False,
+    expires_days: ExpiresOption = None,
     data: DataDirOption = None,
     credentials: CredentialsOption = None,
 ) -> None:
     """Make a key and print it, this once."""
     with client(load_credentials(credentials_path(data, credentials))) as api:
-        made = api.create_key(name, scope)
+        more: JsonObject = {"primary": True} if primary else {}
+        if expires_days is not None:
+            more["expiresAt"] = (datetime.now(UTC) + timedelta(days=expires_days)).isoformat()
+        made = api.create_key(name, scope or ([] if primary else ["hrn:project:*"]), **more)
     _show_once(made)
 
 
 @keys.command()
-def rotate(key_id: KeyId, data: DataDirOption = None, credentials: CredentialsOption = None) -> None:
-    """Replace a key's text and print the new one, this once. The old text stops working."""
+def rotate(
+    key_id: KeyId,
+    grace: GraceOption = 0,
+    data: DataDirOption = None,
+    credentials: CredentialsOption = None,
+) -> None:
+    """Replace a key's text and print the new one, this once. The old text stops working, at once or after --grace."""
     from cluster import credentials as files
 
     path = credentials_path(data, credentials)
     held = load_credentials(path)
     with client(held) as api:
         before = next((key for key in api.keys() if key.get("id") == key_id), {})  # noqa: SIM118 - the client's call, no mapping
-        made = api.rotate_key(key_id)
+        made = api.rotate_key(key_id, grace)
     if held.project_key.endswith(str(before.get("preview"))):
-        # The key that this file holds is the one that has just died.
+        # The key that this file holds is the one that has just been replaced.
         files.write(path, held.model_copy(update={"project_key": str(made.get("key"))}))
         Console(stderr=True).print(f"{path} holds the new key.", soft_wrap=True)
     _show_once(made)
@@ -94,4 +114,7 @@ def _show_once(made: JsonObject) -> None:
 def _state(key: JsonObject) -> str:
     if key.get("revokedAt") is not None:
         return "revoked"
+    ends = key.get("expiresAt")
+    if isinstance(ends, str):
+        return f"until {ends[:10]}" if datetime.fromisoformat(ends) > datetime.now(UTC) else "expired"
     return "primary" if key.get("isPrimary") is True else "active"

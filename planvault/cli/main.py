@@ -13,6 +13,7 @@ from planvault.cli.imports_commands import imports
 from planvault.cli.jobs import jobs
 from planvault.cli.keys import keys
 from planvault.cli.logs import logs
+from planvault.cli.members import members
 from planvault.cli.platform import down, status, up
 from planvault.cli.resolve import resolve
 from planvault.cli.runs import runs
@@ -45,6 +46,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(imports, name="imports")
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
+app.add_typer(members, name="members")
 app.add_typer(scenarios, name="scenarios")
 app.add_typer(tools, name="tools")
 app.command()(feedback)
