@@ -22,7 +22,7 @@ from serve_apps.access.gate import enforce, judged
 from serve_apps.access.policy import POLICY
 from serve_apps.dependencies import ApiDeps, keeper_of, limits_of, open_deps
 from serve_apps.limits.gate import CallerLimits, StrangerLimits
-from serve_apps.middleware import BodyLimit, BugBoundary, RequestIdentity
+from serve_apps.middleware import BodyGuard, BugBoundary, HeadGuard, RequestIdentity, StrictJson
 from serve_apps.readiness import application_probes
 from serve_apps.request_id import HEADER
 from serve_apps.routes import (
@@ -119,10 +119,12 @@ def assemble(settings: Settings) -> FastAPI:
     app.include_router(_under(ADMIN_PREFIX, admin_service_tokens, admin_scenarios, admin_routing_cache, admin_privacy))
     documents.install(app)
     # Added inside out: the last one sees the request first.
+    app.add_middleware(StrictJson, reads_itself=_reads_itself)
     app.add_middleware(CallerLimits, limits_of=limits_of)
     enforce(app, POLICY, keeper_of)
-    app.add_middleware(BodyLimit, limit_for=_body_limit(settings.max_body_bytes))
+    app.add_middleware(BodyGuard, limit_for=_body_limit(settings.max_body_bytes))
     app.add_middleware(StrangerLimits, limits_of=limits_of)
+    app.add_middleware(HeadGuard)
     app.add_middleware(BugBoundary)
     app.add_middleware(
         CORSMiddleware,
@@ -132,7 +134,7 @@ def assemble(settings: Settings) -> FastAPI:
         expose_headers=[HEADER, "Retry-After", "RateLimit", "RateLimit-Policy"],
         max_age=3_600,
     )
-    app.add_middleware(RequestIdentity, ids=TimeOrderedIds())
+    app.add_middleware(RequestIdentity, ids=TimeOrderedIds(), public_url=settings.public_url)
     return app
 
 
@@ -152,6 +154,11 @@ def _body_limit(imports: int) -> Callable[[str], int]:
         return imports if _IMPORTS.fullmatch(path) else min(imports, SMALL_BODY_BYTES)
 
     return limit_for
+
+
+def _reads_itself(path: str) -> bool:
+    """Routes that take documents: parsed outside the event loop, by rules of their own."""
+    return _IMPORTS.fullmatch(path) is not None or _BULK_DOCUMENTS.fullmatch(path) is not None
 
 
 class ApiArgs(BaseModel):

@@ -22,6 +22,7 @@ _log = structlog.get_logger(__name__)
 _FRAMEWORK_CODES = {
     HTTPStatus.BAD_REQUEST: "MALFORMED_REQUEST",
     HTTPStatus.NOT_FOUND: "NOT_FOUND",
+    HTTPStatus.REQUEST_TIMEOUT: "REQUEST_TIMEOUT",
     HTTPStatus.METHOD_NOT_ALLOWED: "METHOD_NOT_ALLOWED",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "PAYLOAD_TOO_LARGE",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UNSUPPORTED_MEDIA_TYPE",
@@ -84,14 +85,15 @@ def install(app: FastAPI) -> None:
 
     async def on_http_exception(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _of_http(error)
+        return of_http(error)
 
     app.add_exception_handler(PlanVaultError, on_planvault_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_exception)
 
 
-def _of_http(error: HTTPException) -> Response:
+def of_http(error: HTTPException) -> Response:
+    """What the framework, or a layer in front of it, refuses."""
     status = HTTPStatus(error.status_code)
     code = _FRAMEWORK_CODES.get(status, f"HTTP_{status.value}")
     return problem(status, code, status.phrase, str(error.detail or status.description), headers=error.headers)

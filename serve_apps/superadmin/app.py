@@ -8,7 +8,7 @@ from planvault.clock import TimeOrderedIds
 from serve_apps import problems
 from serve_apps.access.gate import enforce, judged
 from serve_apps.dependencies import ApiDeps, keeper_of
-from serve_apps.middleware import BodyLimit, BugBoundary, RequestIdentity
+from serve_apps.middleware import BodyGuard, BugBoundary, RequestIdentity
 from serve_apps.superadmin.parts import Platform, only_operators
 from serve_apps.superadmin.policy import POLICY
 from serve_apps.superadmin.routes import router
@@ -28,7 +28,7 @@ def create_superadmin(deps: ApiDeps, platform: Platform) -> FastAPI:
     problems.install(app)
     app.include_router(router)
     enforce(app, POLICY, keeper_of)
-    app.add_middleware(BodyLimit, limit_for=lambda _: _BODY_BYTES)
+    app.add_middleware(BodyGuard, limit_for=lambda _: _BODY_BYTES)
     app.add_middleware(BugBoundary)
     app.add_middleware(RequestIdentity, ids=TimeOrderedIds())
     return app

@@ -134,7 +134,7 @@ async def test_deadline_headers_are_stripped_and_one_request_id_goes_in_and_come
         (b"x-request-id", b"in:valid"),
         (b"x-correlation-id", b"mine"),
     ]
-    await app({"type": "http", "headers": headers}, None, send)
+    await app({"type": "http", "path": "/", "headers": headers}, None, send)
     assert seen == [(b"x-correlation-id", b"mine"), (b"x-request-id", b"mine")]
     assert [value for name, value in sent[0]["headers"] if name == b"x-request-id"] == [b"mine"]
 
