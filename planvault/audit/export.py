@@ -93,8 +93,17 @@ def row_line(row: ChainedRow, *, details: bool = True) -> Line:
     return line | {"salt": None if salt is None else salt.hex(), "details": row.details.text}
 
 
+def read_first(line: Line) -> tuple[UUID, bool]:
+    """The organisation, and whether rows come with details. This and the next ones raise KeyError, TypeError and
+    ValueError for what is no such line: fields that nobody knows would say what nobody has signed."""
+    _only(line, "format", "orgId", "at", "details")
+    if line["format"] != FORMAT or not isinstance(line["details"], bool):
+        raise ValueError(f"a format other than {FORMAT}")
+    return UUID(_text(line["orgId"])), line["details"]
+
+
 def read_key(line: Line) -> KeyIntroduction:
-    """This and the next ones raise KeyError, TypeError and ValueError for what is no such line."""
+    _only(line, "orgId", "version", "publicKey", "at", "introducedBy", "signature")
     introducer, signature = line["introducedBy"], line["signature"]
     return KeyIntroduction(
         UUID(_text(line["orgId"])),
@@ -107,6 +116,7 @@ def read_key(line: Line) -> KeyIntroduction:
 
 
 def read_segment(line: Line) -> SignedSegment:
+    _only(line, "orgId", "firstSeq", "lastSeq", "prevHash", "lastHash", "at", "publicKey", "signature")
     segment = Segment(
         UUID(_text(line["orgId"])),
         _number(line["firstSeq"]),
@@ -119,13 +129,29 @@ def read_segment(line: Line) -> SignedSegment:
 
 
 def read_head(line: Line) -> SignedHead:
+    _only(line, "orgId", "seq", "hash", "at", "publicKey", "signature")
     head = Head(UUID(_text(line["orgId"])), _number(line["seq"]), _bytes(line["hash"], 32), _read_time(line["at"]))
     return SignedHead(head, _bytes(line["publicKey"], 32), _bytes(line["signature"], 64))
 
 
-def read_row(line: Line) -> ChainedRow:
-    digest, text, salt = line["detailsDigest"], line.get("details"), line.get("salt")
-    details = None if text is None else Details(None if salt is None else _bytes(salt, 32), _text(text))
+_ROW = ("seq", "id", "at", "action", "projectId", "sessionId", "runId", "detailsDigest", "prevHash", "hash")
+
+
+def read_row(line: Line, *, details: bool) -> ChainedRow:
+    """`details`: whether they must be there, or must not."""
+    said = line.keys() - {"type", *_ROW}
+    if said not in (({"salt", "details"}, {"erased"}, {"unreadable"}) if details else (set(),)):
+        raise ValueError(f"a row with {sorted(said)}")
+    return _row(line, _details(line) if "details" in said else None)
+
+
+def _details(line: Line) -> Details:
+    salt = line["salt"]
+    return Details(None if salt is None else _bytes(salt, 32), _text(line["details"]))
+
+
+def _row(line: Line, details: Details | None) -> ChainedRow:
+    digest = line["detailsDigest"]
     return ChainedRow(
         seq=_number(line["seq"]),
         id=UUID(_text(line["id"])),
@@ -138,9 +164,14 @@ def read_row(line: Line) -> ChainedRow:
         prev_hash=_bytes(line["prevHash"], 32),
         hash=_bytes(line["hash"], 32),
         details=details,
-        erased=line.get("erased") is True,
-        unreadable=line.get("unreadable") is True,
+        erased="erased" in line,
+        unreadable="unreadable" in line,
     )
+
+
+def _only(line: Line, *fields: str) -> None:
+    if line.keys() != {"type", *fields}:
+        raise ValueError(f"fields {sorted(line)}")
 
 
 def _time(at: datetime) -> str:

@@ -61,6 +61,7 @@ class Report:
     erased: int = 0
     unproven: int = 0
     pinned: bool = False
+    details: bool = True  # whether they were there to be verified
     faults: tuple[Fault, ...] = ()
     fault_count: int = 0
 

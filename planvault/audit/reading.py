@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from uuid import UUID
+from dataclasses import replace
 
 import orjson
 
 from models.base import JsonValue
-from planvault.audit.export import FORMAT, Line, read_head, read_key, read_row, read_segment
+from planvault.audit.export import Line, read_first, read_head, read_key, read_row, read_segment
 from planvault.audit.faults import FaultKind, Findings, Report
 from planvault.audit.statements import KeyIntroduction, SignedHead
 from planvault.audit.verify import Verifier
@@ -34,7 +34,7 @@ class ExportReader:
         self._expected = expected
         self._keys: list[KeyIntroduction] = []
         self._number = 0
-        self._past_keys = self._in_rows = self._ended = False
+        self._past_keys = self._in_rows = self._ended = self._details = False
         self._findings = Findings()
         self._verifier: Verifier | None = None
 
@@ -56,14 +56,15 @@ class ExportReader:
         self._begin_rows(verifier)
         if not self._ended:
             self._findings.add(verifier.seq, FaultKind.INCOMPLETE, "the export has no head at its end: it was cut off")
-        return verifier.report()
+        return replace(verifier.report(), details=self._details)
 
     def _take(self, line: Line) -> None:
         kind = line["type"]
         if kind == "export":
-            if line["format"] != FORMAT or self._verifier is not None:
-                raise ValueError(f"a second beginning, or a format other than {FORMAT}")
-            self._verifier = Verifier(UUID(str(line["orgId"])), pinned=self._pinned, findings=self._findings)
+            if self._verifier is not None:
+                raise ValueError("a second beginning")
+            org_id, self._details = read_first(line)
+            self._verifier = Verifier(org_id, pinned=self._pinned, findings=self._findings)
         elif self._verifier is None:
             raise ValueError("nothing comes before the line of type export")
         elif self._ended:
@@ -71,7 +72,7 @@ class ExportReader:
         elif kind in ("row", "head"):
             self._begin_rows(self._verifier)
             if kind == "row":
-                self._verifier.row(read_row(line))
+                self._verifier.row(read_row(line, details=self._details))
             else:
                 self._ended = True
                 self._verifier.last(read_head(line))

@@ -42,7 +42,10 @@ class Verifier:
         self._accounted: list[tuple[int, int]] = []
 
     def keys(self, keys: Sequence[KeyIntroduction]) -> None:
-        self._trust.introduce(keys)
+        for key in keys:
+            if key.org_id != self.org_id:
+                self.fault(0, FaultKind.UNKNOWN_KEY, f"key {key.public_key.hex()} is of organisation {key.org_id}")
+        self._trust.introduce([key for key in keys if key.org_id == self.org_id])
 
     def segment(self, signed: SignedSegment) -> None:
         """Oldest first, before any row."""
@@ -140,8 +143,8 @@ class Verifier:
             self._erased,
             self._unproven,
             self._trust.pinned,
-            tuple(self._findings.faults),
-            self._findings.count,
+            faults=tuple(self._findings.faults),
+            fault_count=self._findings.count,
         )
 
     def account(self, ranges: Iterable[tuple[int, int]]) -> None:

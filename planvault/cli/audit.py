@@ -193,6 +193,7 @@ def _print(report: Report) -> None:
         (report.pruned, f"rows up to {report.pruned} were pruned; signed records say so"),
         (report.erased, f"details of {report.erased} rows were erased"),
         (report.unproven, f"{report.unproven} rows are from before the chain: no digest covers their details"),
+        (not report.details, "the export is without details: they were not verified"),
         (not report.pinned, "no --key: the log's own keys were taken at their word"),
     ]
     for shown, note in notes:
