@@ -13,7 +13,8 @@ import numpy as np
 import orjson
 
 from models.base import JsonObject, JsonValue
-from models.ids import OrgId
+from models.ids import OrgId, ProjectId, SessionId
+from models.tenants import SessionScope
 from planvault.audit.record import unpack_details
 from planvault.errors import DecryptionFailed
 from planvault.ports import Keyring, OrgCipher
@@ -105,8 +106,10 @@ class Rows:
             return None  # erased before
         if column.owner is Owner.SUBJECT:
             cipher = await self._keyring.subject_cipher(self._org_id, row.get("external_user_hmac"))
-        elif column.owner is Owner.ORGANISATION or cipher is None:
+        elif column.owner is Owner.ORGANISATION:
             cipher = await self._keyring.cipher(self._org_id)
+        elif cipher is None:
+            cipher = await self._of_session(row)
         whole = {"session_id": row.get("id"), **row} if column.table == "sessions" else row
         for place in column.places(whole):
             try:
@@ -114,6 +117,15 @@ class Rows:
             except DecryptionFailed:
                 continue  # the row itself does not say which of its places it is
         raise DecryptionFailed(f"A value of {column.name} does not open: the export would not be complete.")
+
+    async def _of_session(self, row: Mapping[str, Any]) -> OrgCipher:
+        """Of a row that is not read with its session's others: a vote on somebody else's run, a project's secret."""
+        if row.get("session_id") is None:
+            return await self._keyring.cipher(self._org_id)
+        project, session = ProjectId(row["project_id"]), SessionId(row["session_id"])
+        return await self._keyring.session_cipher(
+            SessionScope(org_id=self._org_id, project_id=project, session_id=session)
+        )
 
 
 def _read(name: str, opened: bytes) -> JsonValue:
