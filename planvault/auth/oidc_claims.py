@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from models.access import plain_address
 from planvault.auth.oidc_policy import OidcPolicy
 from planvault.errors import NotAuthenticated
 
@@ -30,7 +31,7 @@ class Identity:
 
     @property
     def verified_email(self) -> str:
-        return self.email.strip().casefold() if self.email_verified else ""
+        return plain_address(self.email) if self.email_verified else ""
 
 
 def identity_of(claims: Mapping[str, Any], policy: OidcPolicy, now: datetime) -> Identity:

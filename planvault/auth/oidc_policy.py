@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
+from models.access import plain_address
 from models.policies import EgressPolicy
 from planvault.errors import BringUpFailed
 from planvault.settings import Settings
@@ -62,7 +63,7 @@ def oidc_policy(settings: Settings) -> OidcPolicy | None:
         leeway_s=settings.oidc_leeway_s,
         operator_claim=settings.oidc_operator_claim,
         operator_value=settings.oidc_operator_value,
-        operators=frozenset(name.casefold() if "@" in name else name for name in operators),
+        operators=frozenset(plain_address(name) if "@" in name else name for name in operators),
     )
 
 

@@ -88,8 +88,8 @@ class Judged:
     admitted: Admitted | None = None
 
 
-class _Table:
-    """The routes of an application in the order of its router, each with its row."""
+class RouteTable:
+    """The routes of an application in the order of its router, each with its row. Raises BringUpFailed."""
 
     def __init__(self, app: FastAPI, policy: Sequence[Rule]) -> None:
         rows = {(rule.method, rule.path): rule for rule in policy}
@@ -121,7 +121,7 @@ class _Table:
 class Gate:
     """Pure ASGI, so that streams pass unbuffered. `keeper` is asked for at each request: replicas open parts late."""
 
-    def __init__(self, app: ASGIApp, table: _Table, keeper: Callable[[Scope], Gatekeeper]) -> None:
+    def __init__(self, app: ASGIApp, table: RouteTable, keeper: Callable[[Scope], Gatekeeper]) -> None:
         self._app = app
         self._table = table
         self._keeper = keeper
@@ -164,7 +164,7 @@ def enforce(app: FastAPI, policy: Sequence[Rule], keeper: Callable[[Scope], Gate
 
     To be called when the routes are complete and before other middleware is added, which then stands outside of it.
     """
-    app.add_middleware(Gate, table=_Table(app, policy), keeper=keeper)
+    app.add_middleware(Gate, table=RouteTable(app, policy), keeper=keeper)
 
 
 def judgement(scope: Scope) -> Judged | None:
