@@ -20,7 +20,7 @@ CREATE TABLE service_tokens (
 -- The name stands in the audit log: of those that open anything, no two are alike.
 CREATE UNIQUE INDEX service_tokens_name ON service_tokens (org_id, name) WHERE revoked_at IS NULL;
 CREATE INDEX service_tokens_by_org ON service_tokens (org_id, id);
-SELECT tenant_table('service_tokens', platform => 'SELECT, DELETE');
+SELECT tenant_table('service_tokens', platform => '');
 
 -- The live token with this digest, its text before a rotation included; asked before the organisation is known.
 -- `ends_in_s`: seconds until this text ends.
@@ -38,3 +38,14 @@ LANGUAGE sql STABLE PARALLEL SAFE BEGIN ATOMIC
     WHERE found.revoked_at IS NULL AND found.ends_at > now() AND organization_is_live(found.org_id);
 END;
 SELECT definer_function('service_token_of(bytea)');
+
+-- How large organisations are, for whoever runs the installation: numbers, and nothing of what they count.
+CREATE FUNCTION organization_sizes(orgs uuid[]) RETURNS TABLE (org_id uuid, owners bigint, members bigint, projects bigint)
+LANGUAGE sql STABLE BEGIN ATOMIC
+    SELECT o.org_id,
+           (SELECT count(*) FROM members AS m WHERE m.org_id = o.org_id AND m.role = 'OWNER'),
+           (SELECT count(*) FROM members AS m WHERE m.org_id = o.org_id),
+           (SELECT count(*) FROM projects AS p WHERE p.org_id = o.org_id AND p.deleted_at IS NULL)
+    FROM unnest(orgs) AS o(org_id);
+END;
+SELECT definer_function('organization_sizes(uuid[])', 'planvault_platform');

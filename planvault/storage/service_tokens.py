@@ -64,8 +64,7 @@ class ServiceTokens:
         _check_life(life)
         if role is Role.OWNER or not by.covers(role):
             raise NotAllowed("A service token's role is ADMIN at most, and never above your own")
-        if await connection.fetchval(_SQL["hold"], scope.org_id) is None:
-            raise NotFound("There is no such organisation")
+        await connection.execute(_SQL["hold"], scope.org_id)
         if await connection.fetchval(_SQL["live"], scope.org_id) >= MOST_LIVE:
             raise QuotaReached(f"The organisation has {MOST_LIVE} service tokens: revoke one that nobody uses")
         token = new_service_token()
@@ -75,6 +74,8 @@ class ServiceTokens:
             row = await connection.fetchrow(_SQL["create"], scope.org_id, *values, life.total_seconds())
         except asyncpg.UniqueViolationError as error:
             raise Conflict(f"The organisation has a service token named {name!r}: rotate or revoke it") from error
+        except asyncpg.ForeignKeyViolationError as error:
+            raise NotFound("There is no such organisation") from error
         return _token(row), token
 
     async def rotate(

@@ -2,20 +2,16 @@
 
 -- name: page
 -- After $1 (NULL: from the beginning), by id, which is by age; the deleted ones that can be restored included.
-SELECT o.id, o.name, o.created_at, o.deleted_at, o.purge_after,
-       (SELECT count(*) FROM members AS m WHERE m.org_id = o.id AND m.role = 'OWNER') AS owners,
-       (SELECT count(*) FROM members AS m WHERE m.org_id = o.id) AS members,
-       (SELECT count(*) FROM projects AS p WHERE p.org_id = o.id) AS projects
-FROM organizations AS o
-WHERE $1::uuid IS NULL OR o.id > $1
-ORDER BY o.id
-LIMIT $2;
+WITH found AS (
+    SELECT id, name, created_at, deleted_at, purge_after FROM organizations
+    WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2)
+SELECT found.*, sizes.owners, sizes.members, sizes.projects
+FROM found
+JOIN organization_sizes((SELECT array_agg(id) FROM found)) AS sizes ON sizes.org_id = found.id
+ORDER BY found.id;
 
 -- name: one
 -- One of them ($1).
-SELECT o.id, o.name, o.created_at, o.deleted_at, o.purge_after,
-       (SELECT count(*) FROM members AS m WHERE m.org_id = o.id AND m.role = 'OWNER') AS owners,
-       (SELECT count(*) FROM members AS m WHERE m.org_id = o.id) AS members,
-       (SELECT count(*) FROM projects AS p WHERE p.org_id = o.id) AS projects
-FROM organizations AS o
+SELECT o.id, o.name, o.created_at, o.deleted_at, o.purge_after, sizes.owners, sizes.members, sizes.projects
+FROM organizations AS o, organization_sizes(ARRAY[o.id]) AS sizes
 WHERE o.id = $1;

@@ -14,8 +14,9 @@ WHERE id = (
     FOR NO KEY UPDATE SKIP LOCKED);
 
 -- name: hold
--- Tokens of an organisation are made one by one, so that they can be counted.
-SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE;
+-- Tokens of an organisation are made one by one, so that they can be counted. A lock of their own: the organisation's row
+-- is held by whoever makes its first key, which the audit row of the change may wait for.
+SELECT pg_advisory_xact_lock(hashtextextended('planvault/service_tokens/' || $1::uuid::text, 0));
 
 -- name: live
 -- How many there are that open anything.
