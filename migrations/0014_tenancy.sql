@@ -166,6 +166,20 @@ GRANT USAGE ON SEQUENCE event_revisions TO planvault_platform;
 SELECT definer_function(name::regprocedure, '') FROM unnest(ARRAY[
     'event_file_is_left()', 'tools_left_the_index()', 'scenario_without_samples_goes()']) AS name;
 
+-- ── full text ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- The organisation's active tools that hold what is wanted. Asked of the table itself, `@@` would be a filter behind the
+-- policy, over all tools of the organisation: the operator is not leakproof, so the index could not be used. Every key
+-- in the index begins with its organisation's, and the organisation is compared besides; by a form of equality that no
+-- index answers, so that the plan for all times is a scan of the one over the lexemes.
+CREATE FUNCTION tools_holding(wanted tsquery) RETURNS TABLE (tool_id uuid, integration_id uuid, impacts sparsevec)
+LANGUAGE sql STABLE BEGIN ATOMIC
+    SELECT t.tool_id, t.integration_id, t.impacts FROM tool_index t
+    WHERE t.active AND t.lexemes @@ wanted AND t.org_id IS NOT DISTINCT FROM tenant_scope();
+END;
+ALTER FUNCTION tools_holding(tsquery) SET enable_seqscan = off;
+SELECT definer_function('tools_holding(tsquery)');
+
 -- ── looked up before the organisation is known ──────────────────────────────────────────────────────────────────────
 
 -- The organisation of a project: who calls back knows the project's id, and nothing else yet.

@@ -29,10 +29,10 @@ WHERE t.org_id = $1 AND t.active AND (t.group_id = ANY($4::uuid[]) OR t.group_id
   AND t.integration_id <> ALL($2::uuid[]) AND t.embedding_model = $3
 
 -- name: with_terms
--- Every tool that holds one of some lexemes, with its BM25.
+-- Every tool that holds one of some lexemes, with its BM25. Their keys name the organisation $1, whose transaction it is.
 SELECT string_agg(uuid_send(t.tool_id), ''::bytea) AS tools, {lexical}
-FROM tool_index t
-WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[]) AND t.lexemes @@ $3::text::tsquery
+FROM tools_holding($3::text::tsquery) t
+WHERE $1::uuid = tenant_scope() AND t.integration_id <> ALL($2::uuid[])
 
 -- name: all_tools
 -- Every tool with both scores; no cosine without a vector of model $3.
@@ -54,8 +54,8 @@ WHERE t.org_id = $1 AND t.active AND t.integration_id <> ALL($2::uuid[]) AND t.t
 SELECT DISTINCT t.tool_id, t.version, t.name, t.group_name, t.integration_id, t.requires, t.produces
 FROM unnest($4::text[]) AS wanted (key)
 CROSS JOIN LATERAL (
-    SELECT * FROM tool_index t
-    WHERE t.org_id = $1 AND t.active AND t.integration_id = ANY($3::uuid[]) AND t.lexemes @@ wanted.key::tsquery
+    SELECT t.* FROM tools_holding(wanted.key::tsquery) AS holding JOIN tool_index t USING (tool_id)
+    WHERE t.org_id = $1 AND t.integration_id = ANY($3::uuid[])
       AND NOT EXISTS (SELECT FROM project_integrations p
                       WHERE p.org_id = $1 AND p.project_id = $2 AND p.integration_id = t.integration_id
                         AND NOT p.enabled)

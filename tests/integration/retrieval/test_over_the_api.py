@@ -13,8 +13,7 @@ from planvault.ingestion.worker import CatalogImporter, ImporterOptions
 from planvault.net.client import GuardedHttp
 from planvault.settings import Settings
 from retrieval.embedding import EMBEDDING_MODEL, InProcessEmbedder
-from serve_apps.dependencies import ApiDeps, open_deps
-from tests.integration.serve_apps.conftest import Tenant, client_for, make_tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Tenant, client_for, make_tenant, observed
 
 ADMIN = new_admin_token()
 NOUNS = {
@@ -48,23 +47,23 @@ def document() -> JsonObject:
 
 
 @pytest.fixture
-async def deps(database_url: str, tmp_path: Path, embedder: InProcessEmbedder) -> AsyncIterator[ApiDeps]:
+async def deps(database_url: str, tmp_path: Path, embedder: InProcessEmbedder) -> AsyncIterator[ObservedDeps]:
     settings = Settings(database_url=database_url, data_dir=tmp_path, admin_token_sha256=ADMIN.sha256.hex())
-    async with open_deps(settings, embedder, {}) as opened:
+    async with observed(settings, embedder, {}) as opened:
         yield opened
 
 
-async def imported(deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient, embedder: InProcessEmbedder) -> None:
+async def imported(deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient, embedder: InProcessEmbedder) -> None:
     body = {"name": "shop", "baseUrl": "http://shop.example", "openApiSpec": document()}
     assert (await admin.post(f"{tenant.admin}/tools", json=body)).status_code == 201
     http = GuardedHttp()
-    importer = CatalogImporter(deps.pool, http, embedder, TimeOrderedIds(), ImporterOptions(EMBEDDING_MODEL))
+    importer = CatalogImporter(deps.database, http, embedder, TimeOrderedIds(), ImporterOptions(EMBEDDING_MODEL))
     assert await importer.run_one()
     await http.aclose()
 
 
 async def test_each_intent_of_a_prompt_finds_its_tool_in_every_tier_and_every_score_adds_up(
-    deps: ApiDeps, embedder: InProcessEmbedder
+    deps: ObservedDeps, embedder: InProcessEmbedder
 ) -> None:
     tenant = await make_tenant(deps)
     async with (
@@ -86,7 +85,9 @@ async def test_each_intent_of_a_prompt_finds_its_tool_in_every_tier_and_every_sc
             assert [row["name"] for row in order][:10] == found["shortlist"]
 
 
-async def test_a_weight_of_zero_takes_a_part_out_of_the_ranking(deps: ApiDeps, embedder: InProcessEmbedder) -> None:
+async def test_a_weight_of_zero_takes_a_part_out_of_the_ranking(
+    deps: ObservedDeps, embedder: InProcessEmbedder
+) -> None:
     tenant = await make_tenant(deps)
     async with (
         client_for(deps, {"Authorization": f"Bearer {ADMIN.text}"}) as admin,

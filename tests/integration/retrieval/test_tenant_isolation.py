@@ -10,6 +10,7 @@ import pytest
 from pgvector import SparseVector, Vector
 
 from planvault.storage.pool import Pool
+from planvault.storage.tenancy import scoped
 from planvault.storage.tool_index import LEXEME_SPACE, term_key
 from retrieval.embedding import EMBEDDING_MODEL
 from retrieval.facts import read_facts
@@ -68,11 +69,10 @@ async def assert_scans_read_the_tenant_alone(pool: Pool, tenant: Tenant, query: 
     for sql, arguments in (
         (statement("nearest_exactly", 2, 4), [*scope, EMBEDDING_MODEL, *vectors]),
         (statement("nearest_in_groups", 2, 5), [*scope, EMBEDDING_MODEL, [tenant.on], *vectors]),
-        (statement("with_terms", 2, 4), [*scope, keys, *weights]),
         (statement("all_tools", 2, 4), [*scope, EMBEDDING_MODEL, *vectors, *weights]),
         (statement("these_tools", 2, 5), [*scope, EMBEDDING_MODEL, tools, *vectors, *weights]),
     ):
-        plan = json.loads(await pool.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments))
+        plan = await explained(pool, tenant, sql, *arguments)
         scans = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") == "tool_index"]
         assert scans, sql
         for scan in scans:
@@ -80,6 +80,50 @@ async def assert_scans_read_the_tenant_alone(pool: Pool, tenant: Tenant, query: 
             assert scan["Node Type"] != "Seq Scan", sql
             assert any(str(org) in one or term_key(org, "") in one or "tool_id" in one for one in conditions), plan
             assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) <= len(tenant.tools), plan
+    plan = await explained(pool, tenant, statement("with_terms", 2, 4), *scope, keys, *weights)
+    [scan] = [node for node in nodes(plan[0]["Plan"]) if node["Node Type"] == "Function Scan"]
+    assert scan["Actual Rows"] <= len(tenant.tools)
+
+
+async def test_full_text_is_found_by_its_index_and_not_by_reading_all_tools_of_the_organisation(pool: Pool) -> None:
+    """Row-level security stands in front of `@@`, which Postgres takes for one that could tell what it compares."""
+    [tenant] = await settle(pool, [LARGE])
+    org = tenant.scope.org_id
+    lexeme, there = await rarest(pool, tenant)
+    wanted = f"'{term_key(org, lexeme)}'"
+    held = await explained(pool, tenant, "SELECT FROM tools_holding($1::text::tsquery)", wanted)
+    [scan] = [node for node in nodes(held[0]["Plan"]) if node["Node Type"] == "Function Scan"]
+    assert scan["Actual Rows"] == there
+    everything = await explained(pool, tenant, "SELECT count(name) FROM tool_index WHERE org_id = $1", org)
+    assert buffers(held) - there < buffers(everything) / 10
+
+
+async def test_full_text_of_another_organisation_is_not_found_whatever_is_asked_for(pool: Pool) -> None:
+    [tenant, stranger] = await settle(pool, [SMALL, SMALL])
+    wanted = " | ".join(f"'{term_key(stranger.scope.org_id, each)}'" for each in lexemes("cancel the order of a user"))
+    asked = "SELECT count(*) FROM tools_holding($1::text::tsquery)"
+    assert await scoped(pool, stranger.scope).fetchval(asked, wanted) > 0
+    assert await scoped(pool, tenant.scope).fetchval(asked, wanted) == 0
+    assert await pool.fetchval(asked, wanted) == 0
+
+
+async def rarest(pool: Pool, tenant: Tenant) -> tuple[str, int]:
+    row = await scoped(pool, tenant.scope).fetchrow(
+        "SELECT lexeme, tools FROM lexeme_stats WHERE org_id = $1 ORDER BY tools, lexeme LIMIT 1", tenant.scope.org_id
+    )
+    assert row is not None
+    return row["lexeme"], row["tools"]
+
+
+async def explained(pool: Pool, tenant: Tenant, sql: str, *arguments: object) -> list[dict[str, Any]]:
+    """The plan that ran, as a process of the product runs it."""
+    text = await scoped(pool, tenant.scope).fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *arguments)
+    plan: list[dict[str, Any]] = json.loads(text)
+    return plan
+
+
+def buffers(plan: list[dict[str, Any]]) -> int:
+    return int(plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"])
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
