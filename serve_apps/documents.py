@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from planvault.errors import NotFound
+from serve_apps.links import add_links
 from serve_apps.schemas.imports import PutTools
 from serve_apps.schemas.problems import Problem
 
@@ -93,6 +94,7 @@ def document_of(app: FastAPI) -> dict[str, Any]:
     # The framework's own error shape is never sent.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    add_links(document)
     return document
 
 

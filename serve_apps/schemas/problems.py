@@ -19,3 +19,4 @@ class Problem(Reply):
     detail: str
     instance: str = Field(description="The request id, as in X-Request-Id.")
     errors: list[ProblemError] | None = None
+    code: str | None = Field(default=None, description="Of callbacks: the end of `type` once more, for their clients.")

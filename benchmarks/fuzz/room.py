@@ -1,0 +1,128 @@
+"""What is fuzzed: the application on a socket of its own, over a fresh database with one organisation in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cluster.data_dir import prepare
+from cluster.postgres import embedded
+from cluster.server_user import server_user
+from models.base import JsonObject
+from models.ids import ProjectId
+from models.tenants import OrgScope, ProjectScope
+from planvault.auth.keys import NewKey, new_admin_token
+from planvault.ports import Span, Vector
+from planvault.settings import Settings
+from planvault.storage.migrate import migrate
+from planvault.storage.pool import open_pool
+from serve_apps.api import assemble
+from serve_apps.dependencies import ApiDeps, open_deps
+from serve_apps.documents import document_of
+
+_DIMENSIONS = 384
+
+
+class _Embedder:
+    """Vectors of the right size: what is found is not looked at."""
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        return [[1.0 if place == len(text) % _DIMENSIONS else 0.0 for place in range(_DIMENSIONS)] for text in texts]
+
+    async def embed_prompt(self, text: str, spans: Sequence[Span]) -> list[Vector]:
+        return await self.embed([text, *(text[slice(*span)] for span in spans)])
+
+
+@dataclass
+class Tally:
+    """Counts answers by status and by route; outermost, so that nothing escapes it."""
+
+    app: ASGIApp
+    statuses: Counter[int] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.statuses[message["status"]] += 1
+                if message["status"] >= 500:
+                    self.failed[f"{message['status']} {scope['method']} {scope['path']}"] += 1
+            await send(message)
+
+        await self.app(scope, receive, counted)
+
+
+@dataclass(frozen=True)
+class Room:
+    url: str
+    document: JsonObject
+    tally: Tally
+    key: NewKey
+    admin: str
+    org_id: UUID
+    project_id: UUID
+    doomed_project_id: UUID  # for the route that deletes projects
+
+
+@asynccontextmanager
+async def room() -> AsyncIterator[Room]:
+    """Served while the block lasts; its database goes with it."""
+    folder = Path(tempfile.mkdtemp(prefix="planvault-fuzz-"))
+    os.chmod(folder, 0o755)  # noqa: PTH101 - the embedded server's user passes through
+    user = server_user()
+    server = embedded(prepare(folder / "data", user), user)
+    server.start()
+    try:
+        url = server.url("postgres")
+        await migrate(url)
+        admin = new_admin_token()
+        settings = Settings(database_url=url, data_dir=folder, admin_token_sha256=admin.sha256.hex(), rate_limits="off")
+        await _pretend_a_host(url)
+        async with open_deps(settings, _Embedder(), {}) as deps:
+            app = assemble(settings)
+            app.state.deps = deps
+            tally = Tally(app)
+            async with _listening(tally) as base:
+                yield await _furnished(deps, base, document_of(app), tally, admin.text)
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _furnished(deps: ApiDeps, url: str, document: JsonObject, tally: Tally, admin: str) -> Room:
+    org = await deps.tenants.create_organization("fuzzed")
+    scope = OrgScope(org_id=org.id)
+    project, doomed = [await deps.tenants.create_project(scope, name) for name in ("fuzzed", "doomed")]
+    _, key = await deps.api_keys.create_primary(ProjectScope(org_id=org.id, project_id=ProjectId(project.id)))
+    return Room(url, document, tally, key, admin, org.id, project.id, doomed.id)
+
+
+async def _pretend_a_host(url: str) -> None:
+    """Health asks for one; nothing runs here."""
+    async with await open_pool(url, name="fuzz") as pool:
+        await pool.execute("INSERT INTO hosts (id, build_id, heartbeat_at) VALUES ('h', 'b', now() + interval '1 day')")
+
+
+@asynccontextmanager
+async def _listening(app: ASGIApp) -> AsyncIterator[str]:
+    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it takes connections from here on
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
