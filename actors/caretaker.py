@@ -13,12 +13,15 @@ from datetime import timedelta
 import structlog
 
 from actors.key_keeper import KeyKeeper
+from actors.privacy_worker import PrivacyWorker
 from actors.supervisor import Desired, Fleet, Supervisor
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.settings import Settings
 from planvault.storage.actor_leases import ActorLease, Claimant
+from planvault.storage.files.folder import EventFolder
 from planvault.storage.pool import Pool, Role, open_pool
 from planvault.storage.retention import Retention, rules
+from planvault.storage.session_retention import AgedSessions
 from planvault.storage.session_store import SessionStore
 from planvault.wiring import audit_anchoring
 
@@ -67,6 +70,7 @@ class Caretaker:
                     tasks.create_task(self.supervisor.run())
                     tasks.create_task(self._prune(pool, duties[1]))
                     tasks.create_task(KeyKeeper(self._settings).run())
+                    tasks.create_task(PrivacyWorker(self._settings).run())
             finally:
                 for duty in duties:
                     await _give_up(duty)
@@ -78,7 +82,9 @@ class Caretaker:
         recording = timedelta(hours=self._settings.recording_hours)
         files = SessionStore(self._settings.events_folder).prunings(recording)
         kept = timedelta(days=self._settings.occurrence_days)
-        every = (*rules(recording, files, occurrences=kept), audit_anchoring(self._settings, pool))
+        folder = self._settings.events_folder
+        aged = AgedSessions(None if folder is None else EventFolder(folder))
+        every = (*rules(recording, files, occurrences=kept), aged, audit_anchoring(self._settings, pool))
         retention = Retention(pool, every, self._clock)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_keep(duty))

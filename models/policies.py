@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from models.base import Frozen
 from models.plans import PlannerMode
 from models.rate_limits import RateLimits
@@ -34,11 +36,19 @@ class RunLimits(Frozen):
     max_parallel_calls: int = 16  # reads in flight at once; 1: one call after the other (docs/concurrency.md)
 
 
+class RetentionSettings(Frozen):
+    """How long things are kept, in days."""
+
+    sessions_days: int = Field(default=90, ge=1, le=1_461)  # after anything happened in them last
+    audit_days: int = Field(default=365, ge=1, le=1_461)
+
+
 class OrgSettings(Frozen):
     egress: EgressPolicy = EgressPolicy()
     rate_limits: RateLimits = RateLimits()
     runtime_policy: RuntimePolicy = RuntimePolicy()
     retrieval: RetrievalOverrides = RetrievalOverrides()
+    retention: RetentionSettings = RetentionSettings()
 
 
 class ProjectSettings(Frozen):

@@ -18,7 +18,7 @@ from planvault.scheduling.dispatch import Dispatcher, Outbound
 from planvault.scheduling.from_plans import PostgresScheduling
 from planvault.settings import Settings
 from planvault.storage.audit import AuditLog
-from planvault.storage.audit_anchors import AuditAnchoring, kept_a_year
+from planvault.storage.audit_anchors import AuditAnchoring
 from planvault.storage.audit_chain import AuditChain
 from planvault.storage.audit_keys import AuditKeys
 from planvault.storage.blobs import Blobs
@@ -33,6 +33,7 @@ from planvault.storage.pool import Pool, Role, open_pool
 from planvault.storage.redis_link import open_link
 from planvault.storage.scheduled_jobs import ScheduledJobs
 from planvault.storage.secrets import PostgresSecrets
+from planvault.storage.session_retention import audit_kept_for
 from planvault.storage.session_store import SessionStore
 from planvault.storage.sessions import Sessions
 from planvault.storage.signals import PostgresSignals
@@ -146,7 +147,8 @@ def audit_anchoring(settings: Settings, pool: Pool) -> AuditAnchoring:
     """What signs and prunes audit logs. `pool`: the platform's."""
     ids, clock = TimeOrderedIds(), SystemClock()
     keyring = PostgresKeyring(pool, key_providers(settings), ids)
-    return AuditAnchoring(AuditChain(pool, keyring, AuditKeys(pool, keyring, ids, clock), clock), clock, kept_a_year)
+    chain = AuditChain(pool, keyring, AuditKeys(pool, keyring, ids, clock), clock)
+    return AuditAnchoring(chain, clock, lambda scope: audit_kept_for(pool, scope))
 
 
 def _scheduling(pool: Pool, keyring: PostgresKeyring, ids: Ids, shards: int) -> PostgresScheduling:

@@ -27,7 +27,9 @@ ENTRIES_FOR = timedelta(days=365)  # of the routing cache, after something was c
 OCCURRENCES_FOR = timedelta(days=90)  # of scheduled jobs; each job keeps its last one
 RUNS_A_BATCH = 50
 FILES_A_BATCH = 200
+FENCES_FOR = timedelta(days=30)  # of erased sessions: for how long a host might still remember one
 _ROWS_A_BATCH = 1_000
+_EXPORTS_A_BATCH = 5  # of 256 KiB a chunk
 _REST = 3.0  # times the batch before: pruning takes a quarter of one connection's time, and leaves the disk to appends
 
 
@@ -78,6 +80,8 @@ def rules(
         Rule("leases", LEASES_FOR, _ROWS_A_BATCH),
         Rule("occurrences", occurrences, _ROWS_A_BATCH),
         Rule("routing_cache", ENTRIES_FOR, _ROWS_A_BATCH),
+        Rule("exports", timedelta(), _EXPORTS_A_BATCH),
+        Rule("fences", FENCES_FOR, _ROWS_A_BATCH),
     )
 
 

@@ -118,7 +118,7 @@ def _export_chunk(row: Row) -> Iterator[Seal]:
 
 
 def export_chunk_seal(request_id: UUID, position: int, *, last: bool) -> Seal:
-    """Where one chunk of an export's file is encrypted: as a blob's, bound to its position and whether it is the last."""
+    """Where one chunk of an export's file is encrypted: bound to its position and whether it is the last."""
     place = f"{request_id}:{position}:{'last' if last else 'more'}"
     return Seal("table:privacy_export_chunks", "privacy_export_chunks", place, "payload")
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints
 
 from models.plans import PlannerMode
-from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, ProjectSettings, RunLimits
+from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, ProjectSettings, RetentionSettings, RunLimits
 from models.runtime_policy import RuntimePolicy
 from models.tenants import Project
 from serve_apps.schemas.base import Body, Name, Reply
@@ -23,12 +23,22 @@ class EgressIn(Body):
     allow_hosts: list[Host] = Field(default_factory=list, max_length=200)
 
 
+class RetentionIn(Body):
+    """Days for which things are kept."""
+
+    sessions_days: StrictInt = Field(
+        default=90, ge=1, le=1_461, description="Of a session, after anything happened in it last."
+    )
+    audit_days: StrictInt = Field(default=365, ge=1, le=1_461, description="Of a row of the audit log.")
+
+
 class OrgSettingsIn(Body):
     """Replaces the settings; what is left out goes back to its default."""
 
     egress: EgressIn = EgressIn()
     runtime_policy: RuntimePolicyIn = RuntimePolicyIn()
     retrieval: RetrievalIn = RetrievalIn()
+    retention: RetentionIn = RetentionIn()
 
     def settings(self) -> OrgSettings:
         """Raises InvalidInput."""
@@ -36,6 +46,7 @@ class OrgSettingsIn(Body):
         return OrgSettings(
             runtime_policy=self.runtime_policy.policy("/runtimePolicy", RuntimePolicy()),
             retrieval=self.retrieval.overrides("/retrieval"),
+            retention=RetentionSettings(**self.retention.model_dump()),
             egress=EgressPolicy(
                 allow_loopback=egress.allow_loopback,
                 allow_private=egress.allow_private,

@@ -94,6 +94,31 @@ WITH gone AS (
 )
 SELECT count(*) AS looked_at, count(*) AS gone FROM gone
 
+-- name: exports
+-- Files of up to $2 exports that have expired for $1; the requests stay, as a record.
+WITH old AS (
+    SELECT id FROM privacy_requests
+    WHERE chunks IS NOT NULL AND expires_at <= now() - $1::interval
+    ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+),
+gone AS (
+    DELETE FROM privacy_export_chunks WHERE request_id IN (SELECT id FROM old)
+),
+told AS (
+    UPDATE privacy_requests SET size = NULL, chunks = NULL, sha256 = NULL WHERE id IN (SELECT id FROM old) RETURNING 1
+)
+SELECT count(*) AS looked_at, count(*) AS gone FROM told
+
+-- name: fences
+-- Up to $2 sessions that were erased more than $1 ago: no host goes on by itself for so long.
+WITH gone AS (
+    DELETE FROM erased_sessions WHERE session_id = ANY (ARRAY(
+        SELECT session_id FROM erased_sessions WHERE fenced_at < now() - $1::interval
+        ORDER BY fenced_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+)
+SELECT count(*) AS looked_at, count(*) AS gone FROM gone
+
 -- name: routing_cache
 -- Up to $2 automatic scenarios that nothing was counted of for $1: what they hold of prompts has an end.
 WITH gone AS (

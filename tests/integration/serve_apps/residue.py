@@ -42,7 +42,7 @@ class Search:
         self._database = database
         self._settings = settings
         self._org_id = org_id
-        forms = sorted({form for text in texts for form in forms_of(text)} | {text for text in texts})
+        forms = sorted({form for text in texts for form in forms_of(text)} | set(texts))
         self._pattern = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
         self.residue = Residue()
 

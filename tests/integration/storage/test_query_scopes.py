@@ -40,6 +40,7 @@ PLATFORM: Final = {
     ("audit_chain.sql", "add_segment"): "the caretaker: what pruning leaves of old rows",
     ("audit_chain.sql", "due"): "the caretaker: whose head is to be signed, or whose rows are old",
     ("audit_chain.sql", "prune"): "the caretaker: whole segments, by their age",
+    ("rewrap.sql", "next"): "the operator: organisation by organisation",
     ("rotation.sql", "claim"): "the rotator: whose key is to be rotated",
     ("blobs.sql", "sweep"): "the caretaker: orphans of all",
     ("blobs.sql", "sweep_fragments"): "the caretaker: what ended runs derived",
@@ -55,6 +56,7 @@ PLATFORM: Final = {
     ("lessons.sql", "votes"): "the learner: whose votes wait",
     ("privacy.sql", "claim"): "the privacy worker: whose request has waited longest",
     ("privacy_erasure.sql", "await_appends"): "the privacy worker: shards, no organisation's rows",
+    ("session_retention.sql", "aged"): "the caretaker: sessions go by their own age",
     ("tool_groups.sql", "stale_integrations"): "whose groups lag behind",
     ("tool_index.sql", "organizations_to_make"): "whose rows an older release made",
 }
