@@ -141,7 +141,10 @@ async def check_role(url: str, role: Role, variable: str) -> None:
 
 async def _refuse_lost_keyset(pool: "asyncpg.Pool[asyncpg.Record]", keyset: Path) -> None:
     """A fresh keyset beside old data keys would open nothing, and its first use would hide the loss."""
-    if await pool.fetchval("SELECT EXISTS (SELECT FROM data_keys WHERE purpose = 'org')"):
+    if await pool.fetchval(
+        "SELECT EXISTS (SELECT FROM data_keys k JOIN organizations o ON o.id = k.org_id"
+        " WHERE k.purpose = 'org' AND k.status <> 'destroyed' AND o.dek_wrap = 'local')"
+    ):
         raise BringUpFailed(
             f"The database holds encrypted data, but its keyset {keyset} is missing. Restore the file from a backup, "
             "or set PLANVAULT_KEYSET_PATH; without it the data cannot be read."

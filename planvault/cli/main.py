@@ -11,6 +11,7 @@ from planvault.cli.database import migrate
 from planvault.cli.doctor import doctor
 from planvault.cli.imports_commands import imports
 from planvault.cli.jobs import jobs
+from planvault.cli.kek import rewrap
 from planvault.cli.keys import keys
 from planvault.cli.logs import logs
 from planvault.cli.members import members
@@ -45,6 +46,7 @@ app.command()(reject)
 app.add_typer(audit, name="audit")
 app.add_typer(imports, name="imports")
 app.add_typer(jobs, name="jobs")
+keys.command()(rewrap)
 app.add_typer(keys, name="keys")
 app.add_typer(members, name="members")
 app.add_typer(scenarios, name="scenarios")

@@ -1,8 +1,8 @@
 """Deletion of an organisation: at once for everybody, for good after a week, and what stays is that it happened.
 
 First it is marked: keys, tokens and people are let in nowhere (`organization_is_live`), runs are told to stop, jobs do
-not come due. Until its time it can be restored as it was, but for the runs that were stopped. Then a worker destroys its
-keys, and its users', before it deletes anything: whatever a later step should miss, nothing opens any more.
+not come due. Until its time it can be restored as it was, but for the runs that were stopped. Then a worker destroys
+its keys, and its users', before it deletes anything: whatever a later step should miss, nothing opens any more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from planvault.storage.commands import Commands
 from planvault.storage.keys import shred_org
 from planvault.storage.pool import Connection, Pool, transaction
 from planvault.storage.queries import load
-from planvault.storage.tenancy import stepped_into
+from planvault.storage.tenancy import scoped, stepped_into
 from planvault.storage.tenants import Witness
 
 _SQL = load("planvault.storage", "sql/org_deletion.sql")
@@ -149,7 +149,7 @@ class OrganizationPurge:
         """What it deleted, by kind; empty: nothing was left."""
         clock = asyncio.get_running_loop()
         started = clock.time()
-        row = await self._pool.fetchrow(_SQL[query], scope.org_id, size)
+        row = await scoped(self._pool, scope).fetchrow(_SQL[query], scope.org_id, size)
         counts = {} if row is None else {name: int(count) for name, count in row.items() if count}
         if counts:
             await asyncio.sleep(self._rest * (clock.time() - started))

@@ -7,16 +7,21 @@ from datetime import timedelta
 
 import pytest
 
+from models.rotations import RotationState
 from planvault.crypto.envelope import DataKey, EnvelopeCipher, read_header
 from planvault.errors import Conflict, DecryptionFailed, NotFound
 from planvault.storage.commands import Commands
 from planvault.storage.job_dispatch import JobDispatch
+from planvault.storage.keys import PostgresKeyring
 from planvault.storage.org_deletion import OrganizationDeletions, OrganizationPurge
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, Role, open_pool
+from planvault.storage.rewrap import Rewrap
+from planvault.storage.rotation import Rotations
+from planvault.storage.rotation_steps import RotationSteps
 from planvault.storage.sealed import COLUMNS, Owner
 from planvault.storage.tenancy import within
 from planvault.storage.tenants import Tenants
-from tests.integration.storage.key_room import IDS, KeyRoom, keyring
+from tests.integration.storage.key_room import IDS, PROVIDERS, KeyRoom, keyring
 
 pytestmark = pytest.mark.postgres
 
@@ -161,3 +166,21 @@ async def test_a_dump_from_before_opens_with_nothing_that_the_product_still_hold
                 forged = {named.key_id: DataKey(named.key_id, named.version, key.material)}
                 with pytest.raises(DecryptionFailed):
                     EnvelopeCipher(room.org, forged, named.key_id).open(row["sealed"], place)
+
+
+async def test_the_platforms_own_role_may_do_all_of_it(room: KeyRoom, database_url: str) -> None:
+    async with await open_pool(database_url, name="platform", role=Role.PLATFORM) as platform:
+        async with within(room.pool, room.scope) as connection:
+            await Rotations(room.pool, IDS).begin(connection, room.scope)
+        worker = RotationSteps(platform, PROVIDERS, IDS, spread_s=0, rest=0)
+        for _ in range(20):
+            await worker.once()
+        newest = await Rotations(room.pool, IDS).newest(room.scope)
+        assert newest is not None
+        assert (newest.state, newest.error) == (RotationState.COMPLETED, None)
+        assert (await Rewrap(platform, PROVIDERS).to("local")).left == ()
+        deleting = OrganizationDeletions(platform, Commands(platform, PostgresKeyring(platform, PROVIDERS, IDS), IDS))
+        await deleting.delete(room.scope, "ada")
+        await is_due(room)
+        assert await OrganizationPurge(platform, rest=0).once()
+        assert (await deleting.find(room.scope)).purged_at is not None

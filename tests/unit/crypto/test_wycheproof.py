@@ -41,11 +41,14 @@ def test_there_are_vectors_of_both_kinds() -> None:
 @pytest.mark.parametrize("test", [test for _, test in ALL], ids=lambda test: f"{test['tcId']}")
 def test_the_library_agrees_with_every_vector(test: dict[str, Any]) -> None:
     key, nonce, aad, message, sealed = parts(test)
-    if test["result"] == "valid":
+    if not 8 <= len(nonce) <= 128:  # the library takes no others, valid or not
+        with pytest.raises(ValueError, match="[Nn]once"):
+            AESGCM(key).decrypt(nonce, sealed, aad)
+    elif test["result"] == "valid":
         assert AESGCM(key).decrypt(nonce, sealed, aad) == message
         assert AESGCM(key).encrypt(nonce, message, aad) == sealed
     elif test["result"] == "invalid":
-        with pytest.raises((InvalidTag, ValueError)):  # ValueError: a nonce of no bytes
+        with pytest.raises(InvalidTag):
             AESGCM(key).decrypt(nonce, sealed, aad)
 
 
