@@ -11,11 +11,11 @@ import orjson
 import uvicorn
 
 from serve_apps.api import create_app
-from serve_apps.dependencies import ApiDeps
+from tests.integration.serve_apps.conftest import ObservedDeps
 
 
 @asynccontextmanager
-async def serving(deps: ApiDeps) -> AsyncIterator[str]:
+async def serving(deps: ObservedDeps) -> AsyncIterator[str]:
     """The base URL of the application on a loopback port of the system's choice."""
     server = uvicorn.Server(
         uvicorn.Config(create_app(deps), host="127.0.0.1", port=0, log_level="warning", lifespan="off",

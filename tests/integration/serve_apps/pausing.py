@@ -11,9 +11,8 @@ from models.plans import Plan
 from models.policies import PlanApprovalMode, ProjectSettings
 from models.tools import Idempotency
 from planvault.storage.keys import PostgresKeyring
-from serve_apps.dependencies import ApiDeps
 from tests.integration.runtime.harness import Platform, World, eventually
-from tests.integration.serve_apps.conftest import Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Tenant
 
 
 @dataclass
@@ -76,11 +75,11 @@ class Talk:
         return found
 
 
-def platform_of(deps: ApiDeps, tenant: Tenant, world: World) -> Platform:
+def platform_of(deps: ObservedDeps, tenant: Tenant, world: World) -> Platform:
     for name in ("sleep", "wait_for_signal"):
         world.tool(name, lambda _: None, Idempotency.DECLARED)
     assert isinstance(deps.keyring, PostgresKeyring)
-    platform = Platform(deps.pool, deps.keyring, tenant.scope, world, quick=True)
+    platform = Platform(deps.database, deps.keyring, tenant.scope, world, quick=True)
     told = deps.commands.wake
 
     async def wake(shard: int) -> None:
@@ -93,7 +92,7 @@ def platform_of(deps: ApiDeps, tenant: Tenant, world: World) -> Platform:
 
 @asynccontextmanager
 async def talking(
-    deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, world: World, **limits: Any
+    deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, world: World, **limits: Any
 ) -> AsyncIterator[Talk]:
     """A session of the tenant, with one host that runs it."""
     settings = ProjectSettings.model_validate({"plan_approval_mode": PlanApprovalMode.AUTO, "limits": limits})

@@ -10,14 +10,13 @@ import pytest
 from models.commands import Action
 from models.runs import RunStatus
 from planvault.storage.commands import command_seal
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant, open_session
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant, open_session
 
 HASH = "ab" * 32
 
 
-async def last_action(deps: ApiDeps, session: Recorder) -> tuple[str, Action]:
-    row = await deps.pool.fetchrow(
+async def last_action(deps: ObservedDeps, session: Recorder) -> tuple[str, Action]:
+    row = await deps.database.fetchrow(
         "SELECT id, kind, payload FROM commands WHERE session_id = $1 ORDER BY seq DESC", session.scope.session_id
     )
     cipher = await deps.keyring.session_cipher(session.scope)
@@ -25,7 +24,7 @@ async def last_action(deps: ApiDeps, session: Recorder) -> tuple[str, Action]:
 
 
 async def test_an_approval_is_bound_to_the_run_that_asks_and_to_the_person(
-    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str
+    deps: ObservedDeps, client: httpx.AsyncClient, session: Recorder, path: str
 ) -> None:
     run_id = await session.run(RunStatus.AWAITING_CONFIRMATION, plan_hash=HASH)
     answer = await client.post(
@@ -54,7 +53,7 @@ async def test_an_approval_is_bound_to_the_run_that_asks_and_to_the_person(
     ],
 )
 async def test_every_action_is_recorded_where_its_run_asks_for_it(
-    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str, status: RunStatus, body: dict[str, Any]
+    deps: ObservedDeps, client: httpx.AsyncClient, session: Recorder, path: str, status: RunStatus, body: dict[str, Any]
 ) -> None:
     await session.run(status, pending={"kind": "x"})
     answer = await client.post(f"{path}/actions", json=body)
@@ -79,7 +78,7 @@ async def test_every_action_is_recorded_where_its_run_asks_for_it(
     ],
 )
 async def test_nothing_pending_is_a_conflict_that_says_so(
-    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str, body: dict[str, Any]
+    deps: ObservedDeps, client: httpx.AsyncClient, session: Recorder, path: str, body: dict[str, Any]
 ) -> None:
     await session.run(RunStatus.COMPLETED)
     answer = await client.post(f"{path}/actions", json=body)
@@ -88,9 +87,9 @@ async def test_nothing_pending_is_a_conflict_that_says_so(
     assert await last_count(deps, session) == 0
 
 
-async def last_count(deps: ApiDeps, session: Recorder) -> int:
+async def last_count(deps: ObservedDeps, session: Recorder) -> int:
     return int(
-        await deps.pool.fetchval("SELECT count(*) FROM commands WHERE session_id = $1", session.scope.session_id)
+        await deps.database.fetchval("SELECT count(*) FROM commands WHERE session_id = $1", session.scope.session_id)
     )
 
 
@@ -209,7 +208,7 @@ async def test_an_incomplete_action_is_answered_with_a_pointer(
 
 
 async def test_an_action_repeated_with_its_key_is_one_command(
-    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str
+    deps: ObservedDeps, client: httpx.AsyncClient, session: Recorder, path: str
 ) -> None:
     await session.run(RunStatus.AWAITING_CONFIRMATION)
     headers = {"Idempotency-Key": "approve-1"}
@@ -219,7 +218,7 @@ async def test_an_action_repeated_with_its_key_is_one_command(
 
 
 async def test_more_answers_at_once_than_there_are_connections_are_all_taken(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     """An answer that names its run may not wait for a second connection while it holds one."""
     count = 2 * deps.pool.get_max_size()

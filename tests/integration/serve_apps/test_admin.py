@@ -7,8 +7,7 @@ import pytest
 from models import access
 from models.tools import ImportOutcome, OperationReport
 from planvault.storage import catalog_imports
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant
 
 SPEC = {"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "paths": {}}
 
@@ -21,25 +20,25 @@ async def register(admin: httpx.AsyncClient, tenant: Tenant, name: str = "shop")
 
 
 async def test_a_document_is_queued_for_import_as_it_was_sent(
-    deps: ApiDeps, admin: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     made = await register(admin, tenant)
     job = (await admin.get(f"{tenant.admin}/imports/{made['importId']}")).json()
     assert (job["status"], job["toolId"], job["report"], job["error"]) == ("queued", made["toolId"], [], None)
-    row = await deps.pool.fetchrow("SELECT document, spec_url FROM imports WHERE id = $1", made["importId"])
+    row = await deps.database.fetchrow("SELECT document, spec_url FROM imports WHERE id = $1", made["importId"])
     assert (orjson.loads(row["document"]), row["spec_url"]) == (SPEC, None)
 
 
 async def test_progress_and_the_per_operation_report_are_shown(
-    deps: ApiDeps, admin: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     made = await register(admin, tenant)
-    claim = await catalog_imports.claim_import(deps.pool, 30.0)
+    claim = await catalog_imports.claim_import(deps.database, 30.0)
     while claim is not None and str(claim.id) != made["importId"]:
-        claim = await catalog_imports.claim_import(deps.pool, 30.0)
+        claim = await catalog_imports.claim_import(deps.database, 30.0)
     assert claim is not None
     report = [OperationReport(operation="GET /orders", outcome=ImportOutcome.CREATED, tool="list_orders")]
-    await catalog_imports.import_parsed(deps.pool, claim, report, ["needs a key"], total=1, done=0)
+    await catalog_imports.import_parsed(deps.database, claim, report, ["needs a key"], total=1, done=0)
     job = (await admin.get(f"{tenant.admin}/imports/{made['importId']}")).json()
     assert (job["status"], job["total"], job["done"], job["notes"]) == ("embedding", 1, 0, ["needs a key"])
     assert job["report"] == [{"operation": "GET /orders", "outcome": "created", "tool": "list_orders", "problems": []}]
@@ -67,17 +66,17 @@ async def test_an_integration_is_listed_shown_replaced_and_deleted(admin: httpx.
 
 
 async def test_a_name_that_is_taken_is_a_conflict_and_leaves_nothing(
-    deps: ApiDeps, admin: httpx.AsyncClient, tenant: Tenant, stranger: Tenant
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant, stranger: Tenant
 ) -> None:
     await register(admin, tenant)
     again = await admin.post(f"{tenant.admin}/tools", json={"name": "shop", "openApiSpec": SPEC})
     assert again.status_code == 409
-    assert await deps.pool.fetchval("SELECT count(*) FROM imports WHERE org_id = $1", tenant.scope.org_id) == 1
+    assert await deps.database.fetchval("SELECT count(*) FROM imports WHERE org_id = $1", tenant.scope.org_id) == 1
     assert await register(admin, stranger), "another organisation may use the name"
 
 
 async def test_an_import_repeated_with_its_key_is_one_integration(
-    deps: ApiDeps, admin: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     headers = {"Idempotency-Key": "import-1"}
     body = {"name": "shop", "openApiSpec": SPEC}
@@ -113,7 +112,7 @@ async def test_a_faulty_registration_names_its_fault(
 
 
 async def test_a_bare_document_is_named_by_the_query_or_by_its_title(
-    deps: ApiDeps, admin: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     yaml = "openapi: 3.0.3\ninfo: {title: 'Task API (v2)', version: '1'}\npaths: {}\n"
     headers = {"Content-Type": "application/yaml"}
@@ -123,7 +122,7 @@ async def test_a_bare_document_is_named_by_the_query_or_by_its_title(
         assert answer.status_code == 201, answer.text
         shown = (await admin.get(f"{tenant.admin}/tools/{answer.json()['toolId']}")).json()
         assert (shown["name"], shown["baseUrl"], shown["displayName"]) == (name, base, "Task API (v2)")
-    assert await deps.pool.fetchval("SELECT document FROM imports ORDER BY id DESC LIMIT 1") == yaml
+    assert await deps.database.fetchval("SELECT document FROM imports ORDER BY id DESC LIMIT 1") == yaml
 
 
 async def test_a_body_of_another_type_is_415(admin: httpx.AsyncClient, tenant: Tenant) -> None:
@@ -165,7 +164,7 @@ async def test_projects_have_settings_of_their_own(admin: httpx.AsyncClient, ten
 
 
 async def test_retrieval_is_set_for_an_organisation_and_a_project(
-    deps: ApiDeps, admin: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     project = f"{tenant.admin}/projects/{tenant.scope.project_id}"
     for url in (tenant.admin, project):
@@ -177,7 +176,7 @@ async def test_retrieval_is_set_for_an_organisation_and_a_project(
         assert (stored["weights"]["usage"], stored["weights"]["dense"]) == (0.25, None)
         assert (await admin.get(f"{url}/settings")).json() == put.json()
     rows = "SELECT count(*) FROM audit_log WHERE org_id = $1 AND action = 'SETTINGS_CHANGED'"
-    assert await deps.pool.fetchval(rows, tenant.scope.org_id) == 2
+    assert await deps.database.fetchval(rows, tenant.scope.org_id) == 2
 
 
 @pytest.mark.parametrize(
@@ -205,7 +204,7 @@ async def test_a_faulty_retrieval_setting_is_refused_with_a_pointer(
 
 
 async def test_a_key_works_until_it_is_rotated_or_revoked_and_its_text_is_shown_once(
-    deps: ApiDeps, admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, admin: httpx.AsyncClient, anonymous: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     url = f"{tenant.admin}/projects/{tenant.scope.project_id}/keys"
     made = (await admin.post(url, json={"name": "reader", "scopes": [access.SESSION_HISTORY_READ]})).json()
@@ -223,20 +222,22 @@ async def test_a_key_works_until_it_is_rotated_or_revoked_and_its_text_is_shown_
     assert await status(rotated["key"]) == 200
     assert (await admin.delete(f"{url}/{made['id']}")).status_code == 204
     assert (await admin.post(f"{url}/{made['id']}/rotate")).status_code == 404
-    stored = await deps.pool.fetchval("SELECT api_keys::text FROM api_keys WHERE id = $1", made["id"])
+    stored = await deps.database.fetchval("SELECT api_keys::text FROM api_keys WHERE id = $1", made["id"])
     assert rotated["key"] not in stored
 
 
 async def test_a_key_repeated_with_its_idempotency_key_is_the_same_key(
-    deps: ApiDeps, admin: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     url = f"{tenant.admin}/projects/{tenant.scope.project_id}/keys"
     body = {"name": "k", "scopes": ["hrn:project:*"]}
     answers = [await admin.post(url, json=body, headers={"Idempotency-Key": "key-1"}) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
-    assert answers[0].json()["key"].encode() not in await deps.pool.fetchval("SELECT answer FROM idempotency LIMIT 1")
+    assert answers[0].json()["key"].encode() not in await deps.database.fetchval(
+        "SELECT answer FROM idempotency LIMIT 1"
+    )
     count = "SELECT count(*) FROM api_keys WHERE name = 'k' AND project_id = $1"
-    assert await deps.pool.fetchval(count, tenant.scope.project_id) == 1
+    assert await deps.database.fetchval(count, tenant.scope.project_id) == 1
 
 
 async def test_an_unknown_scope_is_refused_with_the_known_ones(admin: httpx.AsyncClient, tenant: Tenant) -> None:
@@ -248,7 +249,7 @@ async def test_an_unknown_scope_is_refused_with_the_known_ones(admin: httpx.Asyn
 
 @pytest.mark.parametrize("level", ["organisation", "project"])
 async def test_secrets_are_set_listed_by_name_and_deleted(
-    deps: ApiDeps, admin: httpx.AsyncClient, tenant: Tenant, session: Recorder, level: str
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant, session: Recorder, level: str
 ) -> None:
     url = f"{tenant.admin}/secrets" if level == "organisation" else (
         f"{tenant.admin}/projects/{tenant.scope.project_id}/secrets"

@@ -15,9 +15,8 @@ from models.tenants import SessionScope
 from models.tools import ApprovalPolicy, Idempotency
 from planvault.runtime.host import SessionRuntime
 from planvault.settings import Settings
-from serve_apps.dependencies import ApiDeps
 from tests.integration.runtime.harness import SHARDS, Platform, World, eventually
-from tests.integration.serve_apps.conftest import ADMIN, Tenant
+from tests.integration.serve_apps.conftest import ADMIN, ObservedDeps, Tenant
 from tests.unit.engine.plans import call, plan, reply, var
 
 PAY = plan(
@@ -79,11 +78,11 @@ def _as(operator: str) -> dict[str, str]:
 
 
 class Setup:
-    def __init__(self, deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    def __init__(self, deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
         self.world = World(PAY)
         self.world.tool("lookup", lambda call: {"name": "Ada"})
         self.world.tool("pay", lambda call: {"ok": True}, Idempotency.NONE)
-        self.platform = Platform(deps.pool, deps.keyring, tenant.scope, self.world)  # type: ignore[arg-type]
+        self.platform = Platform(deps.database, deps.keyring, tenant.scope, self.world)  # type: ignore[arg-type]
         self.tenant, self.client, self.admin = tenant, client, admin
         self.hosts: list[SessionRuntime] = []
 
@@ -117,7 +116,7 @@ class Setup:
 
 @pytest.fixture
 async def setup(
-    deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient
+    deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> AsyncIterator[Setup]:
     made = Setup(deps, tenant, client, admin)
     async with made.platform.host("a") as host:
@@ -280,7 +279,7 @@ async def test_an_unanswered_question_ends_its_run_as_interrupted(setup: Setup) 
     assert setup.paid == 0
 
 
-async def test_a_waiting_approval_survives_its_host(deps: ApiDeps, setup: Setup) -> None:
+async def test_a_waiting_approval_survives_its_host(deps: ObservedDeps, setup: Setup) -> None:
     await setup.rules(BIG | {"quorum": 2})
     chat = await setup.chat()
     await chat.says()

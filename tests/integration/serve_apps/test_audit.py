@@ -94,3 +94,5 @@ async def test_an_edited_row_shows_in_the_verification(
     answer = (await admin.get(f"{tenant.admin}/audit/verify")).json()
     assert (answer["ok"], answer["faultCount"]) == (False, 1)
     assert (answer["faults"][0]["seq"], answer["faults"][0]["kind"]) == (1, "EDITED")
+    page = await admin.get(f"{tenant.admin}/audit")
+    assert [row["action"] for row in page.json()["items"]] == ["X"]  # the page stands what no build of ours wrote

@@ -9,10 +9,9 @@ import pytest
 from models.bulk_imports import Finding
 from planvault.storage import bulk_documents, bulk_imports
 from planvault.storage.pool import transaction
-from serve_apps.dependencies import ApiDeps
 from serve_apps.paging import encode
 from tests.integration.ingestion.bulk import close_open_jobs
-from tests.integration.serve_apps.conftest import Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Tenant
 
 pytestmark = pytest.mark.postgres
 DOCUMENT = b'{"openapi": "3.1.0"}'
@@ -43,20 +42,20 @@ async def pages(admin: httpx.AsyncClient, url: str) -> list[dict[str, Any]]:
 
 
 async def test_every_path_that_is_taken_can_be_paged_over(
-    admin: httpx.AsyncClient, tenant: Tenant, deps: ApiDeps
+    admin: httpx.AsyncClient, tenant: Tenant, deps: ObservedDeps
 ) -> None:
-    await close_open_jobs(deps.pool)
+    await close_open_jobs(deps.database)
     job = await begun(admin, tenant)
     paths = sorted(["Ä/" + "x" * 498, "路" * 500, "🚀" * 500, "a.json", "A.json", "%2e%2e/c.json", "... .json"])
     for path in paths:
         assert (await put(admin, job, path)).status_code == 200, path
     assert sorted(one["path"] for one in await pages(admin, f"{job}/documents")) == paths
     await admin.post(f"{job}/start")
-    claim = await bulk_imports.claim_job(deps.pool, 60.0)
+    claim = await bulk_imports.claim_job(deps.database, 60.0)
     assert claim is not None
     assert job.endswith(str(claim.id))
     lines = [Finding(path=path, position=1, operation="GET /", outcome="skipped", problems=("odd",)) for path in paths]
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.database) as connection:
         await bulk_documents.add_findings(connection, claim, lines)
     assert sorted(one["path"] for one in await pages(admin, f"{job}/report")) == paths
 

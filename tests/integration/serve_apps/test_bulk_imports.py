@@ -9,9 +9,8 @@ import httpx
 import pytest
 
 from serve_apps import document_upload
-from serve_apps.dependencies import ApiDeps
 from tests.integration.ingestion.bulk import Folder, close_open_jobs, document
-from tests.integration.serve_apps.conftest import Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Tenant
 
 pytestmark = pytest.mark.postgres
 
@@ -19,8 +18,8 @@ SHOP = json.dumps(document("list", "get")).encode()
 
 
 @pytest.fixture
-async def route(deps: ApiDeps, tenant: Tenant) -> str:
-    await close_open_jobs(deps.pool)
+async def route(deps: ObservedDeps, tenant: Tenant) -> str:
+    await close_open_jobs(deps.database)
     return f"{tenant.admin}/bulk-imports"
 
 
@@ -35,13 +34,13 @@ async def put(admin: httpx.AsyncClient, place: str, path: str, body: bytes) -> h
 
 
 async def test_documents_lie_compressed_until_the_job_starts(
-    admin: httpx.AsyncClient, deps: ApiDeps, route: str
+    admin: httpx.AsyncClient, deps: ObservedDeps, route: str
 ) -> None:
     place = f"{route}/{await made(admin, route, namePrefix='oad')}"
     answer = await put(admin, place, "a/shop.json", SHOP)
     assert answer.json()["sha256"] == hashlib.sha256(SHOP).hexdigest()
     assert (await put(admin, place, "a/shop.json", SHOP)).status_code == 200, "sent again is sent once"
-    row = await deps.pool.fetchrow("SELECT body, size FROM bulk_import_documents WHERE path = 'a/shop.json'")
+    row = await deps.database.fetchrow("SELECT body, size FROM bulk_import_documents WHERE path = 'a/shop.json'")
     assert row is not None
     assert (zlib.decompress(row["body"]), row["size"]) == (SHOP, len(SHOP))
     started = await admin.post(f"{place}/start")
@@ -79,9 +78,9 @@ async def test_what_is_no_document_is_refused(
 
 
 async def test_the_report_and_the_documents_come_in_pages(
-    admin: httpx.AsyncClient, deps: ApiDeps, tenant: Tenant, route: str
+    admin: httpx.AsyncClient, deps: ObservedDeps, tenant: Tenant, route: str
 ) -> None:
-    folder = Folder(deps.pool, tenant.scope)
+    folder = Folder(deps.database, tenant.scope)
     broken = {f"broken {number}.json": "{" for number in range(5)}
     job = await folder.run({**broken, "shop.json": document("list")})
     place = f"{route}/{job.id}"
@@ -138,9 +137,9 @@ async def test_another_organisation_s_jobs_are_not_there(
 
 
 async def test_integrations_come_in_pages_and_by_name(
-    admin: httpx.AsyncClient, deps: ApiDeps, tenant: Tenant, route: str
+    admin: httpx.AsyncClient, deps: ObservedDeps, tenant: Tenant, route: str
 ) -> None:
-    await Folder(deps.pool, tenant.scope).run({f"{name}.json": document(name) for name in "abc"}, prefix="p")
+    await Folder(deps.database, tenant.scope).run({f"{name}.json": document(name) for name in "abc"}, prefix="p")
     first = (await admin.get(f"{tenant.admin}/tools", params={"limit": 2})).json()
     second = (await admin.get(f"{tenant.admin}/tools", params={"cursor": first["nextCursor"]})).json()
     names = [one["name"] for one in first["items"] + second["items"]]

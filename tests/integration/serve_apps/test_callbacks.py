@@ -18,9 +18,8 @@ from planvault.ports import ToolCall
 from planvault.settings import Settings
 from planvault.storage.pool import transaction
 from planvault.storage.signals import Delivery
-from serve_apps.dependencies import ApiDeps
 from tests.integration.runtime.harness import SHARDS, World, eventually
-from tests.integration.serve_apps.conftest import ADMIN, Tenant
+from tests.integration.serve_apps.conftest import ADMIN, ObservedDeps, Tenant
 from tests.integration.serve_apps.pausing import Talk, talking
 from tests.unit.engine.plans import call, plan, reply, var
 
@@ -42,7 +41,7 @@ def world() -> World:
 
 
 @pytest.fixture
-async def talk(deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, world: World) -> AsyncIterator[Talk]:
+async def talk(deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, world: World) -> AsyncIterator[Talk]:
     async with talking(deps, tenant, client, world) as opened:
         yield opened
 
@@ -121,11 +120,11 @@ async def test_an_unknown_token_and_a_wrong_secret_answer_alike(
 
 
 async def test_a_wrong_secret_waits_for_nothing_and_holds_nothing(
-    talk: Talk, deps: ApiDeps, tenant: Tenant, anonymous: httpx.AsyncClient
+    talk: Talk, deps: ObservedDeps, tenant: Tenant, anonymous: httpx.AsyncClient
 ) -> None:
     """Token ids are public: whoever knows one must not get at the locks of its run."""
     signal = await waiting(talk)
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.database) as connection:
         await connection.execute("SELECT FROM signals WHERE token_id = $1 FOR UPDATE", UUID(signal["tokenId"]))
         async with asyncio.timeout(5):
             assert (await post(anonymous, signal, {}, bearer=f"{signal['tokenId']}:guess")).status_code == 404
@@ -227,12 +226,14 @@ async def test_only_who_may_write_to_the_session_learns_of_its_signals(
     assert (await anonymous.get(f"{talk.path}/signals", headers=stranger.auth)).status_code == 404
 
 
-async def test_a_wait_that_closes_during_a_delivery_learns_of_it(talk: Talk, deps: ApiDeps, tenant: Tenant) -> None:
+async def test_a_wait_that_closes_during_a_delivery_learns_of_it(
+    talk: Talk, deps: ObservedDeps, tenant: Tenant
+) -> None:
     """The token's row decides: the close waits for the delivery's commit, and counts it."""
     signal = await waiting(talk)
     token, secret = TokenId(UUID(signal["tokenId"])), signal["bearerToken"].split(":")[1]
     session = SessionScope(**tenant.scope.model_dump(), session_id=SessionId(UUID(talk.id)))
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.database) as connection:
         delivered = await deps.callbacks.deliver(connection, tenant.scope.project_id, token, secret, {"n": 1})
         closing = asyncio.create_task(deps.signals.close(session, token))
         await eventually(lambda: _waits_for_a_lock(deps), what="the close behind the delivery")
@@ -243,16 +244,16 @@ async def test_a_wait_that_closes_during_a_delivery_learns_of_it(talk: Talk, dep
     assert done["reply"] == '{"n":1}'
 
 
-async def test_a_delivery_behind_the_close_is_too_late(talk: Talk, deps: ApiDeps, tenant: Tenant) -> None:
+async def test_a_delivery_behind_the_close_is_too_late(talk: Talk, deps: ObservedDeps, tenant: Tenant) -> None:
     signal = await waiting(talk)
     session = SessionScope(**tenant.scope.model_dump(), session_id=SessionId(UUID(talk.id)))
     assert await deps.signals.close(session, TokenId(UUID(signal["tokenId"]))) is False
     assert (await post(talk.client, signal, {})).status_code == 410
 
 
-async def _waits_for_a_lock(deps: ApiDeps) -> bool:
+async def _waits_for_a_lock(deps: ObservedDeps) -> bool:
     return bool(
-        await deps.pool.fetchval(
+        await deps.database.fetchval(
             "SELECT EXISTS (SELECT FROM pg_stat_activity"
             " WHERE wait_event_type = 'Lock' AND datname = current_database())"
         )

@@ -10,14 +10,13 @@ from structlog.testing import capture_logs
 
 from models.events import EventType
 from planvault.auth import authenticator
-from serve_apps.dependencies import ApiDeps
 from serve_apps.routes import chat as chat_route
-from tests.integration.serve_apps.conftest import Recorder, Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant
 from tests.integration.serve_apps.live import Sse, events, serving, take
 
 
 @pytest.fixture
-async def live(deps: ApiDeps, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+async def live(deps: ObservedDeps, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(deps) as url, httpx.AsyncClient(base_url=url, headers=tenant.auth, timeout=20) as client:
         yield client
 
@@ -99,17 +98,17 @@ async def test_events_arrive_by_the_poll_when_no_notification_comes(
 
 
 async def test_the_listener_comes_back_after_its_connection_is_killed(
-    live: httpx.AsyncClient, deps: ApiDeps, session: Recorder, path: str
+    live: httpx.AsyncClient, deps: ObservedDeps, session: Recorder, path: str
 ) -> None:
     await session.event(EventType.STARTED, {})
     listening = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
     async with viewing(live, path) as stream:
         await take(stream, 1)
         async with asyncio.timeout(10):
-            while not (before := await deps.pool.fetchval(listening)):
+            while not (before := await deps.database.fetchval(listening)):
                 await asyncio.sleep(0.02)
-            await deps.pool.execute("SELECT pg_terminate_backend($1)", before)
-            while (await deps.pool.fetchval(listening)) in (None, before):
+            await deps.database.execute("SELECT pg_terminate_backend($1)", before)
+            while (await deps.database.fetchval(listening)) in (None, before):
                 await asyncio.sleep(0.02)
         await session.event(EventType.DONE, {})
         assert (await take(stream, 1))[0].event == "done"
@@ -124,7 +123,7 @@ async def test_a_silent_stream_is_kept_open_by_pings(
 
 
 async def test_a_viewer_that_leaves_is_forgotten(
-    live: httpx.AsyncClient, deps: ApiDeps, session: Recorder, path: str
+    live: httpx.AsyncClient, deps: ObservedDeps, session: Recorder, path: str
 ) -> None:
     await session.event(EventType.STARTED, {})
     async with viewing(live, path) as stream:
@@ -158,14 +157,14 @@ async def test_a_position_that_is_no_event_id_is_refused(live: httpx.AsyncClient
 
 
 async def test_events_arrive_by_the_poll_however_often_other_sessions_are_announced(
-    live: httpx.AsyncClient, deps: ApiDeps, session: Recorder, path: str
+    live: httpx.AsyncClient, deps: ObservedDeps, session: Recorder, path: str
 ) -> None:
     """A host killed between its commit and its notification tells nobody; the others go on telling."""
     other = str((session.shard + 1) % deps.settings.shards)
 
     async def announce() -> None:
         while True:
-            await deps.pool.execute("SELECT pg_notify('planvault_history', $1)", other)
+            await deps.database.execute("SELECT pg_notify('planvault_history', $1)", other)
             await asyncio.sleep(0.05)
 
     await session.event(EventType.STARTED, {})
@@ -195,7 +194,7 @@ def uncached_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("uncached_keys")
 async def test_a_revoked_key_reads_no_further(
-    live: httpx.AsyncClient, deps: ApiDeps, tenant: Tenant, session: Recorder, path: str
+    live: httpx.AsyncClient, deps: ObservedDeps, tenant: Tenant, session: Recorder, path: str
 ) -> None:
     await session.event(EventType.STARTED, {})
     async with viewing(live, path) as stream:
@@ -209,7 +208,7 @@ async def test_a_revoked_key_reads_no_further(
 
 
 async def test_a_viewer_that_takes_nothing_is_let_go_and_is_no_crash(
-    live: httpx.AsyncClient, deps: ApiDeps, session: Recorder, path: str, monkeypatch: pytest.MonkeyPatch
+    live: httpx.AsyncClient, deps: ObservedDeps, session: Recorder, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat_route, "STALLED_S", 0.2)
     for _ in range(24):  # more than the sockets between the two hold

@@ -10,10 +10,9 @@ import httpx
 import pytest
 
 from serve_apps.api import create_served_app
-from serve_apps.dependencies import ApiDeps, open_deps
 from serve_apps.middleware import proxy_middlewares
 from serve_apps.schemas.health import PartHealth
-from tests.integration.serve_apps.conftest import OneHotEmbedder, client_for
+from tests.integration.serve_apps.conftest import ObservedDeps, OneHotEmbedder, client_for, observed
 
 
 @pytest.mark.parametrize(
@@ -51,9 +50,9 @@ async def test_every_answer_carries_the_safety_headers(anonymous: httpx.AsyncCli
 
 
 async def test_ready_means_every_part_and_the_answer_names_the_one_that_is_not(
-    deps: ApiDeps, anonymous: httpx.AsyncClient
+    deps: ObservedDeps, anonymous: httpx.AsyncClient
 ) -> None:
-    await deps.pool.execute("DELETE FROM hosts")
+    await deps.database.execute("DELETE FROM hosts")
     waiting = await anonymous.get("/health")
     assert waiting.status_code == 503
     assert (waiting.json()["live"], waiting.json()["ready"]) == (True, False)
@@ -61,17 +60,17 @@ async def test_ready_means_every_part_and_the_answer_names_the_one_that_is_not(
     assert {name: part["ready"] for name, part in parts.items()} == {
         "database": True, "sessionHosts": False, "sessionEvents": True, "embedder": True, "planner": True,
     }  # fmt: skip
-    await deps.pool.execute("INSERT INTO hosts (id, build_id, heartbeat_at) VALUES ('h', 'b', now())")
+    await deps.database.execute("INSERT INTO hosts (id, build_id, heartbeat_at) VALUES ('h', 'b', now())")
     ready = await anonymous.get("/health")
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
-    await deps.pool.execute("UPDATE hosts SET heartbeat_at = now() - interval '1 minute'")
+    await deps.database.execute("UPDATE hosts SET heartbeat_at = now() - interval '1 minute'")
     assert (await anonymous.get("/health")).status_code == 503
-    await deps.pool.execute("UPDATE hosts SET heartbeat_at = now(), draining = true")
+    await deps.database.execute("UPDATE hosts SET heartbeat_at = now(), draining = true")
     assert (await anonymous.get("/health")).status_code == 503
 
 
 async def test_a_part_that_fails_or_hangs_is_not_ready_and_says_no_more_than_its_kind(
-    deps: ApiDeps, monkeypatch: pytest.MonkeyPatch
+    deps: ObservedDeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serve_apps.readiness.PROBE_S", 0.05)
 
@@ -139,19 +138,19 @@ async def test_deadline_headers_are_stripped_and_one_request_id_goes_in_and_come
     assert [value for name, value in sent[0]["headers"] if name == b"x-request-id"] == [b"mine"]
 
 
-async def test_a_replica_opens_its_parts_when_it_starts_and_closes_them_when_it_stops(deps: ApiDeps) -> None:
-    app = create_served_app(deps.settings, lambda: open_deps(deps.settings, OneHotEmbedder(), {}))
+async def test_a_replica_opens_its_parts_when_it_starts_and_closes_them_when_it_stops(deps: ObservedDeps) -> None:
+    app = create_served_app(deps.settings, lambda: observed(deps.settings, OneHotEmbedder(), {}))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             assert (await client.get("/health")).json()["parts"]["database"]["ready"] is True
-        opened: ApiDeps = app.state.deps
+        opened: ObservedDeps = app.state.deps
     assert opened.feed.stopping
     assert opened.pool._closed
 
 
 async def test_a_database_that_is_away_is_a_503_that_says_to_try_again(
-    deps: ApiDeps, client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
+    deps: ObservedDeps, client: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def gone(*_: object) -> None:
         raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")

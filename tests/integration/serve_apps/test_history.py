@@ -8,8 +8,7 @@ from models.runs import RunStatus
 from planvault.storage import history as history_storage
 from planvault.storage.history import PAGE_BYTES
 from serve_apps import paging
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant
 
 
 async def test_history_shows_payload_fields_beside_the_events_own(
@@ -82,10 +81,10 @@ async def test_a_cursor_we_did_not_make_is_refused(client: httpx.AsyncClient, pa
 
 
 async def test_an_event_moved_to_another_session_does_not_open(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, session: Recorder, path: str
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant, session: Recorder, path: str
 ) -> None:
     await session.event(EventType.LLM_REPLY, {"content": "mine"})
-    await deps.pool.execute(
+    await deps.database.execute(
         "UPDATE events SET payload = payload || '\\x00'::bytea WHERE session_id = $1", session.scope.session_id
     )
     answer = await client.get(f"{path}/history")

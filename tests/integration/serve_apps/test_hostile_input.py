@@ -8,8 +8,7 @@ import orjson
 import pytest
 
 from serve_apps.api import SMALL_BODY_BYTES
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant
 from tests.integration.serve_apps.routes import Route, guarded_routes
 
 RAW_BODIES: dict[str, bytes] = {
@@ -190,7 +189,7 @@ async def test_an_import_may_be_larger_than_a_prompt(admin: httpx.AsyncClient, t
 
 
 async def test_a_bug_shows_nothing_but_the_request_id(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def explode(*_: object) -> None:
         raise RuntimeError("canary-internal: password=hunter2")

@@ -13,9 +13,8 @@ import pytest
 
 from planvault.settings import Settings
 from planvault.storage.idempotency import Answer, AnswerScope, Idempotency, IdempotencyKey
-from serve_apps.dependencies import ApiDeps
 from tests.integration.redis_server import RedisServer
-from tests.integration.serve_apps.conftest import ADMIN, Recorder, Tenant, client_for, open_session
+from tests.integration.serve_apps.conftest import ADMIN, ObservedDeps, Recorder, Tenant, client_for, open_session
 
 Ask = Callable[..., Awaitable[httpx.Response]]
 
@@ -66,13 +65,13 @@ def ask(client: httpx.AsyncClient, path: str) -> Ask:
     return send
 
 
-async def commands(deps: ApiDeps, session: Recorder) -> int:
+async def commands(deps: ObservedDeps, session: Recorder) -> int:
     query = "SELECT count(*) FROM commands WHERE session_id = $1"
-    return int(await deps.pool.fetchval(query, session.scope.session_id))
+    return int(await deps.database.fetchval(query, session.scope.session_id))
 
 
 async def test_the_same_key_and_body_get_the_same_answer_and_one_command(
-    deps: ApiDeps, ask: Ask, session: Recorder, midway: Midway
+    deps: ObservedDeps, ask: Ask, session: Recorder, midway: Midway
 ) -> None:
     first = await ask("hi", "k")
     midway()
@@ -82,7 +81,7 @@ async def test_the_same_key_and_body_get_the_same_answer_and_one_command(
 
 
 async def test_the_same_key_with_another_body_is_refused(
-    deps: ApiDeps, ask: Ask, session: Recorder, midway: Midway
+    deps: ObservedDeps, ask: Ask, session: Recorder, midway: Midway
 ) -> None:
     first = await ask("one", "k")
     midway()
@@ -94,7 +93,7 @@ async def test_the_same_key_with_another_body_is_refused(
 
 
 async def test_another_person_s_request_is_no_repeat(
-    deps: ApiDeps, client: httpx.AsyncClient, path: str, session: Recorder, midway: Midway
+    deps: ObservedDeps, client: httpx.AsyncClient, path: str, session: Recorder, midway: Midway
 ) -> None:
     """Two people who approve under one key would be one vote, and both would hear that theirs was taken."""
 
@@ -110,10 +109,10 @@ async def test_another_person_s_request_is_no_repeat(
 
 
 async def test_a_request_still_in_flight_is_a_conflict_and_can_be_repeated(
-    deps: ApiDeps, ask: Ask, session: Recorder, path: str, midway: Midway
+    deps: ObservedDeps, ask: Ask, session: Recorder, path: str, midway: Midway
 ) -> None:
     lock = f"{session.scope.project_id}:POST {path}/messages:k"
-    async with deps.pool.acquire() as connection, connection.transaction():
+    async with deps.database.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 7501))", lock)
         refused = await ask("hi", "k")
     assert refused.status_code == 409
@@ -124,7 +123,7 @@ async def test_a_request_still_in_flight_is_a_conflict_and_can_be_repeated(
 
 
 async def test_thirty_two_requests_at_once_with_one_key_leave_one_command(
-    deps: ApiDeps, ask: Ask, session: Recorder, midway: Midway
+    deps: ObservedDeps, ask: Ask, session: Recorder, midway: Midway
 ) -> None:
     answers = await asyncio.gather(*(ask("hi", "k") for _ in range(32)))
     midway()
@@ -145,7 +144,7 @@ async def test_a_refused_request_keeps_no_answer(client: httpx.AsyncClient, path
 
 
 async def test_a_key_is_one_project_s_and_one_session_s(
-    deps: ApiDeps, ask: Ask, client: httpx.AsyncClient, tenant: Tenant, stranger: Tenant, midway: Midway
+    deps: ObservedDeps, ask: Ask, client: httpx.AsyncClient, tenant: Tenant, stranger: Tenant, midway: Midway
 ) -> None:
     first = await ask("hi", "k")
     midway()
@@ -175,9 +174,9 @@ async def test_losing_redis_slows_no_request_noticeably(ask: Ask, midway: Midway
 
 
 async def test_health_names_redis_where_there_is_one_and_stays_ready_without_it(
-    anonymous: httpx.AsyncClient, deps: ApiDeps, midway: Midway
+    anonymous: httpx.AsyncClient, deps: ObservedDeps, midway: Midway
 ) -> None:
-    await deps.pool.execute(
+    await deps.database.execute(
         "INSERT INTO hosts (id, build_id, heartbeat_at) VALUES ('h', 'b', now())"
         " ON CONFLICT (id) DO UPDATE SET heartbeat_at = now()"
     )
@@ -196,11 +195,11 @@ only = pytest.mark.parametrize("midway", ["with redis"], indirect=True)
 
 
 @only
-async def test_a_repeat_asks_postgres_for_no_answer(ask: Ask, deps: ApiDeps, session: Recorder, path: str) -> None:
+async def test_a_repeat_asks_postgres_for_no_answer(ask: Ask, deps: ObservedDeps, session: Recorder, path: str) -> None:
     """A lock that would make Postgres say `in flight` does not matter to it."""
     first = await ask("hi", "k")
     lock = f"{session.scope.project_id}:POST {path}/messages:k"
-    async with deps.pool.acquire() as connection, connection.transaction():
+    async with deps.database.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 7501))", lock)
         assert (await ask("hi", "k")).content == first.content
         assert (await ask("other", "k")).status_code == 422
@@ -220,18 +219,20 @@ async def test_what_redis_holds_is_sealed_ends_before_its_row_and_names_nobody(a
 
 @only
 async def test_an_answer_that_only_postgres_has_is_cached_for_the_time_that_is_left(
-    ask: Ask, deps: ApiDeps, midway: Midway
+    ask: Ask, deps: ObservedDeps, midway: Midway
 ) -> None:
     first = await ask("hi", "aging")
     assert midway.server is not None
     with midway.server.client() as redis:
         redis.flushall()
-        await deps.pool.execute("UPDATE idempotency SET created_at = now() - interval '23 hours' WHERE key = 'aging'")
+        await deps.database.execute(
+            "UPDATE idempotency SET created_at = now() - interval '23 hours' WHERE key = 'aging'"
+        )
         assert (await ask("hi", "aging")).content == first.content
         [name] = redis.keys("*")
         assert 3000 < redis.ttl(name) < 3600 - 200
         redis.flushall()
-        await deps.pool.execute(
+        await deps.database.execute(
             "UPDATE idempotency SET created_at = now() - interval '23 hours 58 minutes' WHERE key = 'aging'"
         )
         assert (await ask("hi", "aging")).content == first.content
@@ -240,7 +241,7 @@ async def test_an_answer_that_only_postgres_has_is_cached_for_the_time_that_is_l
 
 @only
 async def test_an_entry_that_somebody_changed_or_moved_is_not_believed(
-    ask: Ask, deps: ApiDeps, session: Recorder, midway: Midway
+    ask: Ask, deps: ObservedDeps, session: Recorder, midway: Midway
 ) -> None:
     first, second = await ask("hi", "k-1"), await ask("hi", "k-2")
     assert midway.server is not None
@@ -288,22 +289,24 @@ asyncio.run(main())
 @pytest.mark.parametrize("midway", ["without redis"], indirect=True)
 @pytest.mark.parametrize(("when", "effects"), [("before the commit", 0), ("after the commit", 1)])
 async def test_a_process_killed_around_its_commit_leaves_all_or_nothing(
-    deps: ApiDeps, tenant: Tenant, settings: Settings, when: str, effects: int
+    deps: ObservedDeps, tenant: Tenant, settings: Settings, when: str, effects: int
 ) -> None:
     """After the commit and before the answer: the repeat gets the answer that nobody heard."""
     await deps.keyring.cipher(tenant.scope.org_id)  # the keyset is there, for both
-    await deps.pool.execute("CREATE TABLE IF NOT EXISTS done (at timestamptz)")
-    await deps.pool.execute("TRUNCATE done")
+    await deps.database.execute("CREATE TABLE IF NOT EXISTS done (at timestamptz)")
+    await deps.database.execute("TRUNCATE done; GRANT ALL ON done TO planvault_app")
     scope = AnswerScope(tenant.scope.org_id, tenant.scope.project_id)
     arguments = [settings.database_url, str(settings.data_dir), str(scope.org_id), str(scope.owner_id), when]
     died = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", CRASH, *arguments], timeout=60)
     assert died.returncode == -signal.SIGKILL
-    assert await deps.pool.fetchval("SELECT count(*) FROM done") == effects
+    assert await deps.database.fetchval("SELECT count(*) FROM done") == effects
 
     async def again(connection: object) -> Answer:
-        await deps.pool.execute("INSERT INTO done (at) VALUES (now())")
+        await deps.database.execute("INSERT INTO done (at) VALUES (now())")
         return Answer(202, {"first": False})
 
-    answer = await Idempotency(deps.pool, deps.keyring).once(scope, IdempotencyKey("POST /x", "k", b"1" * 32), again)
+    answer = await Idempotency(deps.database, deps.keyring).once(
+        scope, IdempotencyKey("POST /x", "k", b"1" * 32), again
+    )
     assert answer == Answer(202, {"first": effects == 1})
-    assert await deps.pool.fetchval("SELECT count(*) FROM done") == 1
+    assert await deps.database.fetchval("SELECT count(*) FROM done") == 1

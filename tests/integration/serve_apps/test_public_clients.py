@@ -18,8 +18,7 @@ from models.events import EventType
 from models.ids import RunId, SessionId
 from models.runs import RunStatus
 from models.tenants import SessionScope
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant, client_for
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant, client_for
 from tests.integration.serve_apps.live import serving
 
 GRAPH = {"nodes": [{"id": "n1", "kind": "call", "label": "list_orders", "tool": "list_orders"}]}
@@ -54,7 +53,7 @@ class Host:
         await record.event(EventType.DONE, {"runId": str(run_id), "status": "completed"}, run_id=run_id)
 
 
-def recorder_of(deps: ApiDeps, tenant: Tenant, session_id: str) -> Recorder:
+def recorder_of(deps: ObservedDeps, tenant: Tenant, session_id: str) -> Recorder:
     scope = SessionScope(
         org_id=tenant.scope.org_id, project_id=tenant.scope.project_id, session_id=SessionId(UUID(session_id))
     )
@@ -66,7 +65,7 @@ def has(history: dict[str, Any], *types: str) -> bool:
 
 
 async def test_the_shell_script_opens_sends_polls_approves_and_closes(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     """curl -f: every answer must be below 400, and every one echoes the script's request id."""
     request_id = "bash-e2e-0123456789abcdef0123456789abcdef"
@@ -128,7 +127,7 @@ class BrowserStream:
 
 
 async def test_the_browser_reads_one_stream_over_several_prompts_and_approves_from_it(
-    deps: ApiDeps, tenant: Tenant
+    deps: ObservedDeps, tenant: Tenant
 ) -> None:
     async with serving(deps) as url, httpx.AsyncClient(base_url=url, headers=tenant.auth, timeout=20) as browser:
         body = {"contextVars": {}, "externalUserId": "demo-user", "tags": ["react-chat-example"]}
@@ -162,7 +161,7 @@ async def test_the_browser_reads_one_stream_over_several_prompts_and_approves_fr
 
 
 async def test_a_browser_on_another_origin_may_call_and_read_the_request_id(
-    deps: ApiDeps, tenant: Tenant, path: str
+    deps: ObservedDeps, tenant: Tenant, path: str
 ) -> None:
     async with client_for(deps, {"Origin": "http://localhost:5174"}) as browser:
         preflight = await browser.options(
@@ -185,7 +184,7 @@ async def test_a_browser_on_another_origin_may_call_and_read_the_request_id(
 
 
 async def test_the_low_code_node_sends_form_fields_and_reads_the_last_reply_from_history(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     """Its request id holds a colon and a plus, which ours do not: it is replaced, not refused."""
     opened = await client.post(
@@ -206,7 +205,7 @@ async def test_the_low_code_node_sends_form_fields_and_reads_the_last_reply_from
 
 @pytest.mark.parametrize("kind", ["json", "yaml", "bare yaml"])
 async def test_an_import_guide_registers_a_document_and_enables_it_by_its_name(
-    deps: ApiDeps, admin: httpx.AsyncClient, client: httpx.AsyncClient, tenant: Tenant, kind: str
+    deps: ObservedDeps, admin: httpx.AsyncClient, client: httpx.AsyncClient, tenant: Tenant, kind: str
 ) -> None:
     yaml = "openapi: 3.0.3\ninfo: {title: Task API, version: '1'}\nservers: [{url: https://x.example}]\npaths: {}\n"
     url = f"{tenant.admin}/tools"
@@ -223,5 +222,5 @@ async def test_an_import_guide_registers_a_document_and_enables_it_by_its_name(
     enabled = await client.put(f"{tenant.base}/tools/integrations/task-api", json={"enabled": True})
     assert enabled.status_code == 200
     assert enabled.json()["enabled"] is True
-    document = await deps.pool.fetchval("SELECT document FROM imports ORDER BY created_at DESC LIMIT 1")
+    document = await deps.database.fetchval("SELECT document FROM imports ORDER BY created_at DESC LIMIT 1")
     assert "openapi" in document

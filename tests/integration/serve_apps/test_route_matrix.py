@@ -5,8 +5,7 @@ from openapi_spec_validator import validate
 
 from models import access
 from planvault.auth.keys import new_project_key
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant
 from tests.integration.serve_apps.routes import SOME_ID, Route, all_routes, guarded_routes, openapi_document
 
 JSON_PROBLEM = "application/problem+json"
@@ -40,7 +39,7 @@ async def test_another_tenants_rows_answer_404_as_if_they_were_not_there(
 ) -> None:
     """Both directions: a foreign project in the path, and a foreign session under one's own project."""
     for route in guarded_routes():
-        if route.is_admin:
+        if not route.is_runtime:
             continue
         ids = {"sessionId": str(session.scope.session_id)}
         check_problem(
@@ -72,13 +71,13 @@ async def test_the_admin_api_knows_no_organisation_that_is_not_there_and_no_proj
 
 
 async def test_a_key_without_the_scope_is_refused(
-    deps: ApiDeps, anonymous: httpx.AsyncClient, tenant: Tenant, session: Recorder
+    deps: ObservedDeps, anonymous: httpx.AsyncClient, tenant: Tenant, session: Recorder
 ) -> None:
     """A key that holds only what no route of that kind asks for."""
     _, reads_tools = await deps.api_keys.create(tenant.scope, "tools", [access.TOOLS_READ])
     _, creates = await deps.api_keys.create(tenant.scope, "create", [access.SESSION_CREATE])
     for route in guarded_routes():
-        if route.is_admin:
+        if not route.is_runtime:
             continue
         key = creates if "/tools" in route.path else reads_tools
         url = route.url(projectId=str(tenant.scope.project_id), sessionId=str(session.scope.session_id))
@@ -86,7 +85,7 @@ async def test_a_key_without_the_scope_is_refused(
 
 
 async def test_a_revoked_key_opens_nothing_on_a_replica_that_has_not_seen_it(
-    deps: ApiDeps, anonymous: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, anonymous: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     made, key = await deps.api_keys.create(tenant.scope, "short-lived", [access.ALL_OF_PROJECT])
     await deps.api_keys.revoke(tenant.scope, made.id)

@@ -15,8 +15,7 @@ from models.runs import RunStatus
 from planvault.storage import catalog, catalog_tools
 from planvault.storage.pool import transaction
 from retrieval.scenarios.learner import ScenarioLearner
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant, open_session
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant, open_session
 from tests.unit.retrieval.tool_factory import http_tool
 
 pytestmark = pytest.mark.postgres
@@ -30,16 +29,16 @@ BODY: dict[str, Any] = {
 }
 
 
-async def shop(deps: ApiDeps, tenant: Tenant, alias: str = "shop", names: Sequence[str] = TOOLS) -> IntegrationId:
+async def shop(deps: ObservedDeps, tenant: Tenant, alias: str = "shop", names: Sequence[str] = TOOLS) -> IntegrationId:
     integration_id = IntegrationId(deps.ids.new())
-    await catalog.create_integration(deps.pool, tenant.scope, integration_id, alias=alias, display_name=alias)
+    await catalog.create_integration(deps.database, tenant.scope, integration_id, alias=alias, display_name=alias)
     tools = [
         http_tool(name).model_copy(
             update={"id": ToolId(deps.ids.new()), "org_id": tenant.scope.org_id, "integration_id": integration_id}
         )
         for name in names
     ]
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.database) as connection:
         await catalog_tools.insert_tools(connection, tenant.scope, [(tool, tool.name) for tool in tools])
     return integration_id
 
@@ -65,8 +64,8 @@ async def ended_run(
     return run_id
 
 
-async def learn(deps: ApiDeps) -> None:
-    learner = ScenarioLearner(deps.pool, deps.history, deps.embedder, deps.ids)
+async def learn(deps: ObservedDeps) -> None:
+    learner = ScenarioLearner(deps.database, deps.history, deps.embedder, deps.ids)
     while await learner.learn():
         pass
 
@@ -76,7 +75,7 @@ def code_of(answer: httpx.Response) -> str:
 
 
 async def test_a_scenario_is_made_read_replaced_and_deleted_and_each_is_on_record(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient
 ) -> None:
     await shop(deps, tenant)
     base = f"{tenant.admin}/scenarios"
@@ -97,17 +96,17 @@ async def test_a_scenario_is_made_read_replaced_and_deleted_and_each_is_on_recor
     assert "show my orders" not in str(audit)
 
 
-async def test_what_people_write_lies_encrypted(deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient) -> None:
+async def test_what_people_write_lies_encrypted(deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient) -> None:
     await shop(deps, tenant)
     await admin.post(f"{tenant.admin}/scenarios", json=BODY)
-    [row] = await deps.pool.fetch(
+    [row] = await deps.database.fetch(
         "SELECT samples, instruction, created_by FROM scenarios WHERE org_id = $1", tenant.scope.org_id
     )
     assert all(b"orders" not in cell and b"customer" not in cell and b"admin" not in cell for cell in row.values())
 
 
 async def test_pages_go_on_where_the_last_ended_and_a_project_sees_its_own(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient
 ) -> None:
     await shop(deps, tenant)
     base, project = f"{tenant.admin}/scenarios", str(tenant.scope.project_id)
@@ -144,7 +143,7 @@ async def test_pages_go_on_where_the_last_ended_and_a_project_sees_its_own(
     ],
 )
 async def test_a_fault_is_refused_with_a_pointer_to_it(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient, change: dict[str, Any], pointer: str
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient, change: dict[str, Any], pointer: str
 ) -> None:
     await shop(deps, tenant)
     answer = await admin.post(f"{tenant.admin}/scenarios", json={**BODY, **change})
@@ -153,7 +152,7 @@ async def test_a_fault_is_refused_with_a_pointer_to_it(
 
 
 async def test_tools_and_projects_of_others_are_not_there(
-    deps: ApiDeps, tenant: Tenant, stranger: Tenant, admin: httpx.AsyncClient
+    deps: ObservedDeps, tenant: Tenant, stranger: Tenant, admin: httpx.AsyncClient
 ) -> None:
     await shop(deps, stranger)
     assert (await admin.post(f"{tenant.admin}/scenarios", json=BODY)).status_code == 422
@@ -167,7 +166,7 @@ async def test_tools_and_projects_of_others_are_not_there(
 
 
 async def test_the_same_request_under_one_key_makes_one_scenario(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient
 ) -> None:
     await shop(deps, tenant)
     answers = [
@@ -178,7 +177,7 @@ async def test_the_same_request_under_one_key_makes_one_scenario(
 
 
 async def test_an_integration_that_scenarios_name_is_deleted_only_on_a_persons_word(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient, session: Recorder
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient, session: Recorder
 ) -> None:
     integration, other = await shop(deps, tenant), await shop(deps, tenant, "mail", ["write_mail"])
     await ended_run(session, "show my orders", "list_orders")
@@ -196,7 +195,7 @@ async def test_an_integration_that_scenarios_name_is_deleted_only_on_a_persons_w
 
 
 async def test_a_scenario_that_is_made_while_its_integration_goes_never_outlives_its_tools(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient
 ) -> None:
     """Whoever comes first wins: the deletion is refused, or the tools are not there."""
     for number in range(4):
@@ -211,7 +210,7 @@ async def test_a_scenario_that_is_made_while_its_integration_goes_never_outlives
 
 
 async def test_what_runs_have_taught_blocks_no_deletion(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient, session: Recorder
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient, session: Recorder
 ) -> None:
     integration = await shop(deps, tenant)
     await ended_run(session, "show my orders", "list_orders")
@@ -221,18 +220,18 @@ async def test_what_runs_have_taught_blocks_no_deletion(
 
 
 async def test_a_retired_tool_stays_in_its_scenario_and_shows_as_not_offered(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient
 ) -> None:
     await shop(deps, tenant)
     made = (await admin.post(f"{tenant.admin}/scenarios", json=BODY)).json()
     retired = next(tool["id"] for tool in made["tools"] if tool["name"] == "get_order")
-    await catalog_tools.retire(deps.pool, tenant.scope, [ToolId(UUID(retired))])
+    await catalog_tools.retire(deps.database, tenant.scope, [ToolId(UUID(retired))])
     shown = (await admin.get(f"{tenant.admin}/scenarios/{made['id']}")).json()
     assert {tool["name"]: tool["offered"] for tool in shown["tools"]} == {"get_order": False, "list_orders": True}
 
 
 async def test_the_routing_cache_is_listed_without_prompts_switched_and_cleared(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient, session: Recorder
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient, session: Recorder
 ) -> None:
     await shop(deps, tenant)
     await ended_run(session, "show my orders", "list_orders")
@@ -260,7 +259,7 @@ async def test_the_routing_cache_is_listed_without_prompts_switched_and_cleared(
 
 
 async def test_a_pattern_that_runs_support_is_suggested_and_becomes_a_scenario(
-    deps: ApiDeps, tenant: Tenant, stranger: Tenant, admin: httpx.AsyncClient, session: Recorder
+    deps: ObservedDeps, tenant: Tenant, stranger: Tenant, admin: httpx.AsyncClient, session: Recorder
 ) -> None:
     await shop(deps, tenant)
     base = f"{tenant.admin}/routing-cache/suggestions"
@@ -285,7 +284,7 @@ async def test_a_pattern_that_runs_support_is_suggested_and_becomes_a_scenario(
 
 
 async def test_a_pattern_of_more_tools_than_a_scenario_may_have_is_adopted_with_fewer(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient, session: Recorder
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient, session: Recorder
 ) -> None:
     names = [f"tool_{number}" for number in range(60)]
     await shop(deps, tenant, names=names)
@@ -299,7 +298,7 @@ async def test_a_pattern_of_more_tools_than_a_scenario_may_have_is_adopted_with_
 
 
 async def test_feedback_is_for_ended_runs_one_vote_a_person_and_the_last_one_counts(
-    deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, session: Recorder, path: str
+    deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, session: Recorder, path: str
 ) -> None:
     await shop(deps, tenant)
     run_id = str(await ended_run(session, "show my orders", "list_orders"))
@@ -316,13 +315,13 @@ async def test_feedback_is_for_ended_runs_one_vote_a_person_and_the_last_one_cou
         f"{path}/feedback", json={**vote, "value": "dislike"}, headers={"X-Operator-Id": "bob "}
     )
     assert changed.json()["value"] == "dislike"
-    rows = await deps.pool.fetch("SELECT value, comment, voter FROM feedback WHERE run_id = $1", UUID(run_id))
+    rows = await deps.database.fetch("SELECT value, comment, voter FROM feedback WHERE run_id = $1", UUID(run_id))
     assert sorted(row["value"] for row in rows) == ["dislike", "like"]
     assert all(b"just right" not in row["comment"] and b"bob" not in row["voter"] for row in rows)
 
 
 async def test_feedback_knows_no_run_of_another_session_or_tenant(
-    deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, session: Recorder, path: str
+    deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, session: Recorder, path: str
 ) -> None:
     other = await open_session(deps, client, tenant)
     foreign = await other.run(RunStatus.COMPLETED)

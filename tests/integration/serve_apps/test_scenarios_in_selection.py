@@ -12,9 +12,16 @@ from planvault.ingestion.worker import CatalogImporter, ImporterOptions
 from planvault.net.client import GuardedHttp
 from planvault.settings import Settings
 from retrieval.embedding import EMBEDDING_MODEL
-from serve_apps.dependencies import ApiDeps, open_deps
 from tests.integration.retrieval.scenarios.conftest import BagOfWords
-from tests.integration.serve_apps.conftest import ADMIN, Tenant, client_for, make_tenant, open_session
+from tests.integration.serve_apps.conftest import (
+    ADMIN,
+    ObservedDeps,
+    Tenant,
+    client_for,
+    make_tenant,
+    observed,
+    open_session,
+)
 from tests.integration.serve_apps.test_scenarios import ended_run, learn
 
 pytestmark = pytest.mark.postgres
@@ -40,7 +47,7 @@ def document() -> dict[str, Any]:
 
 
 class Shop:
-    def __init__(self, deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    def __init__(self, deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
         self.deps, self.tenant, self.client, self.admin = deps, tenant, client, admin
 
     async def select(self, prompt: str = PROMPT, **options: Any) -> dict[str, Any]:
@@ -74,7 +81,7 @@ def imported() -> list[Tenant]:
 async def shop(settings: Settings, imported: list[Tenant]) -> AsyncIterator[Shop]:
     """A project of its own for every test."""
     async with (
-        open_deps(settings, BagOfWords(), {}) as deps,
+        observed(settings, BagOfWords(), {}) as deps,
         client_for(deps, {"Authorization": f"Bearer {ADMIN.text}"}) as admin,
     ):
         if not imported:
@@ -88,12 +95,12 @@ async def shop(settings: Settings, imported: list[Tenant]) -> AsyncIterator[Shop
             yield Shop(deps, tenant, client, admin)
 
 
-async def _import(deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient) -> None:
+async def _import(deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient) -> None:
     made = await admin.post(f"{tenant.admin}/tools", json={"name": "shop", "openApiSpec": document()})
     assert made.status_code == 201, made.text
     http = GuardedHttp()
     options = ImporterOptions(embedding_model=EMBEDDING_MODEL)
-    importer = CatalogImporter(deps.pool, http, deps.embedder, deps.ids, options)
+    importer = CatalogImporter(deps.database, http, deps.embedder, deps.ids, options)
     while await importer.run_one():
         pass
     await http.aclose()
@@ -124,7 +131,7 @@ async def test_a_repeated_intent_rises_with_success_and_falls_with_rejection_and
     rejected = await shop.select(**explained)
     assert scenario_part(rejected, wanted) < scenario_part(liked, wanted)
     assert place(rejected, wanted) > place(liked, wanted)
-    session = await shop.deps.pool.fetchval("SELECT session_id FROM runs WHERE id = $1", runs[0])
+    session = await shop.deps.database.fetchval("SELECT session_id FROM runs WHERE id = $1", runs[0])
     vote = {"runId": runs[0], "value": "dislike"}
     answer = await shop.client.post(f"{shop.tenant.base}/sessions/{session}/feedback", json=vote)
     assert answer.status_code == 200, answer.text
@@ -134,7 +141,7 @@ async def test_a_repeated_intent_rises_with_success_and_falls_with_rejection_and
 
 async def test_a_popular_tool_does_not_crowd_out_what_the_prompt_needs(shop: Shop) -> None:
     popular = "other_7"
-    await shop.deps.pool.execute(
+    await shop.deps.database.execute(
         "INSERT INTO tool_usage (org_id, project_id, tool_id, uses, counted_at)"
         " SELECT org_id, $2, id, 1e9, now() FROM tools WHERE org_id = $1 AND name = $3",
         shop.tenant.scope.org_id,

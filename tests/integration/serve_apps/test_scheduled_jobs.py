@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from models import access
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant
 
 WEEKLY = {"frequency": "weekly", "timezone": "Europe/Berlin", "hour": 9, "weekdays": ["friday", "monday"]}
 
@@ -68,21 +67,23 @@ async def test_a_job_answers_what_it_was_given_and_can_be_found(client: httpx.As
 
 
 async def test_nothing_that_a_job_carries_is_readable_in_the_database(
-    deps: ApiDeps, client: httpx.AsyncClient, jobs: str
+    deps: ObservedDeps, client: httpx.AsyncClient, jobs: str
 ) -> None:
     made = await make(
         client, jobs, prompt="canary-prompt", name="canary-name", contextVars={"a": "canary-context"},
         metadata={"m": "canary-meta"}, externalUserId="canary-user", secrets={"S": "canary-secret"},
     )  # fmt: skip
-    row = await deps.pool.fetchval("SELECT scheduled_jobs::text FROM scheduled_jobs WHERE id = $1", UUID(made["id"]))
+    row = await deps.database.fetchval(
+        "SELECT scheduled_jobs::text FROM scheduled_jobs WHERE id = $1", UUID(made["id"])
+    )
     assert "canary" not in row
     assert b"canary".hex() not in row
 
 
-async def test_a_delay_counts_from_the_database_time(deps: ApiDeps, client: httpx.AsyncClient, jobs: str) -> None:
-    before = await deps.pool.fetchval("SELECT now()")
+async def test_a_delay_counts_from_the_database_time(deps: ObservedDeps, client: httpx.AsyncClient, jobs: str) -> None:
+    before = await deps.database.fetchval("SELECT now()")
     made = await make(client, jobs, delaySeconds=90.5)
-    after = await deps.pool.fetchval("SELECT now()")
+    after = await deps.database.fetchval("SELECT now()")
     assert before <= datetime.fromisoformat(made["runAt"]) - timedelta(seconds=90.5) <= after
 
 
@@ -189,7 +190,7 @@ async def test_jobs_that_are_made_and_cancelled_are_audited(
     assert "tell nobody" not in str(rows)
 
 
-async def test_an_idempotency_key_makes_one_job(deps: ApiDeps, client: httpx.AsyncClient, jobs: str) -> None:
+async def test_an_idempotency_key_makes_one_job(deps: ObservedDeps, client: httpx.AsyncClient, jobs: str) -> None:
     body = {"prompt": "once", "delaySeconds": 60}
     answers = [await client.post(jobs, json=body, headers={"Idempotency-Key": "k-1"}) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
@@ -238,7 +239,7 @@ async def test_a_page_of_jobs_is_bounded_in_bytes_and_none_is_left_out(client: h
 
 
 async def test_cancelling_ends_a_job_forgets_its_secrets_and_may_be_repeated(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, jobs: str
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant, jobs: str
 ) -> None:
     made = await make(client, jobs, secrets={"TOKEN": "canary-secret"})
     for _ in range(2):
@@ -250,7 +251,7 @@ async def test_cancelling_ends_a_job_forgets_its_secrets_and_may_be_repeated(
 
 
 async def test_another_tenants_job_is_not_there(
-    deps: ApiDeps, client: httpx.AsyncClient, anonymous: httpx.AsyncClient, jobs: str, stranger: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, anonymous: httpx.AsyncClient, jobs: str, stranger: Tenant
 ) -> None:
     made = await make(client, jobs)
     theirs = f"{stranger.base}/scheduled-jobs"
@@ -264,7 +265,7 @@ async def test_another_tenants_job_is_not_there(
 
 
 async def test_reading_and_writing_jobs_are_scopes_of_their_own(
-    deps: ApiDeps, anonymous: httpx.AsyncClient, tenant: Tenant, jobs: str
+    deps: ObservedDeps, anonymous: httpx.AsyncClient, tenant: Tenant, jobs: str
 ) -> None:
     _, reads = await deps.api_keys.create(tenant.scope, "reads", [access.SCHEDULES_READ])
     _, writes = await deps.api_keys.create(tenant.scope, "writes", [access.SCHEDULES_WRITE])

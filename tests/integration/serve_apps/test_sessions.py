@@ -3,8 +3,7 @@
 import httpx
 import pytest
 
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Recorder, Tenant, open_session
+from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant, open_session
 
 
 async def test_a_new_session_answers_what_was_put_into_it(client: httpx.AsyncClient, tenant: Tenant) -> None:
@@ -30,13 +29,13 @@ async def test_a_new_session_answers_what_was_put_into_it(client: httpx.AsyncCli
 
 
 async def test_what_a_caller_put_into_a_session_is_not_readable_in_the_database(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     await open_session(
         deps, client, tenant, contextVars={"note": "canary-context"}, externalUserId="canary-user",
         secrets={"TOKEN": "canary-secret"},
     )  # fmt: skip
-    rows = await deps.pool.fetch(
+    rows = await deps.database.fetch(
         "SELECT sessions::text AS row FROM sessions UNION ALL SELECT secrets::text FROM secrets"
     )
     everything = " ".join(row["row"] for row in rows)
@@ -54,7 +53,7 @@ async def test_low_code_forms_may_spell_json_out_as_text(client: httpx.AsyncClie
 
 
 async def test_sessions_are_listed_newest_first_and_paged(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     made = [str((await open_session(deps, client, tenant)).scope.session_id) for _ in range(5)]
     seen: list[str] = []
@@ -100,7 +99,7 @@ async def test_a_page_of_sessions_is_bounded_in_bytes_and_none_is_left_out(
     ],
 )
 async def test_sessions_are_filtered_by_tag_status_and_user(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, query: dict[str, str], expected: list[str]
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant, query: dict[str, str], expected: list[str]
 ) -> None:
     await open_session(deps, client, tenant, tags=["eu"], externalUserId="alice", metadata={"name": "a"})
     closing = await open_session(deps, client, tenant, tags=["us"], metadata={"name": "b"})
@@ -111,13 +110,13 @@ async def test_sessions_are_filtered_by_tag_status_and_user(
 
 
 async def test_closing_is_recorded_once_and_ends_what_the_session_accepts(
-    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str
+    deps: ObservedDeps, client: httpx.AsyncClient, session: Recorder, path: str
 ) -> None:
     for _ in range(2):
         answer = await client.patch(path, json={"status": "closed"})
         assert answer.status_code == 200
         assert answer.json()["status"] == "closed"
-    kinds = await deps.pool.fetch("SELECT kind FROM commands WHERE session_id = $1", session.scope.session_id)
+    kinds = await deps.database.fetch("SELECT kind FROM commands WHERE session_id = $1", session.scope.session_id)
     assert [row["kind"] for row in kinds] == ["close"]
     for call, body in (("messages", {"message": "hi"}), ("actions", {"action": "cancel"})):
         refused = await client.post(f"{path}/{call}", json=body)
@@ -127,7 +126,7 @@ async def test_closing_is_recorded_once_and_ends_what_the_session_accepts(
 
 
 async def test_session_secrets_are_stored_for_the_session_and_never_come_back(
-    deps: ApiDeps, client: httpx.AsyncClient, session: Recorder, path: str
+    deps: ObservedDeps, client: httpx.AsyncClient, session: Recorder, path: str
 ) -> None:
     answer = await client.put(f"{path}/secrets", json={"secrets": {"USER_TOKEN": "test-token"}})
     assert (answer.status_code, answer.content) == (204, b"")
@@ -135,9 +134,9 @@ async def test_session_secrets_are_stored_for_the_session_and_never_come_back(
 
 
 async def test_a_session_whose_secrets_are_refused_is_not_there(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
-    before = await deps.pool.fetchval("SELECT count(*) FROM sessions")
+    before = await deps.database.fetchval("SELECT count(*) FROM sessions")
     answer = await client.post(f"{tenant.base}/sessions", json={"secrets": {"not a name": "x"}})
     assert answer.status_code == 422
-    assert await deps.pool.fetchval("SELECT count(*) FROM sessions") == before
+    assert await deps.database.fetchval("SELECT count(*) FROM sessions") == before

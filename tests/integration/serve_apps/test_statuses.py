@@ -14,9 +14,8 @@ from models.runs import RunStatus
 from models.tools import Idempotency, ToolCallFailure, ToolFailed
 from planvault.ports import ToolCall
 from planvault.settings import Settings
-from serve_apps.dependencies import ApiDeps
 from tests.integration.runtime.harness import SHARDS, World, eventually
-from tests.integration.serve_apps.conftest import ADMIN, Tenant
+from tests.integration.serve_apps.conftest import ADMIN, ObservedDeps, Tenant
 from tests.integration.serve_apps.live import events, serving
 from tests.integration.serve_apps.pausing import Talk, talking
 from tests.unit.engine.plans import call, plan, reply, var
@@ -66,7 +65,7 @@ def world() -> Held:
 
 
 @pytest.fixture
-async def talk(deps: ApiDeps, tenant: Tenant, client: httpx.AsyncClient, world: Held) -> AsyncIterator[Talk]:
+async def talk(deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, world: Held) -> AsyncIterator[Talk]:
     async with talking(deps, tenant, client, world, reauth_expires_s=4) as opened:
         yield opened
 
@@ -81,7 +80,7 @@ EVERYTHING = plan(
 
 
 async def test_every_status_is_reached_and_seen(
-    deps: ApiDeps, tenant: Tenant, admin: httpx.AsyncClient, talk: Talk, world: Held
+    deps: ObservedDeps, tenant: Tenant, admin: httpx.AsyncClient, talk: Talk, world: Held
 ) -> None:
     seen: set[str] = set()
 
@@ -150,7 +149,7 @@ def _one(tool: str) -> Plan:
     return plan(call("n1", tool, "x"), reply(var("x")))
 
 
-async def _streamed(deps: ApiDeps, talk: Talk, until: int) -> set[str]:
+async def _streamed(deps: ObservedDeps, talk: Talk, until: int) -> set[str]:
     """The statuses on the stream, from its beginning to so many ends."""
     statuses: set[str] = set()
     headers = {"Authorization": talk.client.headers["Authorization"]}
@@ -200,7 +199,7 @@ async def test_two_operators_at_once_are_told_apart(talk: Talk, world: Held) -> 
 
 
 async def test_a_call_lost_in_a_session_that_was_closed_meanwhile_is_still_resolved(
-    talk: Talk, world: Held, deps: ApiDeps
+    talk: Talk, world: Held, deps: ObservedDeps
 ) -> None:
     world.planning.set()
     world.lose_late = True
@@ -209,7 +208,7 @@ async def test_a_call_lost_in_a_session_that_was_closed_meanwhile_is_still_resol
     assert (await talk.client.patch(talk.path, json={"status": "closed"})).status_code == 200
 
     async def is_applied() -> bool:
-        return not await deps.pool.fetchval("SELECT count(*) FROM commands WHERE consumed_at IS NULL")
+        return not await deps.database.fetchval("SELECT count(*) FROM commands WHERE consumed_at IS NULL")
 
     await eventually(is_applied, what="the session's end, before the call's")
     world.calling.set()

@@ -10,11 +10,10 @@ from models.tools import HttpBinding, ParamLocation, Tool, ToolParam
 from planvault.storage import catalog, catalog_tools, tool_index
 from planvault.storage.pool import transaction
 from retrieval.index.entries import index_row
-from serve_apps.dependencies import ApiDeps
-from tests.integration.serve_apps.conftest import Tenant
+from tests.integration.serve_apps.conftest import ObservedDeps, Tenant
 
 
-async def add_integration(deps: ApiDeps, tenant: Tenant, alias: str, names: list[str]) -> IntegrationId:
+async def add_integration(deps: ObservedDeps, tenant: Tenant, alias: str, names: list[str]) -> IntegrationId:
     integration_id = IntegrationId(deps.ids.new())
     tools = [
         Tool(
@@ -35,7 +34,7 @@ async def add_integration(deps: ApiDeps, tenant: Tenant, alias: str, names: list
         )
         for name in names
     ]  # fmt: skip
-    async with transaction(deps.pool) as connection:
+    async with transaction(deps.database) as connection:
         await catalog.create_integration(
             connection, tenant.scope, integration_id, alias=alias, display_name=alias.title()
         )
@@ -45,7 +44,7 @@ async def add_integration(deps: ApiDeps, tenant: Tenant, alias: str, names: list
 
 
 async def test_enabled_tools_are_listed_by_name_with_their_inputs_and_paged(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     await add_integration(deps, tenant, "shop", ["list_orders", "get_order", "cancel_order"])
     first = (await client.get(f"{tenant.base}/tools", params={"limit": 2})).json()
@@ -58,7 +57,7 @@ async def test_enabled_tools_are_listed_by_name_with_their_inputs_and_paged(
 
 
 async def test_an_integration_is_switched_off_for_one_project_only(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
 ) -> None:
     await add_integration(deps, tenant, "shop", ["list_orders"])
     url = f"{tenant.base}/tools/integrations/shop"
@@ -79,14 +78,14 @@ async def test_an_integration_is_switched_off_for_one_project_only(
     assert len((await client.get(f"{tenant.base}/tools")).json()["items"]) == 1
 
 
-async def test_an_api_key_may_stand_in_the_query(deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant) -> None:
+async def test_an_api_key_may_stand_in_the_query(deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant) -> None:
     await add_integration(deps, tenant, "films", ["list_films"])
     auth = {"?api_key": "{{secrets.FILMS_KEY}}", "Cookie": "session={{secrets.FILMS_KEY}}"}
     put = await client.put(f"{tenant.base}/tools/integrations/films", json={"enabled": True, "auth": auth})
     assert (put.status_code, put.json()["auth"]) == (200, auth)
 
 
-async def test_a_batch_changes_all_or_none(deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant) -> None:
+async def test_a_batch_changes_all_or_none(deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant) -> None:
     for alias in ("shop", "crm"):
         await add_integration(deps, tenant, alias, [f"{alias}_tool"])
     url = f"{tenant.base}/tools/integrations"
@@ -111,7 +110,7 @@ async def test_a_batch_changes_all_or_none(deps: ApiDeps, client: httpx.AsyncCli
     ],
 )
 async def test_a_faulty_decision_is_refused_with_a_pointer(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, body: dict[str, object], pointer: str
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant, body: dict[str, object], pointer: str
 ) -> None:
     await add_integration(deps, tenant, "shop", ["list_orders"])
     answer = await client.put(f"{tenant.base}/tools/integrations/shop", json=body)
@@ -120,7 +119,7 @@ async def test_a_faulty_decision_is_refused_with_a_pointer(
 
 
 async def test_the_dry_run_explains_tier_timings_and_scores(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     await add_integration(deps, tenant, "shop", ["list_orders", "get_order"])
     answer = await client.post(f"{tenant.base}/tools/test-selection", json={"query": "which orders are open?"})
@@ -133,7 +132,7 @@ async def test_the_dry_run_explains_tier_timings_and_scores(
 
 
 async def test_the_scores_of_a_dry_run_recompute_its_ranking(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     verbs, nouns = ("list", "get", "create", "update", "delete", "search"), ("order", "customer", "invoice", "parcel")
     for noun in nouns:
@@ -153,7 +152,7 @@ async def test_the_scores_of_a_dry_run_recompute_its_ranking(
 
 
 async def test_candidates_beyond_the_shortlist_are_bounded(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     await add_integration(deps, tenant, "shop", ["list_orders", "get_order", "cancel_order", "list_parcels"])
     for candidates, shown in ((1, 2), (3, 3), (100, 4)):
@@ -163,7 +162,7 @@ async def test_candidates_beyond_the_shortlist_are_bounded(
 
 
 async def test_a_tier_can_be_forced_for_one_dry_run_and_for_a_project(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
 ) -> None:
     await add_integration(deps, tenant, "shop", ["list_orders", "get_order"])
     url = f"{tenant.base}/tools/test-selection"
@@ -180,7 +179,7 @@ async def test_a_tier_can_be_forced_for_one_dry_run_and_for_a_project(
 
 
 async def test_a_groups_cap_takes_tools_out_and_says_so(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
 ) -> None:
     await add_integration(deps, tenant, "shop", [f"order_{number}" for number in range(12)])
     await add_integration(deps, tenant, "post", [f"parcel_{number}" for number in range(12)])
@@ -212,12 +211,12 @@ async def test_a_faulty_dry_run_is_refused_with_a_pointer(
 
 
 async def test_batches_that_name_the_same_integrations_in_other_orders_do_not_lock_each_other_up(
-    deps: ApiDeps, client: httpx.AsyncClient, tenant: Tenant
+    deps: ObservedDeps, client: httpx.AsyncClient, tenant: Tenant
 ) -> None:
     names = ("aa", "bb", "cc")
     for name in names:
         await catalog.create_integration(
-            deps.pool, tenant.scope, IntegrationId(deps.ids.new()), alias=name, display_name=name
+            deps.database, tenant.scope, IntegrationId(deps.ids.new()), alias=name, display_name=name
         )
 
     async def put(order: str) -> int:
@@ -227,7 +226,7 @@ async def test_batches_that_name_the_same_integrations_in_other_orders_do_not_lo
 
     assert await put("aa bb cc") == 200
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with deps.pool.acquire() as held, asyncio.timeout(20):
+    async with deps.database.acquire() as held, asyncio.timeout(20):
         lock = held.transaction()
         await lock.start()
         await held.execute(
@@ -236,7 +235,7 @@ async def test_batches_that_name_the_same_integrations_in_other_orders_do_not_lo
             tenant.scope.project_id,
         )
         batches = [asyncio.create_task(put(order)) for order in ("aa bb cc", "cc bb aa")]
-        while await deps.pool.fetchval(waiting) < 2:
+        while await deps.database.fetchval(waiting) < 2:
             await asyncio.sleep(0.01)
         await lock.rollback()
         assert await asyncio.gather(*batches) == [200, 200]

@@ -28,6 +28,7 @@ PLATFORM_FILES: Final = {
     "inbox.sql": "hosts own shards, and a shard holds sessions of many organisations",
     "leases.sql": "who owns which shard; no organisation's rows",
     "org_deletion.sql": "operators of the platform delete and restore whole organisations",
+    "organizations.sql": "operators of the platform see that organisations are there",
     "retention.sql": "the caretaker: rows go by their own age",
 }
 # Of those files what is one organisation's work all the same.
