@@ -1,5 +1,7 @@
 """The audit log's vocabulary: what was decided, by whom."""
 
+# ruff: noqa: S105 - names of actions, some of which are about tokens
+
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -69,7 +71,7 @@ class AuditRow(Frozen):
 
     id: UUID
     at: datetime
-    action: AuditAction
+    action: AuditAction | str  # a text where another build, or somebody else, wrote what this one has no word for
     details: JsonObject
     project_id: ProjectId | None = None
     session_id: SessionId | None = None
@@ -77,11 +79,12 @@ class AuditRow(Frozen):
 
 
 class AuditEntry(NamedTuple):
-    """A row at its place in the chain. `erased`: its details are gone, and `row.details` is empty."""
+    """A row at its place in the chain. `row.details` is empty where they are `erased`, or `unreadable`: do not open."""
 
     seq: int
     row: AuditRow
-    erased: bool
+    erased: bool = False
+    unreadable: bool = False
 
 
 class AuditPage(NamedTuple):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
 
 from models.audit import AuditAction
 from planvault.audit.faults import FaultKind, Findings, Report
@@ -12,6 +13,12 @@ from planvault.audit.keys import Trust
 from planvault.audit.ranges import Ranges
 from planvault.audit.record import NOTHING, ChainedRow, row_hash
 from planvault.audit.statements import KeyIntroduction, SignedHead, SignedSegment
+
+
+class _Told(BaseModel):
+    """Of an AUDIT_ERASED row."""
+
+    rows: list[tuple[int, int]]
 
 
 class Verifier:
@@ -176,11 +183,16 @@ class Verifier:
             elif row.details.digest() != row.details_digest:
                 self._findings.add(row.seq, FaultKind.DETAILS_EDITED, f"details of row {row.id} are others than hashed")
             if row.action == AuditAction.AUDIT_ERASED:
-                self.account(erased_rows(row.details.text))
+                self.account(erased_rows(row.details.text, row.seq))
 
 
-def erased_rows(text: str) -> list[tuple[int, int]]:
-    """What an AUDIT_ERASED row's details say: `{"rows": [[first, last], …], …}`."""
-    said = json.loads(text)
-    rows = said.get("rows") if isinstance(said, dict) else None
-    return [(int(first), int(last)) for first, last in rows] if isinstance(rows, list) else []
+def erased_rows(text: str, told_by: int) -> list[tuple[int, int]]:
+    """What an AUDIT_ERASED row's details say: `{"rows": [[first, last], …], …}`.
+
+    It speaks of rows before its own place, `told_by`; what it says of others, or in other words, counts for nothing.
+    """
+    try:
+        told = _Told.model_validate_json(text)
+    except ValidationError:
+        return []
+    return [(first, min(last, told_by - 1)) for first, last in told.rows]

@@ -15,13 +15,15 @@ from models.audit import AuditAction, AuditEntry, AuditPage, AuditRow
 from models.ids import OrgId, ProjectId, RunId, SessionId
 from models.tenants import OrgScope, ProjectScope
 from planvault.audit.ranges import Ranges
-from planvault.audit.record import pack_details, unpack_details
+from planvault.audit.record import Details, pack_details, unpack_details
+from planvault.errors import DecryptionFailed
 from planvault.ports import Clock, Ids, Keyring, OrgCipher, Seal
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.queries import load
 from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/audit.sql")
+_ACTIONS = frozenset(AuditAction)
 _PAGE_BYTES = 1024 * 1024  # of details; settings can be large
 
 
@@ -63,7 +65,7 @@ class AuditLog:
         place = (org_id, row.id, row.project_id, row.session_id, row.run_id)
 
         async def insert(connection: Connection) -> None:
-            await connection.execute(_SQL["insert"], *place, row.at, row.action.value, sealed, digest)
+            await connection.execute(_SQL["insert"], *place, row.at, str(row.action), sealed, digest)
 
         return insert
 
@@ -128,19 +130,31 @@ class AuditErasure:
         return len(await self.of_rows(connection, scope, found, actor, why)) if found else 0
 
 
+def opened_details(cipher: OrgCipher, row: asyncpg.Record) -> Details | None:
+    """None where they do not open: somebody has put there what was not sealed for this row."""
+    try:
+        return unpack_details(cipher.open(row["details"], audit_seal(row["id"])))
+    except (DecryptionFailed, UnicodeDecodeError):
+        return None
+
+
 def _entry(row: asyncpg.Record, cipher: OrgCipher) -> AuditEntry:
-    erased = not row["details"]
-    text = "{}" if erased else unpack_details(cipher.open(row["details"], audit_seal(row["id"]))).text
+    details = opened_details(cipher, row) if row["details"] else None
     return AuditEntry(
         seq=row["seq"],
-        erased=erased,
+        erased=not row["details"],
+        unreadable=details is None and bool(row["details"]),
         row=AuditRow(
             id=row["id"],
             at=row["at"],
-            action=AuditAction(row["action"]),
-            details=orjson.loads(text),
+            action=_action(row["action"]),
+            details={} if details is None else orjson.loads(details.text),
             project_id=None if row["project_id"] is None else ProjectId(row["project_id"]),
             session_id=None if row["session_id"] is None else SessionId(row["session_id"]),
             run_id=None if row["run_id"] is None else RunId(row["run_id"]),
         ),
     )
+
+
+def _action(name: str) -> AuditAction | str:
+    return AuditAction(name) if name in _ACTIONS else name

@@ -9,12 +9,11 @@ from uuid import UUID
 import asyncpg
 
 from models.tenants import OrgScope
-from planvault.audit.record import NOTHING, ChainedRow, Details, unpack_details
+from planvault.audit.record import NOTHING, ChainedRow
 from planvault.audit.statements import Head, Segment, SignedHead, SignedSegment
 from planvault.audit.verify import Verifier, erased_rows
-from planvault.errors import DecryptionFailed
 from planvault.ports import Clock, Keyring, OrgCipher
-from planvault.storage.audit import audit_seal
+from planvault.storage.audit import opened_details
 from planvault.storage.audit_keys import AuditKeys
 from planvault.storage.pool import Pool
 from planvault.storage.queries import load
@@ -89,9 +88,9 @@ class AuditChain:
         cipher = await self._keyring.cipher(scope.org_id)
         told: list[tuple[int, int]] = []
         for row in await scoped(self._pool, scope).fetch(_SQL["erasures"], scope.org_id, after):
-            details = _opened(cipher, row)
+            details = opened_details(cipher, row)
             if details is not None:
-                told.extend(erased_rows(details.text))
+                told.extend(erased_rows(details.text, row["seq"]))
         return told
 
     async def unchained(self, scope: OrgScope) -> Sequence[UUID]:
@@ -107,7 +106,7 @@ def take(verifier: Verifier, rows: Sequence[ChainedRow]) -> None:
 
 def _chained(row: asyncpg.Record, cipher: OrgCipher) -> ChainedRow:
     erased = not row["details"]
-    details = None if erased else _opened(cipher, row)
+    details = None if erased else opened_details(cipher, row)
     return ChainedRow(
         seq=row["seq"],
         id=row["id"],
@@ -123,11 +122,3 @@ def _chained(row: asyncpg.Record, cipher: OrgCipher) -> ChainedRow:
         erased=erased,
         unreadable=details is None and not erased,
     )
-
-
-def _opened(cipher: OrgCipher, row: asyncpg.Record) -> Details | None:
-    """None for what somebody has put there who does not have the key."""
-    try:
-        return unpack_details(cipher.open(row["details"], audit_seal(row["id"])))
-    except (DecryptionFailed, UnicodeDecodeError):
-        return None

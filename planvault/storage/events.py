@@ -126,7 +126,7 @@ def _audit_row(item: Append, row: AuditRow, cipher: OrgCipher) -> tuple[Any, ...
         row.run_id,
         item.lease.shard,
         row.at,
-        row.action.value,
+        str(row.action),
         *sealed_details(cipher, row.id, plaintext(row.details)),
     )
 

@@ -20,13 +20,14 @@ class AuditRowOut(Reply):
     seq: int = Field(description="The row's place in its organisation's chain.")
     id: UUID
     at: datetime
-    action: AuditAction
+    action: AuditAction | str
     actor: str = Field(description="A person (X-Operator-Id) with the key, a key, `policy` or `clock`.")
     project_id: UUID | None
     session_id: UUID | None
     run_id: UUID | None
     details: JsonDocument
     erased: bool = Field(description="The details, the actor among them, were erased.")
+    unreadable: bool = Field(description="They do not open: a verification says more.")
 
     @classmethod
     def of(cls, entry: AuditEntry) -> "AuditRowOut":
@@ -42,6 +43,7 @@ class AuditRowOut(Reply):
             run_id=row.run_id,
             details=details,
             erased=entry.erased,
+            unreadable=entry.unreadable,
         )
 
 

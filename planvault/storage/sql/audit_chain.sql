@@ -22,7 +22,7 @@ ORDER BY seq;
 
 -- name: erasures
 -- What says that details were erased, behind place $2.
-SELECT id, details FROM audit_log WHERE org_id = $1 AND action = 'AUDIT_ERASED' AND seq > $2 ORDER BY seq;
+SELECT id, seq, details FROM audit_log WHERE org_id = $1 AND action = 'AUDIT_ERASED' AND seq > $2 ORDER BY seq;
 
 -- name: unchained
 -- Rows that somebody put there around the trigger that gives them their places.

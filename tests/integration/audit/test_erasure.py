@@ -53,6 +53,26 @@ async def test_details_that_went_without_a_word_are_a_fault(room: Room) -> None:
     assert await room.offline() == [(3, FaultKind.DETAILS_UNREADABLE)]
 
 
+@pytest.mark.parametrize("told", [[[1, 9_999]], [["a", "b"]], "all", [[3]], None])
+async def test_a_row_speaks_of_erasures_before_it_and_in_no_other_words(room: Room, told: object) -> None:
+    """Somebody who may write rows cannot excuse in advance what they will blank."""
+    claim = room.row(action=AuditAction.AUDIT_ERASED).model_copy(update={"details": {"actor": "m", "rows": told}})
+    witness = await room.log.witness(room.scope.org_id, claim)
+    async with within(room.pool, room.scope) as connection:
+        await witness(connection)
+    [row] = await room.write(1)
+    await room.pool.fetch("SELECT audit_log_erase($1, $2)", room.scope.org_id, [row.id])
+    assert await room.faults() == [(2, FaultKind.DETAILS_UNREADABLE)]
+    assert await room.offline() == [(2, FaultKind.DETAILS_UNREADABLE)]
+
+
+async def test_a_page_shows_a_row_whose_details_do_not_open(room: Room) -> None:
+    await room.write(2)
+    await room.attack("UPDATE audit_log SET details = 'forged' WHERE org_id = $org AND seq = 1")
+    page = await room.log.page(room.scope, AuditFilter(), None, 10)
+    assert [(entry.unreadable, bool(entry.row.details)) for entry in page.entries] == [(False, True), (True, False)]
+
+
 async def test_sealing_anew_changes_nothing_of_the_chain_and_brings_nothing_back(room: Room) -> None:
     rows = await room.write(3)
     cipher = await room.keyring.cipher(room.scope.org_id)
