@@ -80,7 +80,7 @@ class Room:
 async def room() -> AsyncIterator[Room]:
     """Served while the block lasts; its database goes with it."""
     folder = Path(tempfile.mkdtemp(prefix="planvault-fuzz-"))
-    os.chmod(folder, 0o755)  # noqa: PTH101 - the embedded server's user passes through
+    os.chmod(folder, 0o755)  # the embedded server's user passes through
     user = server_user()
     server = embedded(prepare(folder / "data", user), user)
     server.start()
