@@ -12,6 +12,7 @@ from datetime import timedelta
 import structlog
 
 from models.ids import OrgId
+from models.policies import RetentionSettings
 from models.tenants import OrgScope
 from planvault.audit.faults import Report
 from planvault.audit.statements import Head, Segment, SignedHead, SigningKey
@@ -34,11 +35,6 @@ _ORGANISATIONS_A_BATCH = 20
 KeptFor = Callable[[OrgScope], Awaitable[timedelta]]
 
 
-async def kept_a_year(_: OrgScope) -> timedelta:
-    """How long rows are kept where nobody has decided it."""
-    return timedelta(days=365)
-
-
 class AuditAnchoring:
     """Implements planvault.storage.retention.Pruning: `once` looks at a few organisations' logs.
 
@@ -56,8 +52,8 @@ class AuditAnchoring:
 
     async def once(self, pool: Pool) -> Swept:
         """Anchors what has grown and prunes what is old, of up to `batch` organisations behind the last one's."""
-        stale = self._clock.now() - ANCHOR_EVERY
-        due = await pool.fetch(_SQL["due"], self._after, stale, ANCHOR_ROWS, self.batch)
+        now, usual = self._clock.now(), RetentionSettings().audit_days
+        due = await pool.fetch(_SQL["due"], self._after, now - ANCHOR_EVERY, ANCHOR_ROWS, self.batch, now, usual)
         gone = 0
         for row in due:
             scope = OrgScope(org_id=OrgId(row["org_id"]))

@@ -76,16 +76,27 @@ LIMIT 1;
 SELECT min(at) FROM audit_anchors WHERE org_id = $1;
 
 -- name: due
--- Organisations with a log, behind $1 in the order of ids, up to $4; `grown`: by $3 rows since the newest anchor, or by
--- any since one from before $2. Of organisations that are still there: of others nobody has the keys.
-SELECT h.org_id,
-       h.seq > coalesce(newest.seq, h.pruned_seq)
-       AND (newest.seq IS NULL OR newest.at < $2 OR h.seq - newest.seq >= $3) AS grown
-FROM audit_heads h
-JOIN organizations o ON o.id = h.org_id
-LEFT JOIN LATERAL (
-    SELECT seq, at FROM audit_anchors a WHERE a.org_id = h.org_id ORDER BY seq DESC LIMIT 1
-) AS newest ON true
-WHERE $1::uuid IS NULL OR h.org_id > $1
-ORDER BY h.org_id
+-- Organisations whose log is due, behind $1 in the order of ids, up to $4: it has grown by $3 rows since its newest
+-- anchor, or by any since one from before $2 (`grown`); or its oldest anchor is a day older, at $5, than its rows are
+-- kept ($6: days of who has decided nothing). Of organisations that are still there: of others nobody has the keys.
+SELECT org_id, grown
+FROM (
+    SELECT h.org_id,
+           h.seq > coalesce(newest.seq, h.pruned_seq)
+           AND (newest.seq IS NULL OR newest.at < $2 OR h.seq - newest.seq >= $3) AS grown,
+           EXISTS (
+               SELECT FROM audit_anchors a
+               WHERE a.org_id = h.org_id
+                 AND a.at < $5::timestamptz - interval '1 day'
+                     - make_interval(days => coalesce((o.settings -> 'retention' ->> 'audit_days')::integer, $6))
+           ) AS old
+    FROM audit_heads h
+    JOIN organizations o ON o.id = h.org_id
+    LEFT JOIN LATERAL (
+        SELECT seq, at FROM audit_anchors a WHERE a.org_id = h.org_id ORDER BY seq DESC LIMIT 1
+    ) AS newest ON true
+    WHERE $1::uuid IS NULL OR h.org_id > $1
+) AS looked_at
+WHERE grown OR old
+ORDER BY org_id
 LIMIT $4;

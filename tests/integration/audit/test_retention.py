@@ -1,11 +1,14 @@
 """Heads are signed while the log grows; what is old goes by whole anchored segments, and verification goes on."""
 
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 import pytest
 
 from planvault.audit.faults import FaultKind
+from planvault.storage.audit_anchors import AuditAnchoring
+from planvault.storage.session_retention import audit_kept_for
 from tests.integration.audit.conftest import Room
 
 DAY = timedelta(days=1)
@@ -112,3 +115,16 @@ async def _sweep(room: Room) -> None:
     """As Retention does: batch by batch until one is not full."""
     while (await room.anchoring.once(room.pool)).looked_at == room.anchoring.batch:
         pass
+
+
+async def test_a_sweep_prunes_by_what_the_organisation_has_decided(room: Room) -> None:
+    room.anchoring = AuditAnchoring(room.chain, room.clock, partial(audit_kept_for, room.pool))
+    decided = """UPDATE organizations SET settings = '{"retention": {"audit_days": 7}}' WHERE id = $1"""
+    await room.pool.execute(decided, room.scope.org_id)
+    for _ in range(10):
+        await room.write(1)
+        await _sweep(room)
+        room.clock.at += DAY
+    await _sweep(room)
+    [report] = await room.verify()
+    assert (report.ok, report.pruned, report.rows) == (True, 2, 8)
