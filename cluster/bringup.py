@@ -85,7 +85,12 @@ class _Bringup:
         self._admin_token = self._known.admin_token if self._known else new_admin_token().text
         inherited = os.environ if options.environment is None else options.environment
         self._environment = process_environment(
-            {"PLANVAULT_PUBLIC_URL": self._base_url, **inherited},  # where services call back, unless somebody says so
+            # Where services call back, and operators, unless somebody says so.
+            {
+                "PLANVAULT_PUBLIC_URL": self._base_url,
+                "PLANVAULT_SUPERADMIN_PORT": str(free_port(LOOPBACK)),
+                **inherited,
+            },
             data,
             database=self._urls(),
             admin_token_sha256=files.sha256(self._admin_token),
@@ -181,10 +186,18 @@ class _Bringup:
             project_id=str(tenant.project_id),
             project_key=tenant.project_key,
             admin_token=self._admin_token,
+            superadmin_url=_superadmin_url(self._environment),
         )
 
     def _record(self, **changes: object) -> None:
         self._state = state.write(self._data, self._state.model_copy(update=changes))
+
+
+def _superadmin_url(environment: Mapping[str, str]) -> str:
+    """Empty where the operator has switched it off."""
+    port = environment["PLANVAULT_SUPERADMIN_PORT"]
+    host = environment.get("PLANVAULT_SUPERADMIN_HOST", LOOPBACK)
+    return "" if port == "0" else f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _refuse_second(data: DataDir) -> None:

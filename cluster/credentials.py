@@ -17,6 +17,7 @@ class Credentials(Frozen):
     project_id: str
     project_key: str = Field(repr=False)
     admin_token: str = Field(repr=False)
+    superadmin_url: str = ""  # where the operators' API answers; empty: it is not served
 
 
 def read(path: Path) -> Credentials | None:

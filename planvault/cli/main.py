@@ -15,10 +15,12 @@ from planvault.cli.kek import rewrap
 from planvault.cli.keys import keys
 from planvault.cli.logs import logs
 from planvault.cli.members import members
+from planvault.cli.orgs import orgs
 from planvault.cli.platform import down, status, up
 from planvault.cli.resolve import resolve
 from planvault.cli.runs import runs
 from planvault.cli.scenarios import feedback, scenarios
+from planvault.cli.service_tokens import tokens
 from planvault.cli.show import demo
 from planvault.cli.tools import tools
 
@@ -49,7 +51,9 @@ app.add_typer(jobs, name="jobs")
 keys.command()(rewrap)
 app.add_typer(keys, name="keys")
 app.add_typer(members, name="members")
+app.add_typer(orgs, name="orgs")
 app.add_typer(scenarios, name="scenarios")
+app.add_typer(tokens, name="tokens")
 app.add_typer(tools, name="tools")
 app.command()(feedback)
 app.command()(logs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -60,6 +61,11 @@ def load_credentials(path: Path) -> Credentials:
     return found
 
 
+def admin_token(credentials: Credentials) -> str:
+    """What opens the Admin API: PLANVAULT_TOKEN (a person's token, a service token), else the static admin token."""
+    return os.environ.get("PLANVAULT_TOKEN") or credentials.admin_token
+
+
 def client(credentials: Credentials, operator: str = "") -> ApiClient:
     from planvault.cli.client import ApiClient
 
@@ -68,6 +74,6 @@ def client(credentials: Credentials, operator: str = "") -> ApiClient:
         project_id=credentials.project_id,
         project_key=credentials.project_key,
         org_id=credentials.org_id,
-        admin_token=credentials.admin_token,
+        admin_token=admin_token(credentials),
         operator=operator,
     )
