@@ -126,7 +126,7 @@ CREATE TRIGGER audit_log_enters BEFORE INSERT ON audit_log FOR EACH ROW EXECUTE 
 -- keys' among them, so nobody who waits for a head is waited for by its holder. Several organisations' heads are taken
 -- in the order of their ids. Chained at the insert, an append (which refers to organisations) and a change of an
 -- organisation's settings could each have held what the other wanted.
-CREATE FUNCTION audit_log_chain() RETURNS trigger LANGUAGE plpgsql SET planvault.audit_door = 'chain' AS $$
+CREATE FUNCTION audit_log_chain() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     noted text := coalesce(current_setting('planvault.audit_orgs', true), '');
     place bigint;
@@ -146,7 +146,9 @@ BEGIN
     SELECT seq + 1, hash INTO STRICT place, last FROM audit_heads WHERE org_id = NEW.org_id FOR UPDATE;
     next := audit_row_hash(last, NEW.org_id, place, NEW.id, NEW.at, NEW.project_id, NEW.session_id, NEW.run_id,
                            NEW.action, NEW.details_digest);
+    PERFORM set_config('planvault.audit_door', 'chain', true);
     UPDATE audit_log SET seq = place, prev_hash = last, hash = next WHERE id = NEW.id;
+    PERFORM set_config('planvault.audit_door', '', true);
     UPDATE audit_heads SET seq = place, hash = next WHERE org_id = NEW.org_id;
     RETURN NULL;
 END
@@ -155,7 +157,8 @@ CREATE CONSTRAINT TRIGGER audit_log_chain AFTER INSERT ON audit_log DEFERRABLE I
     FOR EACH ROW EXECUTE FUNCTION audit_log_chain();
 
 -- What may happen to a row once it is there: it gets its place, once; its details are sealed anew or erased; its whole
--- segment is pruned. Each through the one function that opens the door for it, below.
+-- segment is pruned. Each through the one function that opens the door for it, below, and closes it behind; by hand, since
+-- only a superuser may tie a setting of ours to a function.
 CREATE FUNCTION audit_log_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     door text := coalesce(current_setting('planvault.audit_door', true), '');
@@ -191,15 +194,17 @@ CREATE TRIGGER audit_log_is_not_emptied BEFORE TRUNCATE ON audit_log
 
 -- The same details under another data key. Erased ones stay erased, whoever read them before. Answers how many.
 CREATE FUNCTION audit_log_reseal(org uuid, ids uuid[], sealed bytea[]) RETURNS bigint
-LANGUAGE plpgsql SET planvault.audit_door = 'details' AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     done bigint;
 BEGIN
+    PERFORM set_config('planvault.audit_door', 'details', true);
     UPDATE audit_log SET details = new.sealed
     FROM unnest(ids, sealed) AS new(id, sealed)
     WHERE audit_log.id = new.id AND org_id = org AND org_id = coalesce(tenant_scope(), org)
       AND octet_length(details) > 0 AND octet_length(new.sealed) > 0;
     GET DIAGNOSTICS done = ROW_COUNT;
+    PERFORM set_config('planvault.audit_door', '', true);
     RETURN done;
 END
 $$;
@@ -207,19 +212,21 @@ $$;
 -- Blanks details. Answers the places of the rows that had some: an AUDIT_ERASED row of the same transaction names them.
 -- Those rows are themselves never blanked, else erasures could not be told from tampering.
 CREATE FUNCTION audit_log_erase(org uuid, ids uuid[]) RETURNS SETOF bigint
-LANGUAGE plpgsql SET planvault.audit_door = 'details' AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM set_config('planvault.audit_door', 'details', true);
     RETURN QUERY
     UPDATE audit_log SET details = ''
     WHERE org_id = org AND org_id = coalesce(tenant_scope(), org) AND id = ANY (ids)
       AND action <> 'AUDIT_ERASED' AND octet_length(details) > 0
     RETURNING seq;
+    PERFORM set_config('planvault.audit_door', '', true);
 END
 $$;
 
 -- Takes away the rows of the segment that ends at `upto`, which must be there, signed, and fit. Answers how many.
 CREATE FUNCTION audit_log_prune(org uuid, upto bigint) RETURNS bigint
-LANGUAGE plpgsql SET planvault.audit_door = 'prune' AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     head audit_heads;
     done bigint;
@@ -234,8 +241,10 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'audit_log has no segment that ends at %', upto USING ERRCODE = 'integrity_constraint_violation';
     END IF;
+    PERFORM set_config('planvault.audit_door', 'prune', true);
     DELETE FROM audit_log WHERE org_id = org AND seq > head.pruned_seq AND seq <= upto;
     GET DIAGNOSTICS done = ROW_COUNT;
+    PERFORM set_config('planvault.audit_door', '', true);
     DELETE FROM audit_anchors WHERE org_id = org AND seq <= upto;
     -- The head last, as everybody takes it: who erases details holds rows, and will want the head.
     UPDATE audit_heads SET pruned_seq = upto, pruned_hash = (
@@ -250,15 +259,17 @@ $$;
 
 -- Everything of an organisation that is gone for good.
 CREATE FUNCTION audit_log_forget(org uuid) RETURNS bigint
-LANGUAGE plpgsql SET planvault.audit_door = 'prune' AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     done bigint;
 BEGIN
     IF EXISTS (SELECT FROM organizations WHERE id = org) THEN
         RAISE EXCEPTION 'the organisation is still there' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
+    PERFORM set_config('planvault.audit_door', 'prune', true);
     DELETE FROM audit_log WHERE org_id = org;
     GET DIAGNOSTICS done = ROW_COUNT;
+    PERFORM set_config('planvault.audit_door', '', true);
     DELETE FROM audit_heads WHERE org_id = org;
     DELETE FROM audit_anchors WHERE org_id = org;
     DELETE FROM audit_segments WHERE org_id = org;
