@@ -68,6 +68,7 @@ _ORGANIZATION_PARTS = (
     Section("organizations", "organization", "id"),
     Section("projects", "organization", "org_id"),
     Section("invitations", "organization", "org_id", without=_NO_HASHES),
+    Section("service_tokens", "organization", "org_id", without=_NO_HASHES),
     Section("api_keys", "organization", "org_id", without=_NO_HASHES),
     Section("secrets", "organization", "org_id"),
     Section("integrations", "organization", "org_id"),
