@@ -8,7 +8,7 @@ CREATE UNLOGGED TABLE rate_buckets (
     full_at timestamptz NOT NULL
 ) WITH (fillfactor = 70);                           -- rows are updated in place: their only index stays as it is
 
-SELECT table_verbs('rate_buckets', '', 'SELECT, DELETE');
+SELECT table_verbs('rate_buckets', '', 'SELECT, UPDATE, DELETE');    -- UPDATE: pruning passes over rows that are held
 
 -- Take `seconds[i]` from each bucket (what a request weighs is its window's length over its quota), and tell how far each
 -- is from full. What is given back, a negative number, never makes it fuller than full; debts end after `longest`.

@@ -23,12 +23,14 @@ _log = structlog.get_logger(__name__)
 
 ANSWERS_FOR = timedelta(hours=24)  # as sql/idempotency.sql says
 LEASES_FOR = timedelta(days=1)  # after their end
+BUCKETS_FOR = timedelta(minutes=1)  # of rate limits, after they are full: then none is the same as a row
 ENTRIES_FOR = timedelta(days=365)  # of the routing cache, after something was counted of them last
 OCCURRENCES_FOR = timedelta(days=90)  # of scheduled jobs; each job keeps its last one
 RUNS_A_BATCH = 50
 FILES_A_BATCH = 200
 FENCES_FOR = timedelta(days=30)  # of erased sessions: for how long a host might still remember one
 _ROWS_A_BATCH = 1_000
+_BUCKETS_A_BATCH = 10_000  # each batch reads the table, which is small: strangers' addresses of a minute
 _EXPORTS_A_BATCH = 5  # of 256 KiB a chunk
 _REST = 3.0  # times the batch before: pruning takes a quarter of one connection's time, and leaves the disk to appends
 
@@ -80,6 +82,7 @@ def rules(
         Rule("leases", LEASES_FOR, _ROWS_A_BATCH),
         Rule("occurrences", occurrences, _ROWS_A_BATCH),
         Rule("routing_cache", ENTRIES_FOR, _ROWS_A_BATCH),
+        Rule("rate_buckets", BUCKETS_FOR, _BUCKETS_A_BATCH),
         Rule("exports", timedelta(), _EXPORTS_A_BATCH),
         Rule("fences", FENCES_FOR, _ROWS_A_BATCH),
     )

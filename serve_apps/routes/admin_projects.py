@@ -10,7 +10,7 @@ from models.tenants import ProjectScope
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
 from serve_apps.changes import changed, settings_changed
-from serve_apps.dependencies import Actor, Deps, OnceKey, Organisation, OrganisationProject, answers_of
+from serve_apps.dependencies import Actor, Caller, Deps, OnceKey, Organisation, OrganisationProject, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.admin import (
     CreateProject,
@@ -20,6 +20,7 @@ from serve_apps.schemas.admin import (
 )
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.members import RenameProject
+from serve_apps.schemas.rate_limits import check_within
 
 router = APIRouter(tags=["admin: projects"])
 
@@ -30,10 +31,18 @@ async def get_settings(scope: Organisation, deps: Deps) -> OrgSettings:
 
 
 @router.put("/settings", responses=problems())
-async def put_settings(body: OrgSettingsIn, scope: Organisation, deps: Deps, actor: Actor) -> OrgSettings:
+async def put_settings(
+    body: OrgSettingsIn, scope: Organisation, deps: Deps, caller: Caller, actor: Actor
+) -> OrgSettings:
     settings = body.settings()
+
+    def change(before: OrgSettings) -> OrgSettings:
+        if deps.limits is not None and not caller.is_operator:
+            check_within(settings.rate_limits, before.rate_limits, deps.limits.deployment, "/rateLimits")
+        return settings
+
     audit = await settings_changed(deps, scope, actor, _in_full(settings))
-    return await deps.tenants.change_organization(scope, lambda _: settings, audit)
+    return await deps.tenants.change_organization(scope, change, audit)
 
 
 @router.post("/projects", status_code=201, response_model=ProjectOut, responses=problems(409))

@@ -11,6 +11,7 @@ from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, Project
 from models.runtime_policy import RuntimePolicy
 from models.tenants import Project
 from serve_apps.schemas.base import Body, Name, Reply
+from serve_apps.schemas.rate_limits import RateLimitsIn
 from serve_apps.schemas.retrieval import RetrievalIn
 from serve_apps.schemas.runtime_policy import RuntimePolicyIn
 
@@ -39,6 +40,7 @@ class OrgSettingsIn(Body):
     runtime_policy: RuntimePolicyIn = RuntimePolicyIn()
     retrieval: RetrievalIn = RetrievalIn()
     retention: RetentionIn = RetentionIn()
+    rate_limits: RateLimitsIn = RateLimitsIn()
 
     def settings(self) -> OrgSettings:
         """Raises InvalidInput."""
@@ -47,6 +49,7 @@ class OrgSettingsIn(Body):
             runtime_policy=self.runtime_policy.policy("/runtimePolicy", RuntimePolicy()),
             retrieval=self.retrieval.overrides("/retrieval"),
             retention=RetentionSettings(**self.retention.model_dump()),
+            rate_limits=self.rate_limits.chosen(),
             egress=EgressPolicy(
                 allow_loopback=egress.allow_loopback,
                 allow_private=egress.allow_private,

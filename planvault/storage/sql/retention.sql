@@ -119,6 +119,19 @@ WITH gone AS (
 )
 SELECT count(*) AS looked_at, count(*) AS gone FROM gone
 
+-- name: rate_buckets
+-- Up to $2 buckets of rate limits that have been full for $1.
+WITH gone AS (
+    DELETE FROM rate_buckets
+    WHERE subject = ANY (ARRAY(
+        SELECT subject FROM rate_buckets
+        WHERE full_at < now() - $1::interval
+        LIMIT $2
+        FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+)
+SELECT count(*) AS looked_at, count(*) AS gone FROM gone
+
 -- name: routing_cache
 -- Up to $2 automatic scenarios that nothing was counted of for $1: what they hold of prompts has an end.
 WITH gone AS (
