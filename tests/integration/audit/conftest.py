@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from planvault.storage.audit_chain import AuditChain
 from planvault.storage.audit_keys import AuditKeys
 from planvault.storage.audit_verify import export, verify_portion
 from planvault.storage.keys import PostgresKeyring
-from planvault.storage.pool import Pool, transaction
+from planvault.storage.pool import Pool, Role, open_pool, transaction
 from planvault.storage.tenants import Tenants
 
 
@@ -110,6 +110,13 @@ async def open_room(pool: Pool, keys: Path) -> Room:
 @pytest.fixture
 async def room(pool: Pool, keys: Path) -> Room:
     return await open_room(pool, keys)
+
+
+@pytest.fixture
+async def as_platform(database_url: str, keys: Path) -> AsyncIterator[Room]:
+    """An organisation, by the connections of the platform's own processes: hosts, and the caretaker."""
+    async with await open_pool(database_url, name="platform", role=Role.PLATFORM) as platform:
+        yield await open_room(platform, keys)
 
 
 @pytest.fixture

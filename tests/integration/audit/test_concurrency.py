@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from planvault.storage.pool import Pool, open_pool
+from planvault.storage.pool import Pool, Role, open_pool
 from tests.integration.audit.conftest import Room, open_room
 
 ROW = (
@@ -43,7 +43,7 @@ async def test_statements_of_many_organisations_in_any_order_do_not_deadlock(
         async with pool.acquire() as connection:
             await connection.execute(ROW, [ids.new() for _ in chosen], chosen)
 
-    writers = await open_pool(database_url, name="writers", minimum=8, maximum=8)
+    writers = await open_pool(database_url, name="writers", minimum=8, maximum=8, role=Role.PLATFORM)
     try:
         await asyncio.gather(*(write(writers, turn) for turn in range(90)))
     finally:

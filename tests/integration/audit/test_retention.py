@@ -128,3 +128,22 @@ async def test_a_sweep_prunes_by_what_the_organisation_has_decided(room: Room) -
     await _sweep(room)
     [report] = await room.verify()
     assert (report.ok, report.pruned, report.rows) == (True, 2, 8)
+
+
+async def test_the_platform_s_role_writes_signs_and_prunes_and_can_do_no_more(as_platform: Room) -> None:
+    room = as_platform
+    for _ in range(4):
+        await _grow(room, 2)
+    room.kept = DAY
+    assert await room.anchoring.prune(room.pool, room.scope) == 6
+    assert await room.faults() == []
+    for forbidden in (
+        "UPDATE audit_log SET details = ''",
+        "DELETE FROM audit_log",
+        "UPDATE audit_heads SET seq = 1",
+        "DELETE FROM audit_segments",
+        "UPDATE audit_segments SET first_seq = 2",
+        "DELETE FROM audit_anchors",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await room.pool.execute(forbidden)
