@@ -9,6 +9,7 @@ from planvault.cli.catalog import import_spec
 from planvault.cli.chat import chat
 from planvault.cli.database import migrate
 from planvault.cli.doctor import doctor
+from planvault.cli.gdpr import gdpr
 from planvault.cli.imports_commands import imports
 from planvault.cli.jobs import jobs
 from planvault.cli.kek import rewrap
@@ -46,6 +47,7 @@ app.command()(resolve)
 app.command()(approve)
 app.command()(reject)
 app.add_typer(audit, name="audit")
+app.add_typer(gdpr, name="gdpr")
 app.add_typer(imports, name="imports")
 app.add_typer(jobs, name="jobs")
 keys.command()(rewrap)
