@@ -60,23 +60,23 @@ def wrapped_seal(key_id: UUID) -> Seal:
 class SubjectCipher:
     """Implements OrgCipher: seals with the user's key, opens that and what the organisation's keys sealed."""
 
-    __slots__ = ("_organisation", "own")
+    __slots__ = ("_organisation", "_own")
 
     def __init__(self, own: EnvelopeCipher, organisation: EnvelopeCipher) -> None:
-        self.own = own
+        self._own = own
         self._organisation = organisation
 
     def seal(self, plaintext: bytes, place: Seal) -> bytes:
-        return self.own.seal(plaintext, place)
+        return self._own.seal(plaintext, place)
 
     def open(self, envelope: bytes, place: Seal) -> bytes:
-        own = self.own.has(read_header(envelope).key_id)
-        return (self.own if own else self._organisation).open(envelope, place)
+        own = self._own.has(read_header(envelope).key_id)
+        return (self._own if own else self._organisation).open(envelope, place)
 
 
 @dataclass(slots=True)
 class _User:
-    cipher: SubjectCipher
+    own: EnvelopeCipher
     keys: dict[UUID, DataKey]
     loaded_at: float
 
@@ -130,7 +130,8 @@ class SessionKeyring(TenantKeyring):
                 if known is None or self._elapsed() - known.loaded_at >= USER_REFRESH_S:
                     known = await self._load_user(org_id, subject, organisation, known)
                     self._users.put((org_id, subject), known)
-        return known.cipher
+        # The organisation's cipher may be another object than when the user was met: it was forgotten, and read again.
+        return SubjectCipher(known.own, organisation)
 
     def forget_user(self, org_id: OrgId, subject: bytes) -> None:
         """Read the user's keys again at the next call."""
@@ -160,8 +161,8 @@ class SessionKeyring(TenantKeyring):
         keys = {row.place.key_id: known.get(row.place.key_id) or self._open_key(organisation, row) for row in living}
         writer = newest_active(living).place.key_id
         if before is None:
-            return _User(SubjectCipher(EnvelopeCipher(org_id, keys, writer), organisation), keys, started)
-        before.cipher.own.use_keys(keys, writer)
+            return _User(EnvelopeCipher(org_id, keys, writer), keys, started)
+        before.own.use_keys(keys, writer)
         before.keys, before.loaded_at = keys, started
         return before
 

@@ -109,6 +109,18 @@ async def test_new_keys_seal_only_after_every_process_has_read_them_and_old_ones
     assert kept == "active", "a pending key seals nothing"
 
 
+async def test_a_process_that_knew_a_user_before_a_rotation_reads_what_the_organisation_sealed_after(
+    room: KeyRoom,
+) -> None:
+    place = event_seal(room.sessions[1].session_id, 1)
+    await room.ring.session_cipher(room.sessions[1])
+    await begin(room)
+    await take_on(room, steps(room.pool))
+    sealed = (await keyring(room.pool).cipher(room.org)).seal(b"new", place)
+    room.ring.forget(room.org)  # as one that was the least recently used
+    assert (await room.ring.session_cipher(room.sessions[1])).open(sealed, place) == b"new"
+
+
 async def test_a_second_rotation_is_refused_while_one_is_under_way(room: KeyRoom) -> None:
     async def try_to() -> bool:
         with suppress(RotationUnderWay):
