@@ -33,6 +33,8 @@ RAY: Mapping[str, str] = {
     # Serve's proxy obeys headers of any client and adds a request id of its own: the API's first layer stands there
     # too, in front of it.
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.middleware.proxy_middlewares",
+    # Its server believes X-Forwarded-For of whoever connects from this machine; whom we believe is a setting of ours.
+    "FORWARDED_ALLOW_IPS": "",
     _WORKER_HOOK: "cluster.loopback.bind_serve",
     # Its ports 8404 and 9101 bind every interface; production puts it behind a network policy (ray-cluster.yaml).
     "RAY_SERVE_ENABLE_HA_PROXY": "0",

@@ -12,8 +12,19 @@ PROBE_S = 2.0
 
 Probe = Callable[[], Awaitable[PartHealth]]
 
+_running: dict[int, asyncio.Task[Health]] = {}
+
 
 async def check(probes: Mapping[str, Probe]) -> Health:
+    """Who asks while all parts are being asked gets the same answer: anybody may, as often as they like."""
+    running = _running.get(id(probes))
+    if running is None:
+        running = _running[id(probes)] = asyncio.create_task(_check(probes))
+        running.add_done_callback(lambda _: _running.pop(id(probes)))
+    return await asyncio.shield(running)
+
+
+async def _check(probes: Mapping[str, Probe]) -> Health:
     found = await asyncio.gather(*(_bounded(probe) for probe in probes.values()))
     ready = all(part.ready or not part.needed for part in found)
     return Health(

@@ -162,3 +162,22 @@ async def test_a_database_that_is_away_is_a_503_that_says_to_try_again(
     assert answer.headers["retry-after"] == "1"
     assert answer.json()["type"] == "urn:planvault:problem:UNAVAILABLE"
     assert "middle of operation" not in answer.text
+
+
+async def test_who_asks_for_health_at_the_same_time_gets_one_answer(deps: ObservedDeps) -> None:
+    """Nobody is refused here, so it must cost little."""
+    asked = 0
+
+    async def part() -> PartHealth:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return PartHealth(ready=True)
+
+    async with client_for(replace(deps, probes={"part": part}), {}) as client:
+        answers = await asyncio.gather(*(client.get("/health") for _ in range(50)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert asked < 10
+        before = asked
+        await client.get("/health")
+        assert asked == before + 1
