@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from planvault.errors import NotFound
+from serve_apps.access.policy import POLICY
 from serve_apps.links import add_links
 from serve_apps.schemas.imports import PutTools
 from serve_apps.schemas.problems import Problem
@@ -20,8 +21,11 @@ DOCS_PATH = "/api-docs"
 DESCRIPTION = """
 A model may plan, never act: prompts become plans, plans are validated, approved and run durably.
 
-* **Runtime API** `/api/v1/projects/{projectId}` — with a project key.
-* **Admin API** `/admin/v1/orgs/{orgId}` — with the admin token.
+* **Runtime API** `/api/v1/projects/{projectId}` — with a project key, or as a person or service of the organisation.
+* **Admin API** `/admin/v1/orgs/{orgId}` — as a person or service of the organisation, or with the admin token.
+* **Account** `/api/v1/account` — a signed-in person's own.
+
+`x-permission` says what a call needs: of a key among its scopes, of a person or service through their role.
 
 Errors are `application/problem+json` with a stable `type`. Every answer carries `X-Request-Id`; send your own
 (`[a-zA-Z0-9._~-]{1,128}`) to find it in our logs. `Idempotency-Key` makes a POST safe to repeat for 24 hours.
@@ -95,6 +99,10 @@ def document_of(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     add_links(document)
+    for rule in POLICY:
+        operation = document["paths"].get(rule.path, {}).get(rule.method.lower())
+        if operation is not None and rule.permission:
+            operation["x-permission"] = rule.permission
     return document
 
 

@@ -7,8 +7,11 @@ import pytest
 from models.access import ORG_PERMISSIONS, PROJECT_PERMISSIONS, ROLE_PERMISSIONS, Role
 from planvault.auth.principals import PrincipalKind
 from planvault.auth.scopes import grants
+from planvault.settings import Settings
 from serve_apps.access.policy import POLICY, Rule
 from serve_apps.access.table import lines, shown_in
+from serve_apps.api import assemble
+from serve_apps.documents import document_of
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "access.md"
 READS = {"GET", "HEAD"}
@@ -83,3 +86,14 @@ def test_only_owners_may_end_an_organisation_or_switch_its_learning() -> None:
 def test_a_developer_decides_about_no_person_and_no_credential() -> None:
     held = {one for one in ORG_PERMISSIONS if grants(ROLE_PERMISSIONS[Role.DEVELOPER], one)}
     assert not held & {f"hrn:org:{what}:write" for what in ("members", "keys", "tokens", "settings", "privacy")}
+
+
+def test_the_openapi_document_says_what_each_call_needs() -> None:
+    paths = document_of(assemble(Settings()))["paths"]
+    said = {
+        (method.upper(), path): operation.get("x-permission", "")
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    }
+    assert said == {(rule.method, rule.path): rule.permission for rule in POLICY if (rule.method, rule.path) in said}
+    assert len(said) > len(TENANT)
