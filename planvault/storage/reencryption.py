@@ -23,7 +23,7 @@ from planvault.storage.pool import Pool
 from planvault.storage.sealed import COLUMNS, Owner, SealedColumn
 from planvault.storage.tenancy import within
 
-_ROWS = 250  # an event may have 256 KiB
+_ROWS = 500  # an event may have 256 KiB
 _PREFIX = 33  # format, key id, version and nonce: no two envelopes have the same
 _BREATH_BYTES = 1 << 20  # sealed between two looks at what else waits in this process
 _log = structlog.get_logger(__name__)
@@ -108,6 +108,17 @@ class Reencryption:
     async def _cipher(self, column: SealedColumn, row: Any) -> OrgCipher:
         subject = None if column.owner is Owner.ORGANISATION else row["subject"]
         return await self._keyring.subject_cipher(self._scope.org_id, subject)
+
+
+def summed(steps: Sequence[Step]) -> Step:
+    """Several pages as one, which ends where the last of them does."""
+    return Step(
+        steps[-1].position,
+        looked_at=sum(step.looked_at for step in steps),
+        found=sum(step.found for step in steps),
+        reencrypted=sum(step.reencrypted for step in steps),
+        unreadable=sum(step.unreadable for step in steps),
+    )
 
 
 async def walk(reencryption: Reencryption, seen: Callable[[Step], None] = lambda step: None) -> int:

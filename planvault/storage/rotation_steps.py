@@ -33,7 +33,7 @@ from planvault.ports import Ids
 from planvault.storage.keys import PostgresKeyring, insert_key
 from planvault.storage.pool import Pool, is_away
 from planvault.storage.queries import load
-from planvault.storage.reencryption import Position, Reencryption, Step
+from planvault.storage.reencryption import Position, Reencryption, Step, summed
 from planvault.storage.tenancy import within
 
 _SQL = load("planvault.storage", "sql/rotation.sql")
@@ -47,6 +47,7 @@ _CLAIM_S = 60.0
 _WAIT_S = 1.0  # after a fault that may pass
 _USERS_AT_ONCE = 200
 _REST = 0.5  # of the time that a page took: what answers people has the database before this
+_NOTE_S = 0.5  # between two notes of where a walk stands
 _SLICE_S = 20.0  # of one rotation, before another organisation's may have its turn
 
 S = RotationState
@@ -205,8 +206,7 @@ class RotationSteps:
         walk = Reencryption(self._pool, self._keyring, claimed.org_id, [row["id"] for row in rows])
         position, until = Position.from_json(claimed.position), self._elapsed() + _SLICE_S
         while self._elapsed() < until:
-            started = self._elapsed()
-            step = await walk.step(position)
+            step = await self._pages(walk, position)
             claimed = await self._note(claimed, step)
             if step.position is None:
                 if await self._end_of_walk(claimed, [row["id"] for row in rows]):
@@ -214,8 +214,17 @@ class RotationSteps:
                 position, claimed = Position(), replace(claimed, found_in_pass=0, unreadable=0)
                 continue
             position = step.position
-            if step.found:
+
+    async def _pages(self, walk: Reencryption, position: Position) -> Step:
+        """Half a second's worth: what is written down of the way is lost with a killed worker, and done again."""
+        began, steps = self._elapsed(), list[Step]()
+        while not steps or (steps[-1].position is not None and self._elapsed() - began < _NOTE_S):
+            started = self._elapsed()
+            steps.append(await walk.step(position))
+            position = steps[-1].position or position
+            if steps[-1].found:
                 await asyncio.sleep(self._rest * (self._elapsed() - started))
+        return summed(steps)
 
     async def _note(self, claimed: _Claimed, step: Step) -> _Claimed:
         """What the step did, written down; a figure of a walk that ended is kept for the decision after it."""
