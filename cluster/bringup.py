@@ -29,6 +29,7 @@ from cluster.teardown import stop_everything
 from cluster.topology import APPS, DEFAULT_PORT, LOOPBACK, Part
 from models.ids import OrgId, ProjectId
 from planvault.auth.keys import new_admin_token
+from planvault.auth.oidc_policy import oidc_policy
 from planvault.errors import BringUpFailed
 from planvault.settings import Settings
 from planvault.storage.bootstrap import TenantCredentials
@@ -56,6 +57,7 @@ def up(options: UpOptions, report: Report) -> Credentials:
     Raises BringUpFailed with the cause and the way out; what had been started is down again by then.
     """
     refuse_foreign_packages()
+    oidc_policy(Settings())  # a replica that cannot start would say it too late
     user = None if options.database_url else server_user()
     data = prepare(options.data_dir, user)
     server = None if options.database_url else postgres.embedded(data, user)

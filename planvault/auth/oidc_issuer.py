@@ -18,7 +18,7 @@ from planvault.net.client import GuardedHttp
 
 TIMEOUT_S = 5.0
 _DISCOVERY = "/.well-known/openid-configuration"
-_JSON = {"Accept": "application/json"}
+_FRESH_JSON = {"Accept": "application/json", "Cache-Control": "no-cache"}  # a proxy's copy may lack the newest key
 
 
 class IssuerAway(Exception):
@@ -76,7 +76,7 @@ class HttpIssuer:
     async def _get(self, url: str) -> bytes:
         try:
             async with self._http.stream(
-                "GET", url, policy=self._policy.egress, headers=_JSON, timeout=self._timeout_s
+                "GET", url, policy=self._policy.egress, headers=_FRESH_JSON, timeout=self._timeout_s
             ) as response:
                 if response.status_code != httpx.codes.OK:
                     raise IssuerAway(f"{url} answered {response.status_code}")

@@ -31,6 +31,15 @@ Told: TypeAlias = "Callable[[Connection, Invitation], Awaitable[None]]"
 """Writes down what became of an invitation, in the transaction of the change."""
 
 
+def checked_address(email: str, pointer: str = "/email") -> str:
+    """The address as it is compared. Raises InvalidInput, at `pointer`, for what is none."""
+    address = plain_address(email)
+    if not _ADDRESS.fullmatch(address):
+        fault = FieldError(pointer, "must be an e-mail address of ASCII characters, such as ada@example.com")
+        raise InvalidInput("The address is not valid", errors=(fault,))
+    return address
+
+
 class Invitations:
     def __init__(self, pool: Pool, ids: Ids, members: Members) -> None:
         self._pool = pool
@@ -45,10 +54,7 @@ class Invitations:
         Raises InvalidInput for what is no address, NotAllowed for a role above the asker's, Conflict for a member.
         `db` is the caller's open transaction.
         """
-        address = plain_address(email)
-        if not _ADDRESS.fullmatch(address):
-            fault = FieldError("/email", "must be an e-mail address of ASCII characters, such as ada@example.com")
-            raise InvalidInput("The address is not valid", errors=(fault,))
+        address = checked_address(email)
         await self._members.hold(db, scope, asker, role)
         if await db.fetchval(_MEMBERS["by_address"], scope.org_id, address) is not None:
             raise Conflict("Who has this address is a member: change the role instead")

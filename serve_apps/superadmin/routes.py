@@ -13,6 +13,7 @@ from models.ids import OrgId
 from models.tenants import OrgScope
 from planvault.errors import Conflict
 from planvault.ingestion.native import install_native_tools
+from planvault.storage.invitations import checked_address
 from planvault.storage.pool import Connection
 from planvault.storage.tenancy import within
 from serve_apps import paging, readiness
@@ -48,6 +49,8 @@ async def create_organization(
 ) -> NewOrganizationOut:
     """A new organisation with the platform's own tools and, where `ownerEmail` is given, an invitation of its first
     OWNER. Names need not be unique."""
+    if body.owner_email is not None:
+        checked_address(body.owner_email, "/ownerEmail")  # before anything is made
     made = await deps.tenants.create_organization(body.name)
     scope = OrgScope(org_id=made.id)
     # The first row of its log, in a transaction of its own: an organisation has keys once it is there.

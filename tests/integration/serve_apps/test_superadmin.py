@@ -144,8 +144,12 @@ async def test_a_deleted_organisation_lets_nobody_in_until_it_is_restored(
 
 
 @pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "a\u0007"}, {"name": "x", "ownerEmail": "nobody"}])
-async def test_what_is_no_organisation_is_refused(operator: httpx.AsyncClient, body: dict[str, str]) -> None:
+async def test_what_is_no_organisation_is_refused_and_makes_none(
+    operator: httpx.AsyncClient, deps: ObservedDeps, body: dict[str, str]
+) -> None:
+    before = await deps.database.fetchval("SELECT count(*) FROM organizations")
     assert (await operator.post(ORGS, json=body)).status_code == 422
+    assert await deps.database.fetchval("SELECT count(*) FROM organizations") == before
 
 
 async def test_the_public_application_knows_nothing_of_it(
