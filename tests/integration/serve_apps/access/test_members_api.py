@@ -41,7 +41,7 @@ def keys_of(world: World) -> str:
     return f"{admin_of(world)}/projects/{world.home.project_id}/keys"
 
 
-async def actions(world: World) -> list[tuple[AuditAction, str]]:
+async def actions(world: World) -> list[tuple[str, str]]:
     page = await world.deps.audit.page(OrgScope(org_id=world.home.org_id), AuditFilter(), None, 100)
     return [(entry.row.action, str(entry.row.details["actor"])) for entry in reversed(page.entries)]
 
