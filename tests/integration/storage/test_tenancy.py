@@ -183,6 +183,26 @@ async def test_a_scope_that_is_found_in_the_transaction_holds_from_then_on(tenan
     assert await tenants.fetch(NAMES) == []
 
 
+async def test_what_hosts_write_is_its_sessions_organisations_whatever_they_say(
+    pool: Pool, platform: Pool, here: OrgScope, there: OrgScope
+) -> None:
+    ids = TimeOrderedIds()
+    session, project = ids.new(), await pool.fetchval("SELECT id FROM projects WHERE org_id = $1", here.org_id)
+    await scoped(platform, here).execute(
+        "INSERT INTO sessions (id, org_id, project_id, shard, context) VALUES ($1, $2, $3, 0, '')",
+        *(session, here.org_id, project),
+    )
+    event = (
+        "INSERT INTO events (session_id, seq, org_id, shard, epoch, type, visibility, schema_version, at, payload) "
+        "VALUES ($1, $2, $3, 0, 1, 'x', 'engine', 1, now(), '')"
+    )
+    await platform.execute(event, session, 1, here.org_id)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await platform.execute(event, session, 2, there.org_id)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await platform.execute(event, ids.new(), 1, here.org_id)
+
+
 @pytest.mark.parametrize("table", ["secrets", "data_keys", "api_keys", "project_integrations", "projects", "tools"])
 async def test_the_platform_itself_may_not_read_what_is_no_duty_of_its(platform: Pool, table: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
