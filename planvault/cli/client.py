@@ -82,9 +82,9 @@ class ApiClient:
         self._admin = f"/admin/v1/orgs/{org_id}"
         self._project_id = project_id
         self._project_auth = {"Authorization": f"Bearer {project_key}"}
-        if operator:
-            self._project_auth["X-Operator-Id"] = operator
         self._admin_auth = {"Authorization": f"Bearer {admin_token}"}
+        if operator:
+            self._project_auth["X-Operator-Id"] = self._admin_auth["X-Operator-Id"] = operator
         self._ids = ids or TimeOrderedIds()
         self._pause = pause
         self._http = httpx.Client(base_url=base_url, timeout=httpx.Timeout(30.0, connect=5.0), transport=transport)
