@@ -30,7 +30,16 @@ class KeyKeeper:
         self._settings = settings
 
     async def run(self) -> None:
-        """Until cancelled. Opens its own pool, and closes it."""
+        """Until cancelled, whatever fails: who supervises beside it must not stop for that."""
+        while True:
+            try:
+                await self._serve()
+            # The cause is in the log; what was not done is still in the rows.
+            except Exception:  # noqa: BLE001
+                _log.exception("key_keeper.interrupted")
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _serve(self) -> None:
         url = self._settings.platform_url
         async with await open_pool(
             url, name="keys", maximum=3, command_timeout_s=_STATEMENT_S, role=Role.PLATFORM
