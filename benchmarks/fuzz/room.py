@@ -77,28 +77,36 @@ class Room:
 
 
 @asynccontextmanager
-async def room() -> AsyncIterator[Room]:
-    """Served while the block lasts; its database goes with it."""
+async def throw_away() -> AsyncIterator[Room]:
+    """Over a Postgres that is started for it, and goes with it."""
     folder = Path(tempfile.mkdtemp(prefix="planvault-fuzz-"))
     os.chmod(folder, 0o755)  # the embedded server's user passes through
     user = server_user()
     server = embedded(prepare(folder / "data", user), user)
     server.start()
     try:
-        url = server.url("postgres")
-        await migrate(url)
-        admin = new_admin_token()
-        settings = Settings(database_url=url, data_dir=folder, admin_token_sha256=admin.sha256.hex(), rate_limits="off")
-        await _pretend_a_host(url)
-        async with open_deps(settings, _Embedder(), {}) as deps:
-            app = assemble(settings)
-            app.state.deps = deps
-            tally = Tally(app)
-            async with _listening(tally) as base:
-                yield await _furnished(deps, base, document_of(app), tally, admin.text)
+        await migrate(server.url("postgres"))
+        async with room(server.url("postgres"), folder) as place:
+            yield place
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def room(database_url: str, folder: Path) -> AsyncIterator[Room]:
+    """Served while the block lasts. The database is migrated, and nobody else's; `folder` holds the keyset."""
+    admin = new_admin_token()
+    settings = Settings(
+        database_url=database_url, data_dir=folder, admin_token_sha256=admin.sha256.hex(), rate_limits="off"
+    )
+    await _pretend_a_host(database_url)
+    async with open_deps(settings, _Embedder(), {}) as deps:
+        app = assemble(settings)
+        app.state.deps = deps
+        tally = Tally(app)
+        async with _listening(tally) as base:
+            yield await _furnished(deps, base, document_of(app), tally, admin.text)
 
 
 async def _furnished(deps: ApiDeps, url: str, document: JsonObject, tally: Tally, admin: str) -> Room:
