@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from models.privacy import RequestKind
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.assembly import key_providers
 from planvault.errors import PlanVaultError
@@ -53,18 +54,24 @@ class PrivacyWorker:
 
     async def _serve(self) -> None:
         async with AsyncExitStack() as stack:
-            pool = await stack.enter_async_context(await self._pool("privacy", 3))
+            pool = await stack.enter_async_context(await self._pool("privacy", 4))
             # Apart from the other: a cipher may be needed inside a transaction that holds the last connection.
             keys = await stack.enter_async_context(await self._pool("privacy-keys", 1))
             link = await stack.enter_async_context(open_link(self._settings.redis_url))
             work = privacy_work(self._settings, pool, keys, link, self._patience)
-            while True:
-                if not await work.once():
-                    await asyncio.sleep(_POLL_S)
+            async with asyncio.TaskGroup() as tasks:  # no erasure waits for a large export to be written
+                for kind in RequestKind:
+                    tasks.create_task(_go_on(work, kind))
 
     async def _pool(self, name: str, maximum: int) -> Pool:
         url = self._settings.platform_url
         return await open_pool(url, name=name, maximum=maximum, command_timeout_s=_STATEMENT_S, role=Role.PLATFORM)
+
+
+async def _go_on(work: PrivacyWork, kind: RequestKind) -> None:
+    while True:
+        if not await work.once(kind):
+            await asyncio.sleep(_POLL_S)
 
 
 def privacy_work(settings: Settings, pool: Pool, keys: Pool, link: RedisLink | None, patience: Patience) -> PrivacyWork:

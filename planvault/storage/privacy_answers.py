@@ -14,7 +14,7 @@ from planvault.ports import Keyring, OrgCipher
 from planvault.privacy.mentions import Mentions
 from planvault.storage.answer_cache import RedisAnswers
 from planvault.storage.idempotency import AnswerScope, IdempotencyKey, answer_seal
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Connection, Pool
 from planvault.storage.privacy import Detail
 from planvault.storage.privacy_claims import Claim, position_of, set_position
 from planvault.storage.queries import load
@@ -32,6 +32,7 @@ class AnswerErasure:
         self._pool = pool
         self._keyring = keyring
         self._cache = cache
+        self._marked: tuple[object, frozenset[UUID]] = (None, frozenset())
 
     async def portion(self, claim: Claim, detail: Detail, *, final: bool) -> bool:
         """One page of the organisation's answers; whether there are more.
@@ -45,9 +46,7 @@ class AnswerErasure:
             assert isinstance(after, list)
             start = (UUID(str(after[0])), str(after[1]), str(after[2]))
             rows = await connection.fetch(_SQL["answers"], claim.request.org_id, *start, _ANSWERS)
-            marked = {row["id"] for row in await connection.fetch(_SQL["marked_ids"], *claim.target, claim.request.id)}
-        if claim.request.project_id is not None:
-            marked.add(claim.request.project_id)
+            marked = await self._marked_by(connection, claim)
         mentions = Mentions(detail.external_user_id) if detail.external_user_id else None
         found = [row for row in rows if (final or row["settled"]) and _concerns(claim, row, cipher, marked, mentions)]
         await self._forget(claim, found)
@@ -61,6 +60,15 @@ class AnswerErasure:
             await claim.progress(connection, {"idempotency": len(found)})
         return len(rows) == _ANSWERS
 
+    async def _marked_by(self, connection: Connection, claim: Claim) -> frozenset[UUID]:
+        """Ids that tell an answer as one of the target's. None is added while it is erased: asked for once a stage."""
+        asked = (claim.request.id, claim.request.stage, claim.request.attempts)
+        if self._marked[0] != asked:
+            rows = await connection.fetch(_SQL["marked_ids"], *claim.target, claim.request.id)
+            project = {claim.request.project_id} if claim.request.project_id is not None else set()
+            self._marked = asked, frozenset({*(row["id"] for row in rows), *project})
+        return self._marked[1]
+
     async def _forget(self, claim: Claim, found: Sequence[Any]) -> None:
         """Redis first: its entries are found by their rows."""
         if self._cache is None:
@@ -70,7 +78,7 @@ class AnswerErasure:
             await self._cache.forget(scope, IdempotencyKey(row["route"], row["key"], b""))
 
 
-def _concerns(claim: Claim, row: Any, cipher: OrgCipher, marked: set[UUID], mentions: Mentions | None) -> bool:
+def _concerns(claim: Claim, row: Any, cipher: OrgCipher, marked: frozenset[UUID], mentions: Mentions | None) -> bool:
     if row["project_id"] == claim.request.project_id:
         return True
     if marked.intersection(map(UUID, _ID.findall(row["route"]))):

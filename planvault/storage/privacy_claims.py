@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from models.base import JsonObject
-from models.privacy import PrivacyRequest, RequestState
+from models.privacy import PrivacyRequest, RequestKind, RequestState
 from models.tenants import OrgScope
 from planvault.ports import Keyring
 from planvault.storage.pool import Connection, Pool
@@ -64,9 +64,9 @@ class Claims:
         self._pool = pool
         self._keyring = keyring
 
-    async def take(self) -> Claim | None:
+    async def take(self, kind: RequestKind) -> Claim | None:
         """The request that has waited longest; None: none waits."""
-        row = await self._pool.fetchrow(SQL["claim"], HOLD)
+        row = await self._pool.fetchrow(SQL["claim"], HOLD, kind.value)
         return None if row is None else Claim(request_of(row))
 
     async def let_go(self, claim: Claim, pause: timedelta, error: str | None = None) -> None:

@@ -15,7 +15,7 @@ from planvault.ports import Keyring, OrgCipher
 from planvault.privacy.archive import Archive
 from planvault.storage.pool import Pool
 from planvault.storage.privacy import SQL
-from planvault.storage.privacy_claims import Claim, ClaimLost
+from planvault.storage.privacy_claims import HOLD, Claim, ClaimLost
 from planvault.storage.sealed import export_chunk_seal
 from planvault.storage.tenancy import scoped, within
 
@@ -56,7 +56,7 @@ class FileWriter:
         sealed = self._cipher.seal(part, export_chunk_seal(self._claim.request.id, self._position, last=last))
         async with within(self._pool, self._claim.scope) as connection:
             place = (*self._claim.place, self._claim.request.attempts)
-            if await connection.fetchval(SQL["add_chunk"], *place, self._position, sealed) is None:
+            if await connection.fetchval(SQL["add_chunk"], *place, self._position, sealed, HOLD) is None:
                 raise ClaimLost
         self._position += 1
 

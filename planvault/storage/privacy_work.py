@@ -41,10 +41,10 @@ class PrivacyWork:
         self._clock = clock
         self._ids = ids
 
-    async def once(self, wait: timedelta = _WAIT) -> bool:
+    async def once(self, kind: RequestKind, wait: timedelta = _WAIT) -> bool:
         """Go on with the request that has waited longest; false where none waits. `wait`: before it is looked at again
         where it waits for others. Raises what an absent database raises."""
-        claim = await self._claims.take()
+        claim = await self._claims.take(kind)
         if claim is None:
             return False
         pause, error = timedelta(), None

@@ -45,11 +45,11 @@ WHERE org_id = $1 AND id = $2;
 SELECT detail FROM privacy_requests WHERE org_id = $1 AND id = $2;
 
 -- name: claim
--- Of every organisation: the request that has waited longest, for $1.
+-- Of every organisation: the request of kind $2 that has waited longest, for $1.
 UPDATE privacy_requests SET state = 'running', attempts = attempts + 1, leased_until = now() + $1::interval,
        started_at = coalesce(started_at, now())
 WHERE id = (SELECT id FROM privacy_requests
-            WHERE state IN ('queued', 'running') AND (leased_until IS NULL OR leased_until < now())
+            WHERE kind = $2 AND state IN ('queued', 'running') AND (leased_until IS NULL OR leased_until < now())
             ORDER BY coalesce(leased_until, created_at), id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {columns};
 
@@ -104,9 +104,13 @@ WHERE org_id = $1 AND id = $2 AND attempts = $3 AND state = 'running'
 RETURNING id;
 
 -- name: add_chunk
+-- One chunk of a file whose writer has it in hand, and keeps it for $6 more.
+WITH mine AS (
+    UPDATE privacy_requests SET leased_until = now() + $6::interval
+    WHERE org_id = $1 AND id = $2 AND attempts = $3 AND state = 'running'
+    RETURNING id)
 INSERT INTO privacy_export_chunks (org_id, request_id, position, payload)
-SELECT $1, $2, $4, $5 FROM privacy_requests WHERE org_id = $1 AND id = $2 AND attempts = $3 AND state = 'running'
-FOR SHARE
+SELECT $1, mine.id, $4, $5 FROM mine
 RETURNING position;
 
 -- name: finish_file

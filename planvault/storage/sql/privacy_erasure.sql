@@ -120,8 +120,10 @@ WITH found AS (
 gone AS (DELETE FROM privacy_export_chunks WHERE org_id = $1 AND request_id IN (SELECT id FROM found)),
 ended AS (
     UPDATE privacy_requests SET size = NULL, chunks = NULL, sha256 = NULL, expires_at = now(),
-           state = CASE WHEN state IN ('queued', 'running') THEN 'cancelled' ELSE state END,
-           finished_at = coalesce(finished_at, now())
+           finished_at = coalesce(finished_at, now()),
+           -- One that has not ended holds the identifier.
+           detail = CASE WHEN state IN ('queued', 'running') THEN '' ELSE detail END,
+           state = CASE WHEN state IN ('queued', 'running') THEN 'cancelled' ELSE state END
     WHERE org_id = $1 AND id IN (SELECT id FROM found)
     RETURNING id)
 SELECT id FROM ended;

@@ -106,7 +106,7 @@ async def state_of(platform: Platform, request: PrivacyRequest) -> PrivacyReques
 async def finish(platform: Platform, work: PrivacyWork, request: PrivacyRequest) -> PrivacyRequest:
     async with asyncio.timeout(30):
         while (now := await state_of(platform, request)).is_open:
-            if not await work.once(timedelta(milliseconds=20)):
+            if not await work.once(RequestKind.ERASURE, timedelta(milliseconds=20)):
                 await asyncio.sleep(0.02)
     return now
 
@@ -212,7 +212,7 @@ async def test_an_erasure_that_is_killed_anywhere_is_finished_by_the_next_worker
 
     monkeypatch.setattr(first._erasure, "step", dying)
     with suppress(asyncio.CancelledError):
-        while await first.once(timedelta()):
+        while await first.once(RequestKind.ERASURE, timedelta()):
             pass
     await platform.pool.execute("UPDATE privacy_requests SET leased_until = now() - interval '1 second'")
     done = await finish(platform, working(platform, database, folder, patience), request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -9,6 +10,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,15 +19,30 @@ import pytest
 
 from actors.privacy_worker import privacy_work
 from models.events import EventType
+from models.privacy import RequestKind
 from models.results import ResultPlace
 from models.runs import RunStatus
 from planvault.clock import TimeOrderedIds
+from planvault.settings import Settings
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Role, open_pool
 from planvault.storage.privacy_erasure import Patience
 from planvault.storage.privacy_work import PrivacyWork
+from planvault.storage.redis_link import open_link
 from retrieval.embedding import EMBEDDING_MODEL
-from tests.integration.serve_apps.conftest import ObservedDeps, OneHotEmbedder, Recorder, Tenant, open_session
+from tests.integration.redis_server import RedisServer
+from tests.integration.serve_apps.conftest import (
+    ADMIN,
+    ObservedDeps,
+    OneHotEmbedder,
+    Recorder,
+    Tenant,
+    _ready,
+    client_for,
+    make_tenant,
+    observed,
+    open_session,
+)
 from tests.integration.serve_apps.residue import Residue, Search, everything_of, nearest
 
 pytestmark = pytest.mark.postgres
@@ -40,6 +57,7 @@ TEXTS = (
 )
 PROMPT = TEXTS[1]
 IDS = TimeOrderedIds()
+AS_ADMIN = {"Authorization": f"Bearer {ADMIN.text}"}
 AT_ONCE = Patience(grace=timedelta(), settling=timedelta())
 
 
@@ -55,7 +73,7 @@ async def work(deps: ObservedDeps) -> AsyncIterator[PrivacyWork]:
 
 async def all_done(work: PrivacyWork) -> None:
     for _ in range(500):
-        if not await work.once(timedelta()):
+        if not any([await work.once(kind, timedelta()) for kind in RequestKind]):
             return
     raise AssertionError("the work does not end")
 
@@ -318,6 +336,58 @@ async def test_an_erasure_takes_the_persons_exports_along(
         )
         == 0
     )
+
+
+async def test_an_export_that_waits_is_cancelled_by_an_erasure_and_its_identifier_goes(
+    deps: ObservedDeps, client: httpx.AsyncClient, admin: httpx.AsyncClient, tenant: Tenant, work: PrivacyWork
+) -> None:
+    body = {"target": "external_user", "externalUserId": ADA}
+    export = (await admin.post(f"{tenant.admin}/gdpr/exports", json=body)).json()
+    await erase(admin, tenant, **body)
+    while await work.once(RequestKind.ERASURE, timedelta()):
+        pass
+    assert (await admin.get(f"{tenant.admin}/gdpr/exports/{export['id']}")).json()["state"] == "cancelled"
+    assert (await searched(deps, tenant)).found == []
+
+
+async def test_redis_forgets_the_answers_too_and_an_erasure_waits_while_redis_is_away(
+    settings: Settings, tmp_path: Path
+) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    configured = settings.model_copy(update={"redis_url": server.url})
+    probes = {"embedder": _ready, "planner": _ready}
+    try:
+        async with (
+            observed(configured, OneHotEmbedder(), probes) as deps,
+            await open_pool(settings.platform_url, name="privacy", maximum=3, role=Role.PLATFORM) as pool,
+            await open_pool(settings.platform_url, name="keys", maximum=1, role=Role.PLATFORM) as keys,
+            open_link(server.url) as link,
+        ):
+            assert link is not None
+            tenant = await make_tenant(deps)
+            work = privacy_work(configured, pool, keys, link, AT_ONCE)
+            async with client_for(deps, tenant.auth) as client, client_for(deps, AS_ADMIN) as admin:
+                await leaves_everything(deps, client, tenant)
+                answers = [key for key in server.client().keys() if b"answer" in key]  # noqa: SIM118 - a command
+                assert len(answers) == 3
+                made = await erase(admin, tenant, target="external_user", externalUserId=ADA)
+                path = f"{tenant.admin}/gdpr/erasures/{made['id']}"
+                server.freeze()
+                await all_done(work)
+                told = (await admin.get(path)).json()
+                assert (told["state"], told["stage"]) == ("running", "answers_again"), told
+                assert "Redis" in told["error"]
+                server.thaw()
+                async with asyncio.timeout(15):
+                    while not link.is_up:
+                        await asyncio.sleep(0.02)
+                await deps.database.execute("UPDATE privacy_requests SET leased_until = NULL WHERE id = $1", made["id"])
+                await all_done(work)
+                assert (await admin.get(path)).json()["state"] == "completed"
+                assert not server.client().exists(*answers)
+    finally:
+        server.kill()
 
 
 async def test_the_erasure_of_a_project_leaves_the_organisation_without_it(
