@@ -138,15 +138,27 @@ def forms_of(secret: str) -> frozenset[str]:
 
 
 def _spellings(secret: str) -> frozenset[str]:
-    """Encoded ones only where they are long enough to mean this value."""
-    raw = secret.encode("utf-8", "surrogatepass")
-    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    escaped |= {json.dumps(once)[1:-1] for once in tuple(escaped)}  # JSON inside JSON, as in a logged body
+    """Encoded ones only where they are long enough to mean this value.
+
+    Escapes are applied twice, and what is encoded may have been escaped before: a JSON body is quoted into a URL, a
+    query is shown in a page. For a value of letters and digits all of these are the value itself.
+    """
+    once = _escaped(secret)
+    texts = once.union(*(_escaped(form) for form in once))
+    encoded = {form for text in once for form in _encoded(text.encode("utf-8", "surrogatepass"))}
+    return frozenset(texts | {form for form in encoded if len(form) >= SHORTEST_INSIDE})
+
+
+def _escaped(text: str) -> set[str]:
+    raw = text.encode("utf-8", "surrogatepass")
     percent = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
     percent |= {re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), form) for form in tuple(percent)}
-    texts = {secret, repr(secret)[1:-1], repr(raw)[2:-1], html.escape(secret), *escaped, *percent}
-    encoded = {raw.hex(), raw.hex().upper(), *_base64_cores(raw)}
-    return frozenset(texts | {form for form in encoded if len(form) >= SHORTEST_INSIDE})
+    strings = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1], repr(raw)[2:-1]}
+    return {text, html.escape(text), html.escape(text, quote=False), *strings, *percent}
+
+
+def _encoded(raw: bytes) -> set[str]:
+    return {raw.hex(), raw.hex().upper(), *_base64_cores(raw)}
 
 
 def _base64_cores(raw: bytes) -> Iterator[str]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
@@ -18,7 +19,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from planvault.redact import Redactor, process_redactor
 from planvault.settings import Settings
 
-_QUIET = ("httpx", "httpcore", "asyncio", "LiteLLM")  # they log whole requests at INFO or DEBUG
+# They log whole requests, answers or events at INFO or DEBUG.
+_QUIET = ("httpx", "httpcore", "asyncio", "LiteLLM", "openai", "sse_starlette", "botocore", "boto3", "urllib3")
 
 
 def start_logging(settings: Settings, environ: Mapping[str, str]) -> Redactor:
@@ -57,12 +59,35 @@ def configure_logging(level: str, redactor: Redactor, *, stream: TextIO | None =
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.setLogRecordFactory(_redacted_records(redactor))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def _redacted_records(redactor: Redactor) -> Callable[..., logging.LogRecord]:
+    """For the handlers that libraries bring themselves (Ray Serve writes its replicas' logs): records are clean when
+    they are made, their tracebacks too. Our own events are objects, and are cleaned when they are rendered."""
+
+    def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = logging.LogRecord(*args, **kwargs)
+        if isinstance(record.msg, str):
+            try:
+                message = record.getMessage()
+            except (TypeError, ValueError):  # arguments that do not fit: logging would quote them
+                message = f"{record.msg} {record.args!r}"
+                record.msg, record.args = message, ()
+            if (cleaned := redactor.clean(message)) != message:
+                record.msg, record.args = cleaned, ()
+        if record.exc_info and record.exc_info[1] is not None:
+            # What a formatter finds here it does not make again.
+            record.exc_text = redactor.clean("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
+        return record
+
+    return made
 
 
 class RedactingProcessor:

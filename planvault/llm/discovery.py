@@ -18,7 +18,7 @@ async def first_model(base_url: str, api_key: str, timeout_s: float, redact: Red
             name = listed[0]["id"]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, IndexError, TypeError) as error:
         cause = without_keys(f"{type(error).__name__}: {error}", (api_key,), redact)
-        raise LlmFailed(f"No model is named and {url} lists none: set PLANVAULT_LLM_MODEL. {cause}") from error
+        raise LlmFailed(f"No model is named and {url} lists none: set PLANVAULT_LLM_MODEL. {cause}") from None
     if not isinstance(name, str) or not name:
         raise LlmFailed(f"No model is named and {url} lists none: set PLANVAULT_LLM_MODEL.")
     return name

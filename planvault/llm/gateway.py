@@ -10,6 +10,8 @@ from http import HTTPStatus
 from types import ModuleType
 from typing import TypedDict
 
+import structlog
+
 from models.base import JsonObject
 from models.planning import LlmUsage
 from planvault.errors import LlmFailed, LlmRefused
@@ -18,6 +20,8 @@ from planvault.llm.discovery import first_model
 from planvault.llm.failures import Redactor, llm_failed, status_of
 from planvault.llm.vendor import load_litellm
 from planvault.ports import LlmAnswer, LlmRequest, Structure
+
+_log = structlog.get_logger(__name__)
 
 _LESS = {Structure.JSON_SCHEMA: Structure.JSON_OBJECT, Structure.JSON_OBJECT: Structure.NONE}
 _REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED})
@@ -71,14 +75,19 @@ class Gateway:
             sent += 1
             try:
                 reply = await self._send(litellm, target, request, wanted)
-            except Exception as error:  # LiteLLM raises whatever a vendor's client raises
+            except Exception as error:  # noqa: BLE001 - LiteLLM raises whatever a vendor's client raises
                 if wanted is not Structure.NONE and _is_refusal(error):
                     wanted = _LESS[wanted]
                     continue
-                raise llm_failed(target["model"], error, (self._choice.api_key,), self._redact) from error
-            if request.schema is not None:
-                self._structure[target["model"]] = wanted
-            return _answer(target["model"], reply, sent)
+                failed = llm_failed(target["model"], error, (self._choice.api_key,), self._redact)
+                _log.warning("llm.failed", model=target["model"], error=type(error).__name__, detail=failed.detail)
+            else:
+                if request.schema is not None:
+                    self._structure[target["model"]] = wanted
+                return _answer(target["model"], reply, sent)
+            # Out here it has neither cause nor context: the vendor's own error quotes keys and prompts, and Ray would
+            # carry it into logs of its own and into processes that do not know what to mask.
+            raise failed
 
     async def _send(self, litellm: ModuleType, target: _Target, request: LlmRequest, wanted: Structure) -> object:
         form = _response_format(request.schema, wanted)

@@ -130,3 +130,20 @@ def test_a_value_is_known_in_the_bytes_that_an_http_library_quotes() -> None:
     """h11 names an illegal header's value as `b'…'`, with every byte above ASCII escaped."""
     secret = "pässwört-ünd-mehr"
     assert Redactor([secret]).clean(f"Illegal header value {secret.encode()!r}") == f"Illegal header value b'{MASK}'"
+
+
+@pytest.mark.parametrize("special", ["", '"', "&<", "+ /=%"])
+def test_a_value_disappears_where_it_was_escaped_and_then_escaped_or_encoded_again(special: str) -> None:
+    """As a JSON body in a URL, a query in an error page, a page in a base64 field."""
+    secret = f"canary{special}12345678"
+    escapes = (
+        lambda text: json.dumps({"a": text}),
+        html.escape,
+        lambda text: urllib.parse.quote(text, safe=""),
+        urllib.parse.quote_plus,
+    )
+    encodings = (*escapes, lambda text: text.encode().hex(), lambda text: base64.b64encode(text.encode()).decode())
+    for inner in escapes:
+        for outer in encodings:
+            text = outer(inner(secret))
+            assert MASK in Redactor([secret]).clean(text), text

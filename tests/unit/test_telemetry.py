@@ -93,3 +93,30 @@ def test_configuring_twice_does_not_double_the_lines(lines: Lines) -> None:
 def test_an_unknown_level_is_an_error() -> None:
     with pytest.raises(ValueError, match="LOUD"):
         configure_logging("loud", Redactor())
+
+
+def test_a_librarys_own_handler_gets_clean_records_with_clean_tracebacks() -> None:
+    """Ray Serve writes its replicas' logs with handlers and formatters of its own."""
+    configure_logging("info", Redactor([CANARY]), stream=io.StringIO())
+    foreign, written = logging.getLogger("a.library"), io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    foreign.addHandler(handler)
+    try:
+        try:
+            raise ValueError(f"the key {CANARY} is wrong")
+        except ValueError:
+            foreign.exception("it failed for %s", CANARY)
+        foreign.warning("too few: %s %s", CANARY)
+    finally:
+        foreign.removeHandler(handler)
+    assert "it failed for ***" in written.getvalue()
+    assert "ValueError: the key *** is wrong" in written.getvalue()
+    assert CANARY not in written.getvalue()
+
+
+def test_events_that_a_library_would_log_at_debug_stay_out_of_the_log(lines: Lines) -> None:
+    configure_logging("debug", Redactor(), stream=lines.stream)
+    for name in ("sse_starlette.sse", "openai._base_client", "httpx", "botocore.endpoint"):
+        logging.getLogger(name).debug("chunk: all of an answer")
+    assert lines.all == []
