@@ -93,8 +93,9 @@ def test_nothing_phones_home_there_either(groups: dict[str, dict[str, Any]]) -> 
 
 def test_secrets_come_from_secrets(groups: dict[str, dict[str, Any]]) -> None:
     entries = {entry["name"]: entry for entry in container(groups["head"])["env"]}
-    for name in ("DATABASE_URL", "PLANVAULT_ADMIN_TOKEN_SHA256"):
+    for name in ("PLANVAULT_APP_DATABASE_URL", "PLANVAULT_PLATFORM_DATABASE_URL", "PLANVAULT_ADMIN_TOKEN_SHA256"):
         assert "secretKeyRef" in entries[name]["valueFrom"]
+    assert "DATABASE_URL" not in entries  # the owner's: the migration's alone
 
 
 def test_from_outside_only_the_api_is_reachable(manifest: dict[str, Any]) -> None:
