@@ -119,7 +119,7 @@ class BulkImporting:
             except Unavailable:
                 self._pause(2.0**tried / 2)
             except ApiProblem as problem:
-                if problem.status != 503:
+                if problem.status not in {429, 503}:
                     raise
                 self._pause(2.0**tried / 2)
         return call()

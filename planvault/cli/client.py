@@ -23,6 +23,8 @@ Query: TypeAlias = dict[str, str | int]
 # A live stream is never silent for long: the server pings. Twice its interval means that it is gone.
 STREAM_SILENCE_S = 60.0
 TERMINAL = frozenset({"done", "error"})
+_LIMITED_TRIES = 5
+_LONGEST_WAIT_S = 60.0
 
 _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 
@@ -39,6 +41,8 @@ class ApiProblem(Exception):
         self.code = str(body.get("type", "")).rpartition(":")[2] or f"HTTP_{response.status_code}"
         self.detail = str(body.get("detail") or body.get("title") or response.reason_phrase)
         self.request_id = str(body.get("instance") or response.headers.get("X-Request-Id", ""))
+        after = response.headers.get("Retry-After", "")
+        self.retry_after_s = float(after) if after.isascii() and after.isdigit() else 1.0
         self.errors = tuple(_objects(body, "errors"))
         self.faults = tuple(fault(str(entry.get("pointer", "")), str(entry.get("detail", ""))) for entry in self.errors)
         super().__init__("\n    ".join((f"{self.code} ({self.status}): {self.detail}", *self.faults)))
@@ -356,14 +360,20 @@ class ApiClient:
         content: Iterable[bytes] | None = None,
         accept: tuple[int, ...] = (),
     ) -> httpx.Response:
-        try:
-            response = self._http.request(
-                method, path, headers=_utf_8(headers), json=body, params=query, content=content
-            )
-        except httpx.TransportError as error:
-            raise Unavailable(f"No answer from {self._http.base_url}: {error}. Is the platform up?") from error
-        if response.is_error and response.status_code not in accept:
-            raise ApiProblem(response)
+        for tried in range(1, _LIMITED_TRIES + 1):
+            try:
+                response = self._http.request(
+                    method, path, headers=_utf_8(headers), json=body, params=query, content=content
+                )
+            except httpx.TransportError as error:
+                raise Unavailable(f"No answer from {self._http.base_url}: {error}. Is the platform up?") from error
+            if not response.is_error or response.status_code in accept:
+                break
+            problem = ApiProblem(response)
+            # It has done nothing. What was streamed is not there any more: who streams repeats.
+            if problem.status != httpx.codes.TOO_MANY_REQUESTS or content is not None or tried == _LIMITED_TRIES:
+                raise problem
+            self._pause(min(problem.retry_after_s, _LONGEST_WAIT_S))
         return response
 
 

@@ -48,6 +48,27 @@ def test_an_operator_s_name_goes_out_as_utf_8() -> None:
     assert {value for one in seen for name, value in one.headers.raw if name == b"X-Operator-Id"} == {"Zoë".encode()}
 
 
+def test_a_request_that_was_too_many_is_made_again_when_the_api_says() -> None:
+    waited: list[float] = []
+    answers = [httpx.Response(429, headers={"Retry-After": "7"}), httpx.Response(202, json={"status": "queued"})]
+    transport = httpx.MockTransport(lambda _: answers.pop(0))
+    api = ApiClient("http://p", project_id="p", project_key="k", transport=transport, pause=waited.append)
+    assert api.send_message(SESSION, "hello") == {"status": "queued"}
+    assert waited == [7.0]
+
+
+def test_a_limit_that_does_not_end_is_told() -> None:
+    tried: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tried.append(request)
+        return httpx.Response(429, headers={"Retry-After": "1"}, json={"type": "urn:planvault:problem:RATE_LIMITED"})
+
+    with pytest.raises(ApiProblem) as refused:
+        client(answer).send_message(SESSION, "hello")
+    assert (refused.value.code, len(tried)) == ("RATE_LIMITED", 5)
+
+
 def test_a_message_goes_to_its_session_with_key_and_idempotency_key() -> None:
     seen: list[httpx.Request] = []
 
