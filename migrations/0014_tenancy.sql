@@ -56,6 +56,8 @@ $$;
 DO $$
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO planvault_app, planvault_platform', current_schema());
+    -- In a database that was once Postgres 14 or older everybody may define things there.
+    EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', current_schema());
     -- Imports lay what comes in down in a temporary table first.
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO planvault_app, planvault_platform', current_database());
 END

@@ -26,14 +26,15 @@ async def within(pool: Pool, scope: OrgScope, *, snapshot: bool = False) -> Asyn
     InterfaceError. `snapshot`: read-only, every statement sees the database as the first one does.
     """
     async with pool.acquire() as connection:
-        await connection.execute(f"BEGIN{_SNAPSHOT if snapshot else ''}; {_scoping(scope)}")
         try:
+            await connection.execute(f"BEGIN{_SNAPSHOT if snapshot else ''}; {_scoping(scope)}")
             yield connection
+            await connection.execute("COMMIT")
         except BaseException:
+            # Also where it was cancelled while it began or ended, and asyncpg does not know yet whether one is open.
             if not connection.is_closed():
                 await connection.execute("ROLLBACK")
             raise
-        await connection.execute("COMMIT")
 
 
 async def enter(connection: Connection, scope: OrgScope) -> None:

@@ -127,6 +127,21 @@ async def test_the_scope_is_gone_after_a_statement_that_was_cancelled(tenants: P
     assert await names(tenants, here) == ["here's"]
 
 
+async def test_a_transaction_that_is_cancelled_wherever_it_is_is_not_left_open(
+    tenants: Pool, here: OrgScope, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Between two turns of the event loop each: while it begins, in a statement, while it ends."""
+    for turns in range(30):
+        task = asyncio.create_task(names(tenants, here))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert await tenants.fetch(NAMES) == []
+    assert "active transaction" not in caplog.text
+    assert await names(tenants, here) == ["here's"]
+
+
 async def test_many_at_once_on_few_connections_never_see_each_other(database_url: str) -> None:
     async with await open_pool(database_url, name="crowd", role=Role.TENANT, maximum=3) as pool:
         made = {name: await organisation(pool, name) for name in map(str, range(8))}
