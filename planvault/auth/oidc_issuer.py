@@ -85,7 +85,7 @@ class HttpIssuer:
             raise IssuerAway(
                 f"{url} may not be reached: {fault}. For an issuer in your own network set PLANVAULT_OIDC_PRIVATE=true"
             ) from fault
-        except (httpx.HTTPError, TooLarge) as fault:
+        except (httpx.HTTPError, httpx.InvalidURL, TooLarge, OSError) as fault:
             raise IssuerAway(f"{url}: {type(fault).__name__}: {fault}") from fault
 
 

@@ -20,8 +20,9 @@ from joserfc.errors import JoseError, SecurityWarning
 from planvault.auth.jwks import ALGORITHMS, VerificationKey
 from planvault.errors import NotAuthenticated
 
-LONGEST = 16 * 1024
-"""Characters of a token. Entra's with two hundred groups, and Keycloak's with many roles, have about half of that."""
+LONGEST = 16_000
+"""Characters of a token: the largest header that the API takes holds them. Entra's with two hundred groups, and
+Keycloak's with many roles, have about half of that."""
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ENCRYPTED_PARTS = 5  # of a JWE (RFC 7516)

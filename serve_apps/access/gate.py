@@ -27,6 +27,7 @@ from planvault.errors import (
     BringUpFailed,
     FieldError,
     InvalidInput,
+    IssuerUnavailable,
     NotAllowed,
     NotAuthenticated,
     NotFound,
@@ -152,7 +153,7 @@ class Gate:
         async def again() -> bool:
             try:
                 await keeper.admit(rule, authorization, path)
-            except (NotAuthenticated, NotAllowed, NotFound):
+            except (NotAuthenticated, NotAllowed, NotFound, IssuerUnavailable):
                 return False
             return True
 

@@ -101,3 +101,10 @@ async def test_unknown_keys_are_not_remembered_so_a_new_key_works_at_once() -> N
         await authenticator.authenticate(f"Bearer {KEY.text}")
     directory.live[KEY.sha256] = RECORD
     assert (await authenticator.authenticate(f"Bearer {KEY.text}")).key_id == RECORD.id
+
+
+async def test_service_tokens_and_signed_tokens_open_nothing_where_nobody_keeps_them() -> None:
+    with pytest.raises(NotAuthenticated, match="service token"):
+        await Authenticator(Directory(), ADMIN.sha256.hex()).authenticate("Bearer st_live_abc")
+    with pytest.raises(NotAuthenticated, match="not known"):
+        await Authenticator(Directory(), ADMIN.sha256.hex()).authenticate("Bearer eyJhbGciOiJub25lIn0.e30.")
