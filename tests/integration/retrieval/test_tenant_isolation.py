@@ -89,13 +89,17 @@ async def test_full_text_is_found_by_its_index_and_not_by_reading_all_tools_of_t
     """Row-level security stands in front of `@@`, which Postgres takes for one that could tell what it compares."""
     [tenant] = await settle(pool, [LARGE])
     org = tenant.scope.org_id
-    lexeme, there = await rarest(pool, tenant)
-    wanted = f"'{term_key(org, lexeme)}'"
+    wanted = f"'{term_key(org, 'rare')}'"
+    await pool.execute(
+        "UPDATE tool_index SET lexemes = lexemes || array_to_tsvector(ARRAY[$2::text]) WHERE tool_id = $1",
+        *(next(iter(tenant.tools)), term_key(org, "rare")),
+    )
+    await pool.execute("SELECT gin_clean_pending_list('tool_index_lexemes')")  # what waits there is read by every scan
     held = await explained(pool, tenant, "SELECT FROM tools_holding($1::text::tsquery)", wanted)
     [scan] = [node for node in nodes(held[0]["Plan"]) if node["Node Type"] == "Function Scan"]
-    assert scan["Actual Rows"] == there
+    assert scan["Actual Rows"] == 1
     everything = await explained(pool, tenant, "SELECT count(name) FROM tool_index WHERE org_id = $1", org)
-    assert buffers(held) - there < buffers(everything) / 10
+    assert buffers(held) < buffers(everything) / 10
 
 
 async def test_full_text_of_another_organisation_is_not_found_whatever_is_asked_for(pool: Pool) -> None:
@@ -105,14 +109,6 @@ async def test_full_text_of_another_organisation_is_not_found_whatever_is_asked_
     assert await scoped(pool, stranger.scope).fetchval(asked, wanted) > 0
     assert await scoped(pool, tenant.scope).fetchval(asked, wanted) == 0
     assert await pool.fetchval(asked, wanted) == 0
-
-
-async def rarest(pool: Pool, tenant: Tenant) -> tuple[str, int]:
-    row = await scoped(pool, tenant.scope).fetchrow(
-        "SELECT lexeme, tools FROM lexeme_stats WHERE org_id = $1 ORDER BY tools, lexeme LIMIT 1", tenant.scope.org_id
-    )
-    assert row is not None
-    return row["lexeme"], row["tools"]
 
 
 async def explained(pool: Pool, tenant: Tenant, sql: str, *arguments: object) -> list[dict[str, Any]]:
