@@ -14,6 +14,7 @@ from serve_apps.access.policy import ADMIN, RUNTIME
 from serve_apps.limits.meter import Wanted
 
 _IMPORT = (LimitName.KEY_IMPORTS, LimitName.ORGANIZATION_IMPORTS)
+_EXPORT = (LimitName.KEY_EXPORTS, LimitName.ORGANIZATION_EXPORTS)
 _SELECTION = (LimitName.KEY_SELECTIONS, LimitName.ORGANIZATION_SELECTIONS)
 
 COSTLY: Mapping[tuple[str, str], tuple[LimitName, LimitName]] = MappingProxyType(
@@ -23,6 +24,10 @@ COSTLY: Mapping[tuple[str, str], tuple[LimitName, LimitName]] = MappingProxyType
         ("POST", ADMIN + "/bulk-imports"): _IMPORT,
         ("POST", ADMIN + "/bulk-imports/{importId}/start"): _IMPORT,
         ("POST", RUNTIME + "/tools/test-selection"): _SELECTION,
+        ("POST", ADMIN + "/gdpr/exports"): _EXPORT,
+        ("GET", ADMIN + "/gdpr/exports/{exportId}/file"): _EXPORT,
+        ("GET", ADMIN + "/audit/export"): _EXPORT,
+        ("GET", ADMIN + "/audit/verify"): _EXPORT,
     }
 )
 """Routes that cost more than others, by method and path of the access policy: the caller's and the organisation's."""
