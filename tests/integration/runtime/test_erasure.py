@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from models.policies import SessionSettings
 from models.privacy import PrivacyRequest, RequestKind, RequestState, Stage, Target
 from models.tenants import OrgScope, SessionScope
 from planvault.clock import SystemClock
+from planvault.ports import Append
 from planvault.storage.audit import AuditErasure
 from planvault.storage.blobs import Blobs
 from planvault.storage.commands import Commands
@@ -90,11 +92,14 @@ def requests(platform: Platform) -> PrivacyRequests:
     return PrivacyRequests(platform.pool, platform.keyring, platform.keyring, platform.ids)
 
 
-async def asked(platform: Platform, who: str) -> PrivacyRequest:
+async def asked(platform: Platform, who: str | None) -> PrivacyRequest:
+    """An erasure of the person; of the whole project for None."""
     scope = OrgScope(org_id=platform.scope.org_id)
     person = await requests(platform).person(scope.org_id, who)
     async with within(platform.pool, scope) as connection:
         draft = Draft(RequestKind.ERASURE, Target.EXTERNAL_USER, "test", external_user_id=who)
+        if who is None:
+            draft = Draft(RequestKind.ERASURE, Target.PROJECT, "test", project_id=platform.scope.project_id)
         made, _ = await requests(platform).create(connection, scope, draft, person)
     return made
 
@@ -158,29 +163,18 @@ async def test_what_a_host_holds_in_memory_cannot_be_appended_once_the_session_i
     """The host is not asked to stop and notices nothing: the database alone keeps the record from coming back."""
     work = working(platform, database, folder, Patience(grace=timedelta(), settling=timedelta()))
     async with platform.host("a") as host:
-        session = await session_of(platform, "ada")
+        session = await platform.session()  # nobody's: no key of a person's is destroyed, which would refuse it too
         await platform.says(session)
-        await platform.saw(session, EventType.DONE)
+        await eventually(lambda: session.session_id in host._live, what="the session is loaded")
         live = host._live[session.session_id]
-        refused: list[Exception] = []
-        live._lost = lambda _, fault: refused.append(fault)
-        request = await asked(platform, "ada")
+        await platform.saw(session, EventType.DONE)
+        newest = (await platform.record(session))[-1]
+        request = await asked(platform, None)
         assert (await finish(platform, work, request)).state is RequestState.COMPLETED
-        from models.commands import Command, CommandKind, Message
-        from models.ids import CommandId, MessageId, RunId
-        from planvault.engine.inputs import CommandArrived
-
-        command = Command(
-            id=CommandId(platform.ids.new()),
-            org_id=session.org_id,
-            session_id=session.session_id,
-            seq=1,
-            kind=CommandKind.MESSAGE,
-            payload=Message(message_id=MessageId(platform.ids.new()), text="words from memory"),
-        )
-        live._dead = False  # as if nobody had told it anything
-        live.give(lambda: CommandArrived(command, SystemClock().now(), RunId(platform.ids.new())))
-        await eventually(lambda: refused, what="the refusal")
+        # Nothing but an event: no row of it refers to the session.
+        event = replace(newest, seq=newest.seq + 1, type=EventType.PROMPT, payload={"content": "x"})
+        with pytest.raises(Exception, match=r"erased|went on elsewhere"):
+            await live._committer.commit(Append(session, live.lease, (event,)))
         assert await rows(platform, session) == 0
 
 
