@@ -11,6 +11,7 @@ _WORKER_HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
 QUIET: Mapping[str, str] = {
     # Nothing phones home.
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9/",  # where it would report that it is off
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -29,7 +30,7 @@ RAY: Mapping[str, str] = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     # Ray replaces a loopback node address by the machine's own, unless it is told that there will be no other node.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_START_HOOK": "cluster.loopback.without_client_server",
+    "RAY_START_HOOK": "cluster.loopback.before_start",
     # Serve's proxy obeys headers of any client and adds a request id of its own: the API's first layer stands there
     # too, in front of it.
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_apps.middleware.proxy_middlewares",

@@ -1,15 +1,26 @@
 """Keeps the local Ray on the loopback interface, where Ray 2.60 has no setting for it.
 
-Two places are left after `--node-ip-address 127.0.0.1`: the Ray Client server, which nobody here uses, and the gRPC
-server of each Serve replica, which binds `[::]`. Both hooks are named in the environment that `planvault up` gives to
-Ray; on KubeRay they are not set, and a network policy does the work. A test looks at what really listens.
+Two places listen beyond it after `--node-ip-address 127.0.0.1`: the Ray Client server, which nobody here uses, and the
+gRPC server of each Serve replica, which binds `[::]`. One speaks beyond it: the dashboard. The hooks are named in the
+environment that `planvault up` gives to Ray; on KubeRay they are not set, and a network policy does the work. Tests
+look at what really listens, and at what really leaves.
 """
 
 from typing import Protocol, cast
 
+_NOBODY = "http://127.0.0.1:9"
+NO_WAY_OUT = {
+    **{name: _NOBODY for scheme in ("http", "https", "all") for name in (f"{scheme}_proxy", f"{scheme}_PROXY".upper())},
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1,::1"),
+}
+
 
 class _StartParameters(Protocol):
     ray_client_server_port: int | None
+
+
+class _Services(Protocol):
+    def start_ray_process(self, command: list[str], process_type: str, **options: object) -> object: ...
 
 
 class _GrpcServers(Protocol):
@@ -17,8 +28,31 @@ class _GrpcServers(Protocol):
 
 
 def without_client_server(parameters: _StartParameters, head: bool) -> None:
-    """RAY_START_HOOK: `ray start` would open port 10001, for a protocol that we do not speak."""
+    """`ray start` would open port 10001, for a protocol that we do not speak."""
     parameters.ray_client_server_port = None
+
+
+def keep_dashboard_home() -> None:
+    """Switched off, the dashboard's usage statistics still ask every cloud's metadata service where they run, and
+    report to usage-stats.ray.io that they are off (Ray 2.60). What that process asks for by HTTP goes to a proxy that
+    nobody serves; Ray's own parts talk to loopback addresses, which need none."""
+    from ray._private import services
+
+    module = cast(_Services, services)
+    original = module.start_ray_process
+
+    def started(command: list[str], process_type: str, **options: object) -> object:
+        if process_type == "dashboard":
+            options["env_updates"] = {**cast("dict[str, str]", options.get("env_updates") or {}), **NO_WAY_OUT}
+        return original(command, process_type, **options)
+
+    module.start_ray_process = started  # type: ignore[method-assign]
+
+
+def before_start(parameters: _StartParameters, head: bool) -> None:
+    """RAY_START_HOOK: runs in `ray start`, before it starts anything."""
+    without_client_server(parameters, head)
+    keep_dashboard_home()
 
 
 def bind_serve() -> None:

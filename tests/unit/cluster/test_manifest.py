@@ -87,7 +87,10 @@ def test_every_group_runs_the_same_image_and_environment_unprivileged(
 
 def test_nothing_phones_home_there_either(groups: dict[str, dict[str, Any]]) -> None:
     given = {entry["name"]: entry.get("value") for entry in container(groups["head"])["env"]}
-    promised = ("RAY_USAGE_STATS_ENABLED", "LITELLM_LOCAL_MODEL_COST_MAP", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    promised = (
+        *("RAY_USAGE_STATS_ENABLED", "RAY_USAGE_STATS_REPORT_URL", "LITELLM_LOCAL_MODEL_COST_MAP"),
+        *("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"),
+    )
     assert {name: given[name] for name in promised} == {name: environment.QUIET[name] for name in promised}
 
 
