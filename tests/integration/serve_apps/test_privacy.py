@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import io
 import json
@@ -319,6 +320,24 @@ async def test_the_export_of_somebody_never_seen_is_whole_and_empty(
     made = await erase(admin, tenant, target="external_user", externalUserId="nobody")
     await all_done(work)
     assert (await admin.get(f"{tenant.admin}/gdpr/erasures/{made['id']}")).json()["state"] == "completed"
+
+
+async def test_exports_of_a_project_and_of_the_organisation_hold_what_is_theirs_and_no_credentials(
+    deps: ObservedDeps, client: httpx.AsyncClient, admin: httpx.AsyncClient, tenant: Tenant, work: PrivacyWork
+) -> None:
+    await leaves_everything(deps, client, tenant)
+    secrets = {"secrets": {"API": "hunter2-of-the-organisation"}}
+    assert (await admin.put(f"{tenant.admin}/secrets", json=secrets)).status_code == 204
+    key = await deps.database.fetchval("SELECT key_sha256 FROM api_keys WHERE org_id = $1", tenant.scope.org_id)
+    for body in ({"target": "project", "projectId": str(tenant.scope.project_id)}, {"target": "organization"}):
+        file, told = await exported(admin, tenant, work, **body)
+        whole = b"".join(file.read(name) for name in file.namelist()).decode("utf-8", "replace")
+        for text in TEXTS:
+            assert text in whole
+        for credential in ("hunter2-of-the-organisation", "a-secret-of-theirs", base64.b64encode(key).decode()):
+            assert credential not in whole
+        assert told["counts"]["sessions"] == 1
+        assert told["counts"]["audit_log"] >= 1
 
 
 async def test_an_erasure_takes_the_persons_exports_along(
