@@ -38,7 +38,8 @@ class Wire:
     @property
     def url(self) -> str:
         """The database, through this wire."""
-        return f"postgresql://{self._server.username}@127.0.0.1:{self._port}{self._server.path}"
+        login = self._server.netloc.rpartition("@")[0]
+        return f"postgresql://{login}@127.0.0.1:{self._port}{self._server.path}"
 
     def cut(self, pattern: bytes, *, delivered: bool) -> Cut:
         cut = Cut(pattern, delivered)
