@@ -203,6 +203,8 @@ async def test_after_an_erasure_nothing_that_still_opens_names_the_person_or_hol
     assert done["counts"]["idempotency"] == 3
     audit = (await admin.get(f"{tenant.admin}/audit", params={"action": "GDPR_ERASED"})).json()["items"]
     assert [row["details"]["subjects"] for row in audit] == [done["subjects"]]
+    verified = await admin.get(f"{tenant.admin}/audit/verify")
+    assert verified.json()["ok"], "blanked details leave the chain whole"
 
 
 async def test_others_keep_what_is_theirs(
