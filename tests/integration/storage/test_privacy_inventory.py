@@ -1,4 +1,4 @@
-"""No table and no column is forgotten: the inventory of what is held of people is the schema's, and the docs show it."""
+"""No table and no column is forgotten: the inventory of what is held of people is the schema, and the docs show it."""
 
 from __future__ import annotations
 
