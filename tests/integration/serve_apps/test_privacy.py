@@ -244,6 +244,19 @@ async def test_nothing_new_of_the_person_is_made_while_they_are_erased_and_after
     assert found.json()["contextVars"] == {"fresh": "start"}
 
 
+async def test_a_session_that_is_made_at_the_moment_of_the_request_is_refused_or_erased(
+    deps: ObservedDeps, client: httpx.AsyncClient, admin: httpx.AsyncClient, tenant: Tenant, work: PrivacyWork
+) -> None:
+    path, body = f"{tenant.base}/sessions", {"externalUserId": ADA}
+    asked = [client.post(path, json=body) for _ in range(8)]
+    asked.insert(4, admin.post(f"{tenant.admin}/gdpr/erasures", json={"target": "external_user"} | body))
+    statuses = {answer.status_code for answer in await asyncio.gather(*asked)}
+    assert statuses <= {201, 202, 409}
+    await all_done(work)
+    left = "SELECT count(*) FROM sessions WHERE org_id = $1"
+    assert await deps.database.fetchval(left, tenant.scope.org_id) == 0
+
+
 async def test_an_append_of_what_a_host_still_remembers_is_refused_by_the_database(
     deps: ObservedDeps, client: httpx.AsyncClient, admin: httpx.AsyncClient, tenant: Tenant, work: PrivacyWork
 ) -> None:
