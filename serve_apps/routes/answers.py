@@ -21,7 +21,7 @@ def problems(*statuses: int) -> Responses:
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        for status in sorted({400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, *statuses})
+        for status in sorted({400, 401, 403, 404, 408, 413, 414, 415, 422, 429, 431, 500, 503, *statuses})
     }
 
 
