@@ -104,10 +104,12 @@ def of_the_platform(platform: Platform) -> dict[str, Canary]:
     """What the bring-up made: every private file of the data directory is a secret place."""
     made = platform.credentials
     keyset = json.loads((platform.data_dir / "keyset.json").read_text())
+    logins = json.loads((platform.data_dir / "database.json").read_text())
     found = {
         "admin token": made["adminToken"],
         "project key": made["projectKey"],
         "ray token": (platform.data_dir / "ray_token").read_text().strip(),
+        **{f"database password of {login}": password for login, password in logins.items()},
         **{f"keyset {number}": text for number, text in enumerate(_texts(keyset)) if len(text) >= 32},
     }
     assert any(place.startswith("keyset") for place in found)
@@ -251,7 +253,7 @@ def every_file(at: Planted, search: Search) -> None:
     found = state.read(existing(at.platform.data_dir))
     assert found is not None
     assert found.ray_dir is not None
-    private = {"keyset.json", "credentials.json", "ray_token"}
+    private = {"keyset.json", "credentials.json", "ray_token", "database.json"}
     for folder in (at.platform.data_dir, found.ray_dir):
         for directory, folders, names in os.walk(folder):
             folders[:] = [name for name in folders if not (Path(directory) / name / "PG_VERSION").exists()]
