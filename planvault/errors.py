@@ -107,11 +107,6 @@ class RateLimited(PlanVaultError):
     retryable = True
 
 
-class RateLimited(PlanVaultError):
-    code, status, title = "RATE_LIMITED", 429, "Too many requests"
-    retryable = True
-
-
 class Unavailable(PlanVaultError):
     code, status, title = "UNAVAILABLE", 503, "A part of the platform is not ready"
     retryable = True

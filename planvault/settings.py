@@ -196,19 +196,6 @@ class Settings(BaseSettings):
                 raise ValueError(f"PLANVAULT_CORS_ORIGINS: {origin!r} is no origin such as https://app.example.com")
         return text
 
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins(cls, text: str) -> str:
-        """A browser compares origins letter by letter: one with a path, or without a scheme, would never match."""
-        origins = [each.strip() for each in text.split(",") if each.strip()]
-        if len(origins) > 1 and "*" in origins:
-            raise ValueError("PLANVAULT_CORS_ORIGINS is `*` or a list, not both")
-        for origin in origins:
-            parts = urlsplit(origin)
-            if origin != "*" and (parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"):
-                raise ValueError(f"PLANVAULT_CORS_ORIGINS: {origin!r} is no origin such as https://app.example.com")
-        return text
-
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, text: str) -> str:
