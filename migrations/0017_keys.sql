@@ -98,20 +98,27 @@ CREATE FUNCTION sealed_with(envelope bytea) RETURNS uuid LANGUAGE sql IMMUTABLE 
     RETURN CASE WHEN length(envelope) >= 81 THEN encode(substr(envelope, 2, 16), 'hex')::uuid END;
 
 -- Watches a column of envelopes. Every later migration calls it for each one that it adds (planvault/storage/sealed.py).
-CREATE FUNCTION sealed_column("table" regclass, "column" name, "where" text DEFAULT 'true')
-RETURNS void LANGUAGE plpgsql AS $$
+-- `only_resealed`: of its rows nothing else is ever changed, so one look at all that a statement changed is enough.
+CREATE FUNCTION sealed_column(
+    "table" regclass, "column" name, "where" text DEFAULT 'true', only_resealed boolean DEFAULT false
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     name text := format('sealed_%s_%s', (SELECT relname FROM pg_class WHERE oid = "table"), "column");
 BEGIN
     EXECUTE format('CREATE FUNCTION %I() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN '
                    'PERFORM keys_may_seal(ARRAY(SELECT DISTINCT sealed_with(%I) FROM fresh WHERE %s)); '
                    'RETURN NULL; END $body$', name || '_new', "column", "where");
-    EXECUTE format('CREATE FUNCTION %I() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN '
-                   'PERFORM keys_may_seal(ARRAY[sealed_with(NEW.%I)]); RETURN NULL; END $body$', name, "column");
     EXECUTE format('SELECT definer_function(%L, %L)', name || '_new()', '');
-    EXECUTE format('SELECT definer_function(%L, %L)', name || '()', '');
     EXECUTE format('CREATE TRIGGER %I AFTER INSERT ON %s REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT '
                    'EXECUTE FUNCTION %I()', name || '_new', "table", name || '_new');
+    IF only_resealed THEN
+        EXECUTE format('CREATE TRIGGER %I AFTER UPDATE ON %s REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT '
+                       'EXECUTE FUNCTION %I()', name, "table", name || '_new');
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE FUNCTION %I() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN '
+                   'PERFORM keys_may_seal(ARRAY[sealed_with(NEW.%I)]); RETURN NULL; END $body$', name, "column");
+    EXECUTE format('SELECT definer_function(%L, %L)', name || '()', '');
     -- Another column's change leaves what an old key sealed where it is.
     EXECUTE format('CREATE TRIGGER %I AFTER UPDATE OF %I ON %s FOR EACH ROW WHEN (NEW.%I IS DISTINCT FROM OLD.%I '
                    'AND (%s)) EXECUTE FUNCTION %I()', name, "column", "table", "column", "column",
@@ -120,12 +127,12 @@ END
 $$;
 REVOKE ALL ON FUNCTION sealed_column FROM PUBLIC;
 
-SELECT sealed_column('events', 'payload');
+SELECT sealed_column('events', 'payload', only_resealed => true);
 SELECT sealed_column('commands', 'payload');
 SELECT sealed_column('sessions', 'context');
 SELECT sealed_column('runs', 'detail');
 SELECT sealed_column('blobs', 'detail');
-SELECT sealed_column('blob_chunks', 'payload');
+SELECT sealed_column('blob_chunks', 'payload', only_resealed => true);
 SELECT sealed_column('audit_log', 'details');
 SELECT sealed_column('secrets', 'value');
 SELECT sealed_column('idempotency', 'answer');
@@ -137,3 +144,26 @@ SELECT sealed_column('scenarios', 'instruction');
 SELECT sealed_column('scenarios', 'created_by');
 SELECT sealed_column('feedback', 'comment');
 SELECT sealed_column('data_keys', 'wrapped', 'purpose = ''user''');
+
+-- ── events in files ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- A file is sealed with one key: its owner goes on in another one when its key changes (docs/session-store.md). Before
+-- there were rotations an organisation had one.
+ALTER TABLE event_segments ADD COLUMN key_id uuid;      -- data_keys.id; no reference: its check would lock rows
+UPDATE event_segments s SET key_id = k.id FROM data_keys k WHERE k.org_id = s.org_id AND k.purpose = 'org';
+ALTER TABLE event_segments ALTER COLUMN key_id SET NOT NULL;
+CREATE INDEX event_segments_by_key ON event_segments (key_id);
+
+-- What owners write is sealed with an active key, as in every sealed column. A file that comes in another's place
+-- (`revision`) holds what that one held, also under an old key: the rotation meets it there.
+CREATE FUNCTION event_file_is_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM keys_may_seal(ARRAY(SELECT DISTINCT key_id FROM fresh WHERE revision = 0));
+    RETURN NULL;
+END
+$$;
+SELECT definer_function('event_file_is_sealed()', '');
+CREATE TRIGGER event_file_is_new AFTER INSERT ON event_segments REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION event_file_is_sealed();
+CREATE TRIGGER event_file_grows AFTER UPDATE ON event_segments REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION event_file_is_sealed();

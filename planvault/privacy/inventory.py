@@ -139,7 +139,7 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
         ),
         "event_segments": _holding(
             "",
-            "session_id epoch part org_id shard first_seq last_seq snapshot_at bytes revision",
+            "session_id epoch part org_id shard first_seq last_seq snapshot_at bytes revision key_id",
             "which files a session has; the files hold what `events` holds elsewhere",
             "with the session; its folder is deleted",
             "sessions/ID/events.json",

@@ -12,9 +12,11 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from uuid import UUID
 
 from models.events import SCHEMA_VERSION, Event
 from models.tenants import SessionScope
+from planvault.crypto.envelope import read_header
 from planvault.errors import RecordDamaged
 from planvault.ports import Append, Head, Keyring, OrgCipher
 from planvault.storage.events import PostgresEventStore, open_payload, plaintext
@@ -77,17 +79,22 @@ class FileEventStore(PostgresInbox):
         )
         flushes = [
             loop.run_in_executor(self._threads, segment.write, frames)
-            for segment, frames in zip(opened_, sealed, strict=True)
+            for segment, (frames, _) in zip(opened_, sealed, strict=True)
         ]
         done, _ = await asyncio.wait(flushes)  # all of them: a thread must not write on into a segment that was left
         for flush in done:
             flush.result()
-        return [_written(*item) for item in zip(batch, opened_, sealed, strict=True)]
+        return [
+            _written(append, segment, frames, key_id)
+            for append, segment, (frames, key_id) in zip(batch, opened_, sealed, strict=True)
+        ]
 
-    async def _sealed(self, item: Append) -> bytes:
+    async def _sealed(self, item: Append) -> tuple[bytes, UUID]:
+        """The frames' bytes, and the data key that sealed them: one, because nothing else runs in between."""
         with reading("keys"):
             cipher = await self._keyring.session_cipher(item.scope)
-        return b"".join(encode(_frame(event, cipher)) for event in item.events)
+        frames = [_frame(event, cipher) for event in item.events]
+        return b"".join(map(encode, frames)), read_header(frames[0].payload).key_id
 
     async def load(self, scope: SessionScope) -> list[Event]:
         with reading("events"):
@@ -125,10 +132,10 @@ def _event(scope: SessionScope, frame: Frame, cipher: OrgCipher) -> Event:
     )
 
 
-def _written(append: Append, segment: Segment, frames: bytes) -> Written:
+def _written(append: Append, segment: Segment, frames: bytes, key_id: UUID) -> Written:
     snapshots = [place.offset for place in places(frames, segment.size) if place.is_snapshot]
     newest = snapshots[-1] if snapshots else segment.snapshot_at
-    return Written(append, segment, segment.size + len(frames), newest)
+    return Written(append, segment, segment.size + len(frames), newest, key_id)
 
 
 def _from_snapshot(segments: Sequence[Committed]) -> list[tuple[Committed, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from planvault.errors import OutcomeUnknown, OwnershipLost
 from planvault.ports import Append
@@ -16,17 +17,20 @@ _SQL = load("planvault.storage", "sql/event_files.sql")
 
 
 class SegmentReplaced(Exception):
-    """A segment that an append goes on in has been rewritten. Nothing was committed: its events go to a new part."""
+    """A segment that an append goes on in has been rewritten, or is sealed with another key. Nothing was committed: its
+    events go to a new part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One append whose bytes are on disk. `snapshot_at`: offset of the newest snapshot in its segment."""
+    """One append whose bytes are on disk. `snapshot_at`: offset of the newest snapshot in its segment. `key_id`: of the
+    data key that sealed it."""
 
     append: Append
     segment: Segment
     size: int
     snapshot_at: int | None
+    key_id: UUID
 
 
 class Ledger:
@@ -78,6 +82,7 @@ async def _advance(connection: Connection, written: Sequence[Written]) -> None:
         [item.snapshot_at for item in written],
         [item.size for item in written],
         [item.segment.size == 0 for item in written],
+        [item.key_id for item in written],
     )
     if len(extended) != len(appends):
         raise SegmentReplaced(f"{len(appends) - len(extended)} of {len(appends)} segments")

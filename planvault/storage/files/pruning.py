@@ -21,8 +21,9 @@ from models.ids import OrgId, RunId, SessionId
 from planvault.errors import RecordDamaged
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.files.reader import Committed, committed
+from planvault.storage.files.replacing import Overtaken, Place, Rewritten, replace, write
 from planvault.storage.files.rewriting import Kept, Sieve, newest_snapshot
-from planvault.storage.pool import Connection, Pool, transaction
+from planvault.storage.pool import Pool, transaction
 from planvault.storage.queries import load
 from planvault.storage.retention import Swept
 
@@ -37,10 +38,6 @@ _TRIES = 3  # an owner that appends meanwhile is not made to wait
 _Group: TypeAlias = tuple[tuple[Committed, ...], Kept]
 
 
-class _Overtaken(Exception):
-    """A file has grown or was replaced since it was read. Nothing was committed."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Session:
     org_id: OrgId
@@ -49,16 +46,10 @@ class _Session:
     start: int  # what is below was pruned before
     cutoff: datetime
 
-
-@dataclass(frozen=True, slots=True)
-class _Rewritten:
-    """One new file and those that it takes the place of, in order; it has the last one's epoch and part."""
-
-    revision: int
-    sources: tuple[Committed, ...]
-    size: int
-    snapshot_at: int | None
-    dropped: int
+    @property
+    def place(self) -> Place:
+        assert self.shard is not None, "what has files has a shard"
+        return Place(self.org_id, self.session_id, self.shard)
 
 
 class JournalFiles:
@@ -90,7 +81,7 @@ class JournalFiles:
         for _ in range(_TRIES):
             try:
                 return await self._try(pool, session, runs)
-            except _Overtaken:
+            except Overtaken:
                 continue
             except RecordDamaged as damage:
                 self._damaged.add(session.session_id)
@@ -102,67 +93,22 @@ class JournalFiles:
         rows = await pool.fetch(_SQL["open_runs"], session.org_id, session.session_id)
         segments = await committed(pool, self._folder, session.org_id, session.session_id)
         below = await asyncio.to_thread(newest_snapshot, segments, session.cutoff)
-        rewritten: list[_Rewritten] = []
+        rewritten: list[Rewritten] = []
+        dropped = 0
         if below is not None:
             sieve = Sieve(below, frozenset(row["id"] for row in rows))
             groups = _groups(segments, session.start, sieve)
             while (group := await asyncio.to_thread(next, groups, None)) is not None:  # one in memory at a time
-                rewritten.append(await self._write(pool, session, *group))
+                sources, kept = group
+                rewritten.append(await write(pool, self._folder, session.place, sources, kept, sources[-1].key_id))
+                dropped += kept.dropped
         async with transaction(pool) as connection:
-            await self._replace(connection, session, rewritten)
+            if rewritten:
+                await replace(connection, session.place, rewritten)
             if below is not None:
                 await connection.execute(_SQL["reached"], session.session_id, session.org_id, below)
             await connection.execute(_SQL["mark"], list(runs))
-        return sum(item.dropped for item in rewritten)
-
-    async def _write(self, pool: Pool, session: _Session, sources: tuple[Committed, ...], kept: Kept) -> _Rewritten:
-        """On disk, and known as something that does not count yet."""
-        last, shard = sources[-1], session.shard
-        assert shard is not None, "what has files has a shard"
-        revision: int = await pool.fetchval(_SQL["announce"], session.session_id, last.epoch, last.part, shard)
-        path = self._folder.segment(shard, session.session_id, last.epoch, last.part, revision)
-        await asyncio.to_thread(self._folder.write, path, kept.data)
-        return _Rewritten(revision, sources, len(kept.data), kept.snapshot_at, kept.dropped)
-
-    async def _replace(self, connection: Connection, session: _Session, rewritten: Sequence[_Rewritten]) -> None:
-        """Appends of the session wait from here to the commit."""
-        if not rewritten:
-            return
-        await connection.execute(_SQL["hold"], session.org_id, session.session_id)
-        old = [source for item in rewritten for source in item.sources]
-        await _all(
-            connection,
-            "retire",
-            [session.session_id] * len(old),
-            [source.epoch for source in old],
-            [source.part for source in old],
-            [source.revision for source in old],
-            [source.size for source in old],
-        )
-        new = [(item, item.sources[-1]) for item in rewritten]
-        names = (
-            [session.session_id] * len(new),
-            [last.epoch for _, last in new],
-            [last.part for _, last in new],
-            [item.revision for item, _ in new],
-        )
-        await _all(connection, "claim", *names)
-        await connection.execute(
-            _SQL["count_instead"],
-            *names,
-            session.org_id,
-            session.shard,
-            [item.sources[0].first_seq for item, _ in new],
-            [last.last_seq for _, last in new],
-            [item.snapshot_at for item, _ in new],
-            [item.size for item, _ in new],
-        )
-
-
-async def _all(connection: Connection, query: str, first: Sequence[UUID], *others: Sequence[int]) -> None:
-    """Every one of these rows, as it was known, or none of them. Raises _Overtaken."""
-    if len(await connection.fetch(_SQL[query], first, *others)) != len(first):
-        raise _Overtaken(query)
+        return dropped
 
 
 def _groups(segments: Sequence[Committed], start: int, sieve: Sieve) -> Iterator[_Group]:
@@ -174,7 +120,7 @@ def _groups(segments: Sequence[Committed], start: int, sieve: Sieve) -> Iterator
             if group is not None:
                 yield group
             group = None
-        elif group is not None and len(group[1].data) + len(kept.data) <= MOST_MERGED:
+        elif group is not None and _fits(group, segment, kept):
             group = ((*group[0], segment), group[1].and_then(kept))
         else:
             if group is not None:
@@ -182,6 +128,12 @@ def _groups(segments: Sequence[Committed], start: int, sieve: Sieve) -> Iterator
             group = ((segment,), kept)
     if group is not None:
         yield group
+
+
+def _fits(group: _Group, segment: Committed, kept: Kept) -> bool:
+    """A file is small, and sealed with one key."""
+    sources, before = group
+    return len(before.data) + len(kept.data) <= MOST_MERGED and sources[-1].key_id == segment.key_id
 
 
 class LeftoverFiles:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from models.ids import OrgId, SessionId
 from planvault.errors import RecordDamaged
@@ -31,18 +32,21 @@ class Committed:
     last_seq: int
     snapshot_at: int | None
     size: int
+    key_id: UUID  # of the data key that sealed all of it
 
 
 async def committed(db: Queryable, folder: EventFolder, org_id: OrgId, session_id: SessionId) -> list[Committed]:
     """The session's segments, oldest first."""
     rows = await db.fetch(_SQL["segments"], org_id, session_id)
-    return [_committed(folder, session_id, row) for row in rows]
+    return [of_row(folder, session_id, row) for row in rows]
 
 
-def _committed(folder: EventFolder, session_id: SessionId, row: Any) -> Committed:
+def of_row(folder: EventFolder, session_id: SessionId, row: Any) -> Committed:
+    """`row`: the columns of the query `segments`."""
     place = (row["epoch"], row["part"], row["revision"])
     path = folder.segment(row["shard"], session_id, *place)
-    return Committed(path, *place, row["first_seq"], row["last_seq"], row["snapshot_at"], row["bytes"])
+    facts = (row["first_seq"], row["last_seq"], row["snapshot_at"], row["bytes"], row["key_id"])
+    return Committed(path, *place, *facts)
 
 
 async def read(path: Path, start: int, end: int) -> bytes:

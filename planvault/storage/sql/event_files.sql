@@ -16,19 +16,19 @@ WHERE head.org_id = excluded.org_id
 RETURNING session_id
 
 -- name: extend_segments
--- What of each file counts from now on; $10: whether it is a new one. A file that pruning has rewritten is left out of the
--- answer: its bytes count no longer.
+-- What of each file counts from now on; $10: whether it is a new one. Left out of the answer are a file that was replaced
+-- (its bytes count no longer), and one that another key sealed than $11.
 INSERT INTO event_segments AS segment
-       (session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes)
-SELECT session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes
+       (session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes, key_id)
+SELECT session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes, key_id
 FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::uuid[], $5::integer[], $6::bigint[], $7::bigint[],
-            $8::bigint[], $9::bigint[], $10::boolean[])
-     AS asked (session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes, is_new)
+            $8::bigint[], $9::bigint[], $10::boolean[], $11::uuid[])
+     AS asked (session_id, epoch, part, org_id, shard, first_seq, last_seq, snapshot_at, bytes, is_new, key_id)
 WHERE is_new OR EXISTS (SELECT FROM event_segments known
                         WHERE (known.session_id, known.epoch, known.part) = (asked.session_id, asked.epoch, asked.part))
 ON CONFLICT (session_id, epoch, part) DO UPDATE
 SET last_seq = excluded.last_seq, snapshot_at = excluded.snapshot_at, bytes = excluded.bytes
-WHERE segment.revision = 0
+WHERE segment.revision = 0 AND segment.key_id = excluded.key_id
 RETURNING session_id
 
 -- name: head
@@ -40,7 +40,7 @@ SELECT session_id, seq FROM event_file_heads_of($1, $2)
 
 -- name: segments
 -- A session's files, oldest first.
-SELECT epoch, part, revision, shard, first_seq, last_seq, snapshot_at, bytes
+SELECT epoch, part, revision, shard, first_seq, last_seq, snapshot_at, bytes, key_id
 FROM event_segments
 WHERE org_id = $1 AND session_id = $2
 ORDER BY first_seq

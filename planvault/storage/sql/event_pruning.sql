@@ -44,11 +44,12 @@ WHERE (event_leftovers.session_id, event_leftovers.epoch, event_leftovers.part, 
 RETURNING new.part
 
 -- name: count_instead
-INSERT INTO event_segments (session_id, epoch, part, revision, org_id, shard, first_seq, last_seq, snapshot_at, bytes)
-SELECT session_id, epoch, part, revision, $5, $6, first_seq, last_seq, snapshot_at, bytes
+INSERT INTO event_segments
+       (session_id, epoch, part, revision, org_id, shard, first_seq, last_seq, snapshot_at, bytes, key_id)
+SELECT session_id, epoch, part, revision, $5, $6, first_seq, last_seq, snapshot_at, bytes, key_id
 FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
-            $10::bigint[])
-     AS new (session_id, epoch, part, revision, first_seq, last_seq, snapshot_at, bytes)
+            $10::bigint[], $11::uuid[])
+     AS new (session_id, epoch, part, revision, first_seq, last_seq, snapshot_at, bytes, key_id)
 
 -- name: reached
 INSERT INTO pruned_journals (session_id, org_id, below) VALUES ($1, $2, $3)
