@@ -341,6 +341,7 @@ Operator = Annotated[str, Depends(_operator)]
 
 async def _idempotency_key(
     request: Request,
+    caller: Caller,
     operator: Operator,
     given: Annotated[
         str | None,
@@ -349,7 +350,7 @@ async def _idempotency_key(
             min_length=1,
             max_length=255,
             pattern=r"^[\x21-\x7e]+$",
-            description="Same key, body and operator: the same answer, for 24 hours. Same key, others: 422.",
+            description="Same key, body, caller and operator: the same answer, for 24 hours. Same key, others: 422.",
         ),
     ] = None,
 ) -> IdempotencyKey | None:
@@ -358,8 +359,9 @@ async def _idempotency_key(
     route = f"{request.method} {request.url.path}"
     # The query is part of what was asked: a bare document is registered under the name that it gives.
     asked = hashlib.sha256(request.url.query.encode() + b"\n" + await request.body())
-    if operator:  # so is who asks: another person's approval is no repeat of this one's
-        asked.update(b"\n" + operator.encode())
+    # So is who asks: another's approval is no repeat of this one's, and an answer may hold the text of a new key, which
+    # is for its maker alone. A name is only claimed: the credential is what tells callers apart.
+    asked.update(f"\n{caller.holder}\n{operator}".encode())
     return IdempotencyKey(route, given, asked.digest())
 
 

@@ -39,6 +39,11 @@ class Principal:
     is_operator: bool = False  # USER, ADMIN: runs the installation, and may create and delete organisations
 
     @property
+    def holder(self) -> str:
+        """Whose credential it is, by id: a key's stays the same through rotations, a label may be another's as well."""
+        return f"{self.kind}:{self.key_id or self.user_id or ''}"
+
+    @property
     def proven_operator(self) -> str:
         """The person behind the request, where the credential proves who it is; empty where it only may be claimed."""
         return self.actor if self.kind is PrincipalKind.USER else ""

@@ -23,7 +23,6 @@ from serve_apps import problems
 from serve_apps.access.gate import Judged, judgement
 from serve_apps.limits.meter import Verdict
 from serve_apps.limits.parts import Limits
-from serve_apps.limits.rules import holder_of
 
 LimitsOf: TypeAlias = Callable[[Scope], Limits | None]
 """The replica's limits; None where they are off."""
@@ -128,7 +127,7 @@ class CallerLimits:
         assert judged.admitted is not None
         granted, route = judged.admitted.granted, (judged.rule.method, judged.rule.path)
         wanted = await limits.of_caller(granted, route)
-        holder = holder_of(granted.principal)
+        holder = granted.principal.holder
         stream = next((one for one in wanted if one.name is LimitName.KEY_STREAMS), None)
         if stream is not None and limits.streams.is_full(holder, stream.quota):
             await too_many_streams(stream.quota.requests)(scope, receive, send)

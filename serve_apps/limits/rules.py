@@ -9,7 +9,7 @@ from uuid import UUID
 
 from models.rate_limits import LimitName, Quota, RateLimits
 from planvault.auth.permissions import Granted
-from planvault.auth.principals import Principal, PrincipalKind
+from planvault.auth.principals import PrincipalKind
 from serve_apps.access.policy import ADMIN, RUNTIME
 from serve_apps.limits.meter import Wanted
 
@@ -35,12 +35,6 @@ COSTLY: Mapping[tuple[str, str], tuple[LimitName, LimitName]] = MappingProxyType
 CHAT = ("GET", RUNTIME + "/sessions/{sessionId}/chat")
 
 
-def holder_of(principal: Principal) -> str:
-    """Whose request it is: a key's, a service token's, a person's, or the installation's own."""
-    known = principal.key_id or principal.user_id
-    return f"{principal.kind}:{known or ''}"
-
-
 def wanted(
     granted: Granted, route: tuple[str, str], deployment: Mapping[LimitName, Quota], choices: RateLimits
 ) -> list[Wanted]:
@@ -55,7 +49,7 @@ def wanted(
         shared.append(costly[1])
     principal = granted.principal
     key_id: UUID | None = principal.key_id
-    holder = holder_of(principal)
+    holder = principal.holder
     if route == CHAT:
         own.append(LimitName.KEY_STREAMS)
     found = [Wanted(name, subject(name, holder), choices.quota(name, key_id) or deployment[name]) for name in own]
