@@ -11,6 +11,7 @@ from planvault.clock import TimeOrderedIds
 from planvault.crypto.assembly import key_providers
 from planvault.errors import PlanVaultError
 from planvault.settings import Settings
+from planvault.storage.files.folder import EventFolder
 from planvault.storage.org_deletion import OrganizationPurge
 from planvault.storage.pool import Role, is_away, open_pool
 from planvault.storage.rotation_steps import RotationSteps
@@ -44,10 +45,12 @@ class KeyKeeper:
         async with await open_pool(
             url, name="keys", maximum=3, command_timeout_s=_STATEMENT_S, role=Role.PLATFORM
         ) as pool:
-            rotation = RotationSteps(pool, key_providers(self._settings), TimeOrderedIds())
+            root = self._settings.events_folder
+            folder = None if root is None else EventFolder(root)
+            rotation = RotationSteps(pool, key_providers(self._settings), TimeOrderedIds(), folder=folder)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_for_ever("rotation", rotation.once, _POLL_S))
-                tasks.create_task(_for_ever("purge", OrganizationPurge(pool).once, _PURGE_POLL_S))
+                tasks.create_task(_for_ever("purge", OrganizationPurge(pool, folder).once, _PURGE_POLL_S))
 
 
 async def _for_ever(name: str, once: Callable[[], Awaitable[bool]], poll_s: float) -> None:

@@ -1,4 +1,4 @@
-"""The walk over an organisation's sealed columns: what old keys sealed is sealed with those that seal now.
+"""The walk over an organisation's sealed columns and event files: what old keys sealed is sealed with newer ones.
 
 Page by page, each a statement of its own, so that it may stop anywhere. A row is changed only where it still holds what
 was read: what somebody wrote meanwhile was sealed with whatever key they have, and the next walk meets it where that is
@@ -19,6 +19,7 @@ from models.ids import OrgId
 from models.tenants import OrgScope
 from planvault.errors import DecryptionFailed
 from planvault.ports import Keyring, OrgCipher
+from planvault.storage.files.reencryption import FileReencryption
 from planvault.storage.pool import Pool
 from planvault.storage.sealed import COLUMNS, Owner, SealedColumn
 from planvault.storage.tenancy import within
@@ -26,26 +27,27 @@ from planvault.storage.tenancy import within
 _ROWS = 500  # an event may have 256 KiB
 _PREFIX = 33  # format, key id, version and nonce: no two envelopes have the same
 _BREATH_BYTES = 1 << 20  # sealed between two looks at what else waits in this process
+_FILES = "event files"  # behind the last column
+_STAGES = (*(column.name for column in COLUMNS), _FILES)
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a walk stands: the column, and the key of the last row that was looked at."""
+    """Where a walk stands: the column (behind them all, event files), and the key of what was looked at last."""
 
     column: int = 0
     after: Sequence[Any] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        return {"column": COLUMNS[self.column].name, "after": list(self.after)} if self.column < len(COLUMNS) else {}
+        return {"column": _STAGES[self.column], "after": list(self.after)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Position:
         """A column that this build does not know begins the walk anew."""
-        names = [column.name for column in COLUMNS]
-        if value.get("column") not in names:
+        if value.get("column") not in _STAGES:
             return cls()
-        return cls(names.index(value["column"]), value["after"])
+        return cls(_STAGES.index(value["column"]), value["after"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +62,44 @@ class Step:
 
 
 class Reencryption:
-    """`old`: the data keys that are to be left behind."""
+    """`old`: the data keys that are to be left behind. `files` None: events are rows, or their folder is elsewhere."""
 
-    def __init__(self, pool: Pool, keyring: Keyring, org_id: OrgId, old: Sequence[UUID], *, rows: int = _ROWS) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        keyring: Keyring,
+        org_id: OrgId,
+        old: Sequence[UUID],
+        *,
+        files: FileReencryption | None = None,
+        rows: int = _ROWS,
+    ) -> None:
         self._pool = pool
         self._keyring = keyring
         self._scope = OrgScope(org_id=org_id)
         self._old = list(old)
+        self._files = files
         self._rows = rows
 
     async def step(self, position: Position) -> Step:
+        if position.column == len(COLUMNS):
+            return await self._step_of_files(position)
         column = COLUMNS[position.column]
         async with within(self._pool, self._scope) as connection:
             page = await connection.fetch(column.page, self._scope.org_id, self._old, list(position.after), self._rows)
         if not page:
-            following = position.column + 1
-            return Step(Position(following) if following < len(COLUMNS) else None)
+            return Step(Position(position.column + 1))
         after = [_plain(page[-1][name]) for name in column.key]
         step = Step(replace(position, after=after), looked_at=len(page))
         found = [row for row in page if row["sealed"] is not None]
         return replace(step, found=len(found)) if not found else await self._reseal(column, found, step)
+
+    async def _step_of_files(self, position: Position) -> Step:
+        page = None if self._files is None else await self._files.page(position.after)
+        if page is None:
+            return Step(None)
+        following = replace(position, after=page.after)
+        return Step(following, page.found, page.found, page.reencrypted, page.unreadable)
 
     async def _reseal(self, column: SealedColumn, found: Sequence[Any], step: Step) -> Step:
         fresh: list[tuple[Any, ...]] = []
@@ -122,7 +142,7 @@ def summed(steps: Sequence[Step]) -> Step:
 
 
 async def walk(reencryption: Reencryption, seen: Callable[[Step], None] = lambda step: None) -> int:
-    """All columns once; how many values were under an old key."""
+    """All columns and files once; how many values were under an old key."""
     position: Position | None = Position()
     found = 0
     while position is not None:

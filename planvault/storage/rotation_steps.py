@@ -30,6 +30,8 @@ from planvault.crypto.providers import KeyProviders
 from planvault.crypto.subjects import wrapped_seal
 from planvault.errors import PlanVaultError
 from planvault.ports import Ids
+from planvault.storage.files.folder import EventFolder
+from planvault.storage.files.reencryption import FileReencryption
 from planvault.storage.keys import PostgresKeyring, insert_key
 from planvault.storage.pool import Pool, is_away
 from planvault.storage.queries import load
@@ -48,6 +50,7 @@ _WAIT_S = 1.0  # after a fault that may pass
 _USERS_AT_ONCE = 200
 _REST = 0.5  # of the time that a page took: what answers people has the database before this
 _NOTE_S = 0.5  # between two notes of where a walk stands
+_READ_S = 5.0  # between a walk that swapped something and the next: who read an old value before has opened it then
 _SLICE_S = 20.0  # of one rotation, before another organisation's may have its turn
 
 S = RotationState
@@ -80,7 +83,8 @@ class _Overtaken(Exception):
 
 
 class RotationSteps:
-    """`pool`: of the platform; what is done for one organisation is done as that organisation."""
+    """`pool`: of the platform; what is done for one organisation is done as that organisation. `folder`: where session
+    events are files; a worker without it leaves them, and their keys, as they are."""
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class RotationSteps:
         providers: KeyProviders,
         ids: Ids,
         *,
+        folder: EventFolder | None = None,
         spread_s: float = SPREAD_S,
         rest: float = _REST,
         elapsed: Callable[[], float] = monotonic,
@@ -95,7 +100,9 @@ class RotationSteps:
         self._pool = pool
         self._providers = providers
         self._ids = ids
+        self._folder = folder
         self._spread_s = spread_s
+        self._read_s = min(_READ_S, spread_s)
         self._rest = rest
         self._elapsed = elapsed
         self._keyring = PostgresKeyring(pool, providers, ids)
@@ -141,7 +148,7 @@ class RotationSteps:
                 await self._retire(claimed)
                 await self._enter(claimed, S.ENCRYPTING)
             case S.ENCRYPTING:
-                await self._encrypt(claimed)
+                return await self._encrypt(claimed)
             case S.COMPLETED:
                 raise AssertionError("what is completed is not claimed")
         return 0.0
@@ -198,22 +205,26 @@ class RotationSteps:
                 await connection.execute(_SQL["close_generation"], claimed.org_id, row["generation"])
                 await connection.execute(_SQL["retire"], claimed.org_id, row["generation"])
 
-    async def _encrypt(self, claimed: _Claimed) -> None:
+    async def _encrypt(self, claimed: _Claimed) -> float:
         """A slice of the walk. The walk that met nothing is the proof that nothing is left."""
         self._keyring.forget(claimed.org_id)
         async with within(self._pool, claimed.scope) as connection:
             rows = await connection.fetch(_SQL["retired"], claimed.org_id, claimed.generation)
-        walk = Reencryption(self._pool, self._keyring, claimed.org_id, [row["id"] for row in rows])
+        walk = self._walk(claimed.org_id, [row["id"] for row in rows])
         position, until = Position.from_json(claimed.position), self._elapsed() + _SLICE_S
         while self._elapsed() < until:
             step = await self._pages(walk, position)
             claimed = await self._note(claimed, step)
             if step.position is None:
-                if await self._end_of_walk(claimed, [row["id"] for row in rows]):
-                    return
-                position, claimed = Position(), replace(claimed, found_in_pass=0, unreadable=0)
-                continue
+                return 0.0 if await self._end_of_walk(claimed) else self._read_s
             position = step.position
+        return 0.0
+
+    def _walk(self, org_id: OrgId, old: Sequence[UUID]) -> Reencryption:
+        files = None
+        if self._folder is not None:
+            files = FileReencryption(self._pool, self._keyring, self._folder, org_id, old)
+        return Reencryption(self._pool, self._keyring, org_id, old, files=files)
 
     async def _pages(self, walk: Reencryption, position: Position) -> Step:
         """Half a second's worth: what is written down of the way is lost with a killed worker, and done again."""
@@ -242,7 +253,7 @@ class RotationSteps:
             step.looked_at,
             step.reencrypted,
             0 if ended else after.found_in_pass,
-            after.unreadable,
+            0 if ended else after.unreadable,
             after.passes,
             _CLAIM_S,
         )
@@ -250,23 +261,18 @@ class RotationSteps:
             raise _Overtaken
         return after
 
-    async def _end_of_walk(self, claimed: _Claimed, old: Sequence[UUID]) -> bool:
+    async def _end_of_walk(self, claimed: _Claimed) -> bool:
         """Whether the rotation is over. Where values did not open, their keys are kept: a repair may need them."""
         if claimed.found_in_pass > claimed.unreadable:
             return False
         async with within(self._pool, claimed.scope) as connection:
             destroyed = 0
-            if not claimed.unreadable and not await self._is_in_files(claimed, old):
+            if not claimed.unreadable:
                 destroyed = len(await connection.fetch(_SQL["destroy_retired"], claimed.org_id, claimed.generation))
             if await connection.fetchval(_SQL["finish"], *claimed.place, claimed.unreadable) is None:
                 raise _Overtaken
         _log.info("rotation.completed", org_id=str(claimed.org_id), destroyed=destroyed, unreadable=claimed.unreadable)
         return True
-
-    async def _is_in_files(self, claimed: _Claimed, old: Sequence[UUID]) -> bool:
-        """Whether session events lie in files, which keep what an old key sealed until the journals are pruned."""
-        async with within(self._pool, claimed.scope) as connection:
-            return bool(old) and bool(await connection.fetchval(_SQL["has_files"], claimed.org_id))
 
     async def _enter(self, claimed: _Claimed, state: RotationState) -> None:
         if await self._fetchval(claimed, "enter", claimed.state, state) is None:

@@ -102,9 +102,11 @@ WHERE k.org_id = $1 AND k.generation = $2 AND k.purpose IN ('org', 'user') AND k
 SELECT id FROM data_keys WHERE org_id = $1 AND status = 'retired' AND purpose IN ('org', 'user') AND generation < $2;
 
 -- name: destroy_retired
--- Nothing is sealed with them any more.
-UPDATE data_keys SET status = 'destroyed', wrapped = '', destroyed_at = now()
-WHERE org_id = $1 AND status = 'retired' AND purpose IN ('org', 'user') AND generation < $2
+-- Nothing is sealed with them any more. A key of event files stays as long as one of them counts: who cannot reach the
+-- folder, or met a damaged one, could not write it anew.
+UPDATE data_keys k SET status = 'destroyed', wrapped = '', destroyed_at = now()
+WHERE k.org_id = $1 AND k.status = 'retired' AND k.purpose IN ('org', 'user') AND k.generation < $2
+  AND NOT EXISTS (SELECT FROM event_segments s WHERE s.org_id = $1 AND s.key_id = k.id)
 RETURNING id;
 
 -- name: has_pending
@@ -116,5 +118,16 @@ UPDATE key_rotations SET state = 'completed', entered_at = now(), finished_at = 
 WHERE org_id = $1 AND id = $2 AND attempts = $3 AND state = 'encrypting'
 RETURNING 1;
 
--- name: has_files
-SELECT EXISTS (SELECT FROM event_segments WHERE org_id = $1);
+-- name: old_files
+-- Up to $4 event files under the keys $2, behind the one that $3 names (JSON: session, epoch, part; [] at first).
+SELECT s.session_id, s.epoch, s.part, s.revision, s.shard, s.first_seq, s.last_seq, s.snapshot_at, s.bytes, s.key_id,
+       t.external_user_hmac AS subject
+FROM event_segments s JOIN sessions t ON t.id = s.session_id
+WHERE s.org_id = $1 AND s.key_id = ANY ($2::uuid[])
+  AND (s.session_id, s.epoch, s.part) > (coalesce(($3::jsonb ->> 0)::uuid, '00000000-0000-0000-0000-000000000000'),
+                                         coalesce(($3::jsonb ->> 1)::bigint, 0), coalesce(($3::jsonb ->> 2)::integer, 0))
+ORDER BY s.session_id, s.epoch, s.part LIMIT $4;
+
+-- name: file_counts
+-- Whether the session $2 still has this file.
+SELECT EXISTS (SELECT FROM event_segments WHERE org_id = $1 AND (session_id, epoch, part, revision) = ($2, $3, $4, $5));

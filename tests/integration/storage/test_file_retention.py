@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,8 +13,6 @@ from models.events import EventType, Visibility
 from models.tenants import SessionScope
 from models.tools import Idempotency
 from planvault.clock import SystemClock, TimeOrderedIds
-from planvault.engine.evolve import fold
-from planvault.engine.state import SessionState
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.files.frame import decode, places
 from planvault.storage.files.history import FileHistory
@@ -29,6 +23,7 @@ from planvault.storage.pool import Pool
 from planvault.storage.retention import Retention, Swept, rules
 from planvault.storage.session_store import SessionStore
 from tests.integration.runtime.harness import Platform, World, open_platform
+from tests.integration.storage.file_room import Killed, Mortal, files, finished, state
 from tests.unit.engine.plans import TWO_CALLS
 
 AT_ONCE = timedelta(minutes=-11)  # no mercy for clocks: a journal goes as soon as its run has ended
@@ -56,25 +51,9 @@ def folder(tmp_path: Path) -> EventFolder:
     return EventFolder(tmp_path / "events")
 
 
-def files(folder: EventFolder) -> list[str]:
-    return sorted(path.name for path in folder.root.rglob("*.events"))
-
-
 async def sweep(platform: Platform, recording: timedelta = AT_ONCE) -> dict[str, int]:
     prunings = platform.session_store.prunings(recording)
     return await Retention(platform.pool, rules(recording, prunings), SystemClock()).sweep()
-
-
-async def finished(platform: Platform, session: SessionScope | None = None, runs: int = 2) -> SessionScope:
-    """By a host of its own, which dies then."""
-    session = session or await platform.session()
-    before = [event.type for event in await platform.history(session)].count(EventType.DONE)
-    async with platform.host("a"):
-        for number in range(runs):
-            await platform.says(session, f"prompt {number}")
-        await platform.saw(session, EventType.DONE, times=before + runs)
-    await platform.pool.execute("DELETE FROM hosts")
-    return session
 
 
 async def engine_types(platform: Platform, folder: EventFolder, session: SessionScope) -> list[str]:
@@ -85,10 +64,6 @@ async def engine_types(platform: Platform, folder: EventFolder, session: Session
         frames = [decode(data, place.offset) for place in places(data)]
         found += [frame.type.value for frame in frames if frame.visibility is Visibility.ENGINE]
     return found
-
-
-async def state(platform: Platform, session: SessionScope) -> SessionState:
-    return fold(SessionState(session), await platform.record(session))
 
 
 async def left_to_prune(platform: Platform) -> int:
@@ -173,56 +148,6 @@ async def test_sessions_run_on_while_everything_that_may_go_goes(platform: Platf
         types = [event.type for event in await platform.history(session)]
         assert types.count(EventType.TOOL_END) == 8
         assert await engine_types(platform, folder, session) == ["snapshot"]
-
-
-class Killed(BaseException):
-    """The process is gone: nothing of it runs on."""
-
-
-class Mortal:
-    """A pool with its connections, or a folder, whose process dies at one of its steps: before it, or behind it."""
-
-    def __init__(self, inner: Any, steps: Iterator[int], at: int, behind: bool) -> None:
-        self._inner = inner
-        self._steps = steps
-        self._at = at
-        self._behind = behind
-
-    def __getattr__(self, name: str) -> Any:
-        inner = getattr(self._inner, name)
-        match name:
-            case "acquire":
-                return self._acquire
-            case "write":
-                return self._write
-            case "fetch" | "fetchval" | "execute":
-                return partial(self._ask, inner)
-            case _:
-                return inner
-
-    @contextmanager
-    def _step(self) -> Iterator[None]:
-        step = next(self._steps)
-        if step == self._at and not self._behind:
-            raise Killed
-        yield
-        if step == self._at:
-            raise Killed
-
-    async def _ask(self, ask: Any, *arguments: Any) -> Any:
-        with self._step():
-            return await ask(*arguments)
-
-    def _write(self, *arguments: Any) -> None:
-        with self._step():
-            self._inner.write(*arguments)
-
-    @asynccontextmanager
-    async def _acquire(self) -> AsyncIterator[Mortal]:
-        """Behind it is behind the commit."""
-        with self._step():
-            async with self._inner.acquire() as connection:
-                yield Mortal(connection, self._steps, self._at, self._behind)
 
 
 async def test_a_pruner_killed_at_any_step_loses_nothing_and_leaves_no_file_behind(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
+import asyncpg
 import pytest
 
+from models.policies import OrgSettings, RetentionSettings
 from models.rotations import RotationState
 from planvault.crypto.envelope import DataKey, EnvelopeCipher, read_header
 from planvault.errors import Conflict, DecryptionFailed, NotFound
 from planvault.storage.commands import Commands
+from planvault.storage.files.folder import EventFolder
+from planvault.storage.history import event_seal
 from planvault.storage.job_dispatch import JobDispatch
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.org_deletion import OrganizationDeletions, OrganizationPurge
@@ -24,6 +29,7 @@ from planvault.storage.tenants import Tenants
 from tests.integration.storage.key_room import IDS, PROVIDERS, KeyRoom, keyring
 
 pytestmark = pytest.mark.postgres
+AT_ONCE = timedelta()
 
 
 @pytest.fixture
@@ -97,12 +103,13 @@ async def test_after_its_time_nothing_is_left_but_the_evidence(room: KeyRoom) ->
     theirs = await neighbour.values()
     await deletions(room).delete(room.scope, "ada")
     await is_due(room)
-    assert await OrganizationPurge(room.pool, rest=0).once()
+    assert await OrganizationPurge(room.pool, rest=0, settled_after=AT_ONCE).once()
     assert await tables_that_name(room.pool, room.org) <= {
         "organization_deletions",
         "audit_log",
         "audit_heads",
         "audit_signing_keys",
+        "erased_sessions",  # ids, for 30 days: no late append is accepted
     }
     evidence = await deletions(room).find(room.scope)
     assert evidence.purged_at is not None
@@ -111,6 +118,64 @@ async def test_after_its_time_nothing_is_left_but_the_evidence(room: KeyRoom) ->
     with pytest.raises(Conflict):
         await deletions(room).restore(room.scope)
     assert await neighbour.values() == theirs
+
+
+async def test_the_last_of_it_waits_until_no_process_can_still_hold_a_key_and_no_late_append_gets_in(
+    room: KeyRoom,
+) -> None:
+    """An organisation that goes at once: its hosts were at work a moment ago, and hold its keys for a while."""
+    session = room.sessions[0]
+    cipher = await room.ring.session_cipher(session)
+    await deletions(room).delete(room.scope, "ada", days=0)
+    purge = OrganizationPurge(room.pool, rest=0)
+    assert await purge.once()
+    assert not await purge.once(), "it waits, and others' turn comes first"
+    evidence = await deletions(room).find(room.scope)
+    assert (evidence.keys_destroyed, evidence.purged_at) == (3, None)
+    append = (
+        "INSERT INTO events (session_id, seq, org_id, shard, epoch, type, visibility, schema_version, at, payload)"
+        " VALUES ($1, 99, $2, 0, 1, 'prompt', 'history', 1, now(), $3)"
+    )
+    late = (session.session_id, room.org, cipher.seal(b"late", event_seal(session.session_id, 99)))
+    with pytest.raises(asyncpg.PostgresError):
+        await room.pool.execute(append, *late)
+    assert await OrganizationPurge(room.pool, rest=0, settled_after=AT_ONCE).once()
+    with pytest.raises(asyncpg.PostgresError, match="erased"):  # its key is unknown by now: the fence is what holds
+        await room.pool.execute(append, *late)
+    assert (await deletions(room).find(room.scope)).purged_at is not None
+
+
+async def test_the_audit_log_outlives_the_organisation_for_as_long_as_it_had_it_kept(room: KeyRoom) -> None:
+    settings = OrgSettings(retention=RetentionSettings(audit_days=30))
+    await Tenants(room.pool, IDS).change_organization(room.scope, lambda _: settings)
+    await deletions(room).delete(room.scope, "ada", days=0)
+    purge = OrganizationPurge(room.pool, rest=0, settled_after=AT_ONCE)
+    assert await purge.once()
+    evidence = await deletions(room).find(room.scope)
+    assert evidence.purge_began_at is not None
+    assert evidence.audit_until is not None
+    assert evidence.audit_until - evidence.purge_began_at == timedelta(days=30)
+    assert not await purge.once()
+    assert "audit_log" in await tables_that_name(room.pool, room.org)
+    await room.pool.execute("UPDATE organization_deletions SET audit_until = now() WHERE org_id = $1", room.org)
+    assert await purge.once()
+    assert await tables_that_name(room.pool, room.org) == {"organization_deletions", "erased_sessions"}
+    evidence = await deletions(room).find(room.scope)
+    assert evidence.audit_forgotten_at is not None
+    assert evidence.gone["audit_log"] >= 1
+    assert not await purge.once(), "once"
+
+
+async def test_one_organisation_cannot_end_another(room: KeyRoom, database_url: str) -> None:
+    neighbour = await KeyRoom.open(room.pool, "Neighbour")
+    async with await open_pool(database_url, name="tenant", role=Role.TENANT) as tenant:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with within(tenant, neighbour.scope) as connection:
+                await connection.fetch("SELECT organization_ends($1, 0, 'x')", room.org)
+        deleting = OrganizationDeletions(tenant, Commands(tenant, PostgresKeyring(tenant, PROVIDERS, IDS), IDS))
+        await deleting.delete(neighbour.scope, "its owner")
+    assert not await room.pool.fetchval("SELECT organization_is_live($1)", neighbour.org)
+    assert await room.pool.fetchval("SELECT organization_is_live($1)", room.org)
 
 
 async def test_a_purge_killed_after_the_keys_goes_on_and_can_not_be_undone(room: KeyRoom) -> None:
@@ -129,7 +194,7 @@ async def test_a_purge_killed_after_the_keys_goes_on_and_can_not_be_undone(room:
     assert set(await room.statuses()) == {("org", "destroyed"), ("hmac", "destroyed"), ("user", "destroyed")}
     with pytest.raises(Conflict):
         await deletions(room).restore(room.scope)
-    assert await OrganizationPurge(room.pool, rest=0).once()
+    assert await OrganizationPurge(room.pool, rest=0, settled_after=AT_ONCE).once()
     assert await room.pool.fetchval("SELECT count(*) FROM events WHERE org_id = $1", room.org) == 0
 
 
@@ -147,7 +212,7 @@ async def test_a_dump_from_before_opens_with_nothing_that_the_product_still_hold
     assert {column.name for column, _ in dump} == {column.name for column in COLUMNS}
     await deletions(room).delete(room.scope, "ada")
     await is_due(room)
-    await OrganizationPurge(room.pool, rest=0).once()
+    await OrganizationPurge(room.pool, rest=0, settled_after=AT_ONCE).once()
     room.ring.forget(room.org)
     for ring in (room.ring, keyring(room.pool)):
         with pytest.raises(NotFound):
@@ -168,6 +233,20 @@ async def test_a_dump_from_before_opens_with_nothing_that_the_product_still_hold
                     EnvelopeCipher(room.org, forged, named.key_id).open(row["sealed"], place)
 
 
+async def test_event_files_go_with_it_those_that_never_came_to_count_too(room: KeyRoom, tmp_path: Path) -> None:
+    neighbour = await KeyRoom.open(room.pool, "Neighbour")
+    folder = EventFolder(tmp_path / "events")
+    rows = await room.pool.fetch("SELECT id, shard FROM sessions")
+    paths = {row["id"]: folder.segment(row["shard"], row["id"], 1, 0) for row in rows}
+    for path in paths.values():
+        folder.write(path, b"sealed, and of no row")
+    await deletions(room).delete(room.scope, "ada")
+    await is_due(room)
+    assert await OrganizationPurge(room.pool, folder, rest=0).once()
+    left = {row_id for row_id, path in paths.items() if path.parent.exists()}
+    assert left == {session.session_id for session in neighbour.sessions}
+
+
 async def test_the_platforms_own_role_may_do_all_of_it(room: KeyRoom, database_url: str) -> None:
     async with await open_pool(database_url, name="platform", role=Role.PLATFORM) as platform:
         async with within(room.pool, room.scope) as connection:
@@ -182,5 +261,5 @@ async def test_the_platforms_own_role_may_do_all_of_it(room: KeyRoom, database_u
         deleting = OrganizationDeletions(platform, Commands(platform, PostgresKeyring(platform, PROVIDERS, IDS), IDS))
         await deleting.delete(room.scope, "ada")
         await is_due(room)
-        assert await OrganizationPurge(platform, rest=0).once()
+        assert await OrganizationPurge(platform, rest=0, settled_after=AT_ONCE).once()
         assert (await deleting.find(room.scope)).purged_at is not None
