@@ -192,7 +192,9 @@ class Settings(BaseSettings):
             raise ValueError("PLANVAULT_CORS_ORIGINS is `*` or a list, not both")
         for origin in origins:
             parts = urlsplit(origin)
-            if origin != "*" and (parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"):
+            if origin != "*" and (
+                parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
                 raise ValueError(f"PLANVAULT_CORS_ORIGINS: {origin!r} is no origin such as https://app.example.com")
         return text
 
