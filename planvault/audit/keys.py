@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from planvault.audit.faults import FaultKind, Findings
 from planvault.audit.statements import KeyIntroduction, Statement, is_signed
@@ -35,6 +35,17 @@ class Trust:
             else:
                 self._findings.add(0, FaultKind.BAD_SIGNATURE, f"the introduction of key {key.public_key.hex()}")
 
+    def hold(self, keys: Sequence[KeyIntroduction], held: Collection[bytes]) -> None:
+        """For a verifier that has the private halves: it trusts those keys; one without is somebody else's."""
+        for key in keys:
+            if key.public_key not in held:
+                self._findings.add(
+                    0, FaultKind.UNKNOWN_KEY, f"nobody here has the private half of {key.public_key.hex()}"
+                )
+            elif key.version > 1 and not _is_introduced(key, held):
+                self._findings.add(0, FaultKind.BAD_SIGNATURE, f"the introduction of key {key.public_key.hex()}")
+        self._trusted.update(held)
+
     def accepts(self, seq: int, what: str, statement: Statement, public_key: bytes, signature: bytes) -> bool:
         if public_key not in self._trusted:
             self._findings.add(seq, FaultKind.UNKNOWN_KEY, f"{what} is signed by {public_key.hex()}")
@@ -43,3 +54,9 @@ class Trust:
             self._findings.add(seq, FaultKind.BAD_SIGNATURE, what)
             return False
         return True
+
+
+def _is_introduced(key: KeyIntroduction, by: Collection[bytes]) -> bool:
+    if key.introduced_by is None or key.signature is None:
+        return False
+    return key.introduced_by in by and is_signed(key, key.introduced_by, key.signature)

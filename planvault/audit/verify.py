@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -53,6 +53,16 @@ class Verifier:
             if key.org_id != self.org_id:
                 self.fault(0, FaultKind.UNKNOWN_KEY, f"key {key.public_key.hex()} is of organisation {key.org_id}")
         self._trust.introduce([key for key in keys if key.org_id == self.org_id])
+
+    def hold(self, keys: Sequence[KeyIntroduction], held: Collection[bytes]) -> None:
+        """Instead of `keys`, where the private halves lie as well: see `Trust.hold`."""
+        self._trust.hold(keys, held)
+
+    def go_on_behind(self, signed: SignedHead) -> None:
+        """Begin behind a head: what leads to it was verified when it was signed."""
+        head = signed.head
+        if self._trust.accepts(head.seq, "an anchor", head, signed.public_key, signed.signature):
+            self.seq, self.hash = head.seq, head.hash
 
     def segment(self, signed: SignedSegment) -> None:
         """Oldest first, before any row."""

@@ -19,7 +19,7 @@ from planvault.audit.statements import Head, Segment, SignedHead, SigningKey
 from planvault.audit.verify import Verifier
 from planvault.errors import PlanVaultError
 from planvault.ports import Clock
-from planvault.storage.audit_chain import AuditChain, take
+from planvault.storage.audit_chain import AuditChain, End, anchor_of, take
 from planvault.storage.pool import Pool, transaction
 from planvault.storage.queries import load
 from planvault.storage.retention import Swept
@@ -73,8 +73,12 @@ class AuditAnchoring:
         """
         anchors = await self._chain.anchors(scope)
         end = await self._chain.end(scope)
-        after, before = (anchors[-1].head.seq, anchors[-1].head.hash) if anchors else (end.pruned_seq, end.pruned_hash)
-        if not await self._verified(scope, (after, before), end.seq, end.hash):
+        if anchors:
+            verifier = await self._chain.verifier(scope)
+            verifier.go_on_behind(anchors[-1])
+        else:
+            verifier = await self._behind_what_is_pruned(scope, end)
+        if not await self._leads(scope, verifier, end.seq, end.hash):
             return None
         key = await self._chain.keys.current(scope)
         signed = key.signed_head(Head(scope.org_id, end.seq, end.hash, self._clock.now()))
@@ -101,14 +105,16 @@ class AuditAnchoring:
             return 0
         end = await self._chain.end(scope)
         row = await pool.fetchrow(_SQL["prunable"], scope.org_id, cutoff, end.pruned_seq + SEGMENT_ROWS)
-        if row is None or not await self._verified(scope, (end.pruned_seq, end.pruned_hash), row["seq"], row["hash"]):
+        if row is None:
+            return 0
+        anchor = anchor_of(scope, row)
+        verifier = await self._behind_what_is_pruned(scope, end)
+        verifier.expect(anchor, "an anchor")  # its time as well: nothing goes sooner than the platform signed
+        if not await self._leads(scope, verifier, anchor.head.seq, anchor.head.hash):
             return 0
         key = await self._chain.keys.current(scope)
-        return await self._take_away(
-            pool,
-            key,
-            Segment(scope.org_id, end.pruned_seq + 1, row["seq"], end.pruned_hash, row["hash"], self._clock.now()),
-        )
+        places = (end.pruned_seq + 1, anchor.head.seq, end.pruned_hash, anchor.head.hash)
+        return await self._take_away(pool, key, Segment(scope.org_id, *places, self._clock.now()))
 
     async def _take_away(self, pool: Pool, key: SigningKey, segment: Segment) -> int:
         async with transaction(pool) as connection:
@@ -127,12 +133,18 @@ class AuditAnchoring:
         _log.info("audit.pruned", org_id=str(segment.org_id), first=segment.first_seq, last=segment.last_seq)
         return gone
 
-    async def _verified(self, scope: OrgScope, begin: tuple[int, bytes], seq: int, hash_: bytes) -> bool:
-        """Whether the rows behind `begin` lead to this place and hash."""
-        after, before = begin
-        verifier = Verifier(scope.org_id, after=after, before=before)
-        verifier.account(await self._chain.erasures(scope, after))
-        async for rows in self._chain.rows(scope, after, seq):
+    async def _behind_what_is_pruned(self, scope: OrgScope, end: End) -> Verifier:
+        """Begins where rows are gone up to, as signed records have it."""
+        verifier = await self._chain.verifier(scope)
+        for segment in await self._chain.segments(scope):
+            verifier.segment(segment)
+        verifier.pruned_to(end.pruned_seq, end.pruned_hash)
+        return verifier
+
+    async def _leads(self, scope: OrgScope, verifier: Verifier, seq: int, hash_: bytes) -> bool:
+        """Whether nothing was wrong so far, and the rows lead from where the verifier is to this place and hash."""
+        verifier.account(await self._chain.erasures(scope, verifier.seq))
+        async for rows in self._chain.rows(scope, verifier.seq, seq):
             await asyncio.to_thread(take, verifier, rows)
         verifier.ends_at(seq, hash_)
         report = verifier.report()

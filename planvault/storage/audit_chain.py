@@ -42,6 +42,12 @@ class AuditChain:
         self.keys = keys
         self._clock = clock
 
+    async def verifier(self, scope: OrgScope, after: int = 0, before: bytes = NOTHING) -> Verifier:
+        """One that trusts the platform's own keys, and no other that the database names."""
+        made = Verifier(scope.org_id, after=after, before=before)
+        made.hold(*await self.keys.held(scope))
+        return made
+
     async def end(self, scope: OrgScope) -> End:
         row = await scoped(self._pool, scope).fetchrow(_SQL["head"], scope.org_id)
         return End(0, NOTHING, 0, NOTHING) if row is None else End(*row)
@@ -66,10 +72,7 @@ class AuditChain:
     async def anchors(self, scope: OrgScope, after: int = 0) -> list[SignedHead]:
         """Heads that were signed while the log grew, oldest first, behind place `after`."""
         rows = await scoped(self._pool, scope).fetch(_SQL["anchors"], scope.org_id, after)
-        return [
-            SignedHead(Head(scope.org_id, row["seq"], row["hash"], row["at"]), row["public_key"], row["signature"])
-            for row in rows
-        ]
+        return [anchor_of(scope, row) for row in rows]
 
     async def rows(
         self, scope: OrgScope, after: int, upto: int, *, page: int = ROWS_A_PAGE
@@ -98,6 +101,10 @@ class AuditChain:
         return [row["id"] for row in await scoped(self._pool, scope).fetch(_SQL["unchained"], scope.org_id)]
 
 
+def anchor_of(scope: OrgScope, row: asyncpg.Record) -> SignedHead:
+    return SignedHead(Head(scope.org_id, row["seq"], row["hash"], row["at"]), row["public_key"], row["signature"])
+
+
 def take(verifier: Verifier, rows: Sequence[ChainedRow]) -> None:
     """A page; in a thread, since hashing one would hold everybody else up."""
     for row in rows:
@@ -116,8 +123,8 @@ def _chained(row: asyncpg.Record, cipher: OrgCipher) -> ChainedRow:
         session_id=row["session_id"],
         run_id=row["run_id"],
         details_digest=row["details_digest"],
-        prev_hash=row["prev_hash"],
-        hash=row["hash"],
+        prev_hash=row["prev_hash"] or b"",  # NULL beside a place: somebody's work, which is to be found
+        hash=row["hash"] or b"",
         details=details,
         erased=erased,
         unreadable=details is None and not erased,

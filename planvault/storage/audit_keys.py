@@ -10,6 +10,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from models.tenants import OrgScope
 from planvault.audit.statements import KeyIntroduction, SigningKey
@@ -21,6 +22,7 @@ from planvault.storage.tenancy import scoped
 
 _SQL = load("planvault.storage", "sql/audit_chain.sql")
 _SEED_BYTES = 32
+_log = structlog.get_logger(__name__)
 
 
 def seed_seal(key_id: UUID) -> Seal:
@@ -39,6 +41,20 @@ class AuditKeys:
         """Oldest first; none before the first signature."""
         rows = await scoped(self._pool, scope).fetch(_SQL["keys"], scope.org_id)
         return [_introduction(scope, row) for row in rows]
+
+    async def held(self, scope: OrgScope) -> tuple[list[KeyIntroduction], frozenset[bytes]]:
+        """As `all`, and those of their public keys whose private halves open here: who can only write the database
+        makes none."""
+        rows = await scoped(self._pool, scope).fetch(_SQL["keys"], scope.org_id)
+        held: set[bytes] = set()
+        for row in rows:
+            try:
+                held.add((await self._opened(scope, row)).public_key)
+            except DecryptionFailed as fault:
+                _log.error(
+                    "audit.key_not_ours", org_id=str(scope.org_id), key=row["public_key"].hex(), cause=fault.detail
+                )
+        return [_introduction(scope, row) for row in rows], frozenset(held)
 
     async def current(self, scope: OrgScope) -> SigningKey:
         """The key that signs; made the first time. Raises NotFound for an organisation that is not there."""

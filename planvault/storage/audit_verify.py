@@ -10,7 +10,6 @@ from models.tenants import OrgScope
 from planvault.audit.export import encode, first_line, head_line, key_line, row_line, segment_line
 from planvault.audit.faults import FaultKind, Report
 from planvault.audit.record import NOTHING, ChainedRow
-from planvault.audit.verify import Verifier
 from planvault.errors import Conflict
 from planvault.ports import Clock
 from planvault.storage.audit_chain import AuditChain, take
@@ -38,8 +37,7 @@ async def verify_portion(
     after, before = begin or (0, NOTHING)
     if begin is not None and after < end.pruned_seq:
         raise Conflict("Rows that were to be verified next have been pruned meanwhile. Verify from the beginning.")
-    verifier = Verifier(scope.org_id, after=after, before=before)
-    verifier.keys(await chain.keys.all(scope))
+    verifier = await chain.verifier(scope, after, before)
     if begin is None:
         for segment in await chain.segments(scope):
             verifier.segment(segment)

@@ -66,7 +66,7 @@ SELECT audit_log_prune($1, $2);
 
 -- name: prunable
 -- An anchor from before $2: the newest that is not behind place $3, else the next one.
-SELECT seq, hash FROM audit_anchors
+SELECT seq, hash, at, public_key, signature FROM audit_anchors
 WHERE org_id = $1 AND at < $2
 ORDER BY seq <= $3 DESC, CASE WHEN seq <= $3 THEN -seq ELSE seq END
 LIMIT 1;
