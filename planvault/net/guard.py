@@ -151,7 +151,7 @@ def check_url(url: httpx.URL, policy: EgressPolicy, ceiling: EgressCeiling = OPE
 def canonical_host(url: httpx.URL) -> str:
     """ASCII, lower case, without a trailing dot. Raises EgressDenied for odd spellings of an address."""
     host = url.raw_host.decode("ascii").lower().removesuffix(".")
-    if not host or "%" in host:
+    if not host or "%" in host or "*" in host:  # the C library reads * as no host at all, and answers with loopback
         raise EgressDenied("The URL has no host that a request could go to")
     if as_address(host) is None and _NUMBER_LIKE.fullmatch(host.rpartition(".")[2]):
         raise EgressDenied(f"{host} is an unusual spelling of an IP address; write it as four decimal numbers")

@@ -114,6 +114,7 @@ def test_no_unicode_spelling_of_an_address_inside_passes(number: int, data: st.D
 @example("localhost\t")
 @example("[::]")
 @example("0")
+@example("*")
 @example("①②⑦.⓪.⓪.①")
 @settings(max_examples=400)
 def test_no_text_in_the_place_of_a_host_reaches_an_address_inside(text: str) -> None:
