@@ -45,7 +45,7 @@ ENCRYPTION_READ = "hrn:org:encryption:read"
 ENCRYPTION_WRITE = "hrn:org:encryption:write"
 PRIVACY_READ = "hrn:org:privacy:read"
 PRIVACY_WRITE = "hrn:org:privacy:write"
-ORG_DELETE = "hrn:org:delete"
+ORG_DELETE = "hrn:org:delete"  # asked for by a body: POST …/gdpr/erasures of the whole organisation
 
 PROJECT_PERMISSIONS = frozenset(
     {SESSION_CREATE, SESSION_WRITE, SESSION_HISTORY_READ, TOOLS_READ, TOOLS_WRITE, SCHEDULES_READ, SCHEDULES_WRITE}

@@ -3,14 +3,17 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from models.access import ROUTING_WRITE
 from models.audit import AuditAction
 from models.base import JsonObject
 from models.policies import OrgSettings, ProjectSettings
 from models.tenants import ProjectScope
+from planvault.auth.permissions import Granted, holds
+from planvault.errors import NotAllowed
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
 from serve_apps.changes import changed, settings_changed
-from serve_apps.dependencies import Actor, Caller, Deps, OnceKey, Organisation, OrganisationProject, answers_of
+from serve_apps.dependencies import Actor, Deps, Grant, OnceKey, Organisation, OrganisationProject, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.admin import (
     CreateProject,
@@ -32,12 +35,15 @@ async def get_settings(scope: Organisation, deps: Deps) -> OrgSettings:
 
 @router.put("/settings", responses=problems())
 async def put_settings(
-    body: OrgSettingsIn, scope: Organisation, deps: Deps, caller: Caller, actor: Actor
+    body: OrgSettingsIn, scope: Organisation, deps: Deps, grant: Grant, actor: Actor
 ) -> OrgSettings:
+    """What is left out goes back to its default. Whether the routing cache learns is the owners' choice: who is none
+    sends it as it is."""
     settings = body.settings()
 
     def change(before: OrgSettings) -> OrgSettings:
-        if deps.limits is not None and not caller.is_operator:
+        _check_learning(grant, before, settings)
+        if deps.limits is not None and not grant.principal.is_operator:
             check_within(settings.rate_limits, before.rate_limits, deps.limits.deployment, "/rateLimits")
         return settings
 
@@ -99,6 +105,19 @@ async def put_project_settings(
     settings = body.settings((await deps.tenants.organization(scope)).settings)
     audit = await settings_changed(deps, scope, actor, _in_full(settings))
     return await deps.tenants.change_project(scope, lambda _: settings, audit)
+
+
+def _check_learning(grant: Granted, before: OrgSettings, after: OrgSettings) -> None:
+    """As PUT /routing-cache, which changes the same. Raises NotAllowed."""
+
+    def learning(settings: OrgSettings) -> tuple[object, ...]:
+        return settings.retrieval.routing_cache, settings.retrieval.routing_cache_min_users
+
+    if learning(after) != learning(before) and not holds(grant.principal, grant.role, ROUTING_WRITE):
+        raise NotAllowed(
+            f"Changing retrieval.routingCache or retrieval.routingCacheMinUsers needs {ROUTING_WRITE}, which your role "
+            "lacks: send them as GET shows them"
+        )
 
 
 def _in_full(settings: OrgSettings | ProjectSettings) -> JsonObject:
