@@ -215,7 +215,8 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
         ),
         "organization_deletions": _holding(
             "requested_by",
-            "org_id requested_at purge_after restored_at keys_destroyed purge_began_at purged_at gone",
+            "org_id requested_at purge_after restored_at keys_destroyed purge_began_at purged_at gone "
+            "audit_until audit_forgotten_at",
             "who deleted an organisation",
             "stays, as proof",
             "not",

@@ -57,7 +57,7 @@ class Deletion:
 
 
 class OrganizationDeletions:
-    """`delete` works over a pool of either role, since it is done inside the organisation; the rest are the platform's."""
+    """`delete` is done inside the organisation, over a pool of either role; the rest is the platform's."""
 
     def __init__(self, pool: Pool, commands: Commands) -> None:
         self._pool = pool

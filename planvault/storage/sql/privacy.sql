@@ -45,11 +45,13 @@ WHERE org_id = $1 AND id = $2;
 SELECT detail FROM privacy_requests WHERE org_id = $1 AND id = $2;
 
 -- name: claim
--- Of every organisation: the request of kind $2 that has waited longest, for $1.
+-- Of every organisation: the request of kind $2 that has waited longest, for $1. Not the erasure of a whole organisation,
+-- which is its deletion's (org_deletion.sql).
 UPDATE privacy_requests SET state = 'running', attempts = attempts + 1, leased_until = now() + $1::interval,
        started_at = coalesce(started_at, now())
 WHERE id = (SELECT id FROM privacy_requests
             WHERE kind = $2 AND state IN ('queued', 'running') AND (leased_until IS NULL OR leased_until < now())
+              AND NOT (kind = 'erasure' AND target = 'organization')
             ORDER BY coalesce(leased_until, created_at), id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING {columns};
 

@@ -1,0 +1,36 @@
+-- How things end that somebody marks first: organisations by their own OWNER, deleted projects, people of the staff
+-- (docs/privacy.md).
+
+-- ── an organisation, by its own word ────────────────────────────────────────────────────────────────────────────────
+
+-- The audit log of an organisation that is gone is kept for as long as its own settings said.
+ALTER TABLE organization_deletions
+    ADD COLUMN audit_until        timestamptz,          -- NULL until the purge began
+    ADD COLUMN audit_forgotten_at timestamptz;
+UPDATE organization_deletions SET audit_until = purge_began_at + interval '365 days' WHERE purge_began_at IS NOT NULL;
+
+-- Marks the organisation of this transaction, and nobody else's. No row: it is not there, or marked already.
+-- `by_whom`: label of who asks; it stays.
+CREATE FUNCTION organization_ends(org uuid, days double precision, by_whom text)
+RETURNS TABLE (deleted_at timestamptz, purge_after timestamptz) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    IF org IS DISTINCT FROM tenant_scope() THEN
+        RAISE EXCEPTION 'an organisation is ended from inside' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN QUERY
+    WITH marked AS (
+        UPDATE organizations o SET deleted_at = now(), purge_after = now() + days * interval '1 day'
+        WHERE o.id = org AND o.deleted_at IS NULL
+        RETURNING o.deleted_at, o.purge_after),
+    noted AS (
+        -- A second deletion after a restoration begins the evidence anew.
+        INSERT INTO organization_deletions (org_id, requested_at, purge_after, requested_by)
+        SELECT org, marked.deleted_at, marked.purge_after, by_whom FROM marked
+        ON CONFLICT (org_id) DO UPDATE
+        SET requested_at = excluded.requested_at, purge_after = excluded.purge_after,
+            requested_by = excluded.requested_by, restored_at = NULL)
+    SELECT marked.deleted_at, marked.purge_after FROM marked;
+END
+$$;
+SELECT definer_function('organization_ends(uuid, double precision, text)');
