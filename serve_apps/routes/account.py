@@ -53,8 +53,7 @@ async def accept_invitation(body: AcceptInvitation, caller: Caller, deps: Deps, 
 
 @router.delete("/organizations/{orgId}", status_code=204, responses=problems(409))
 async def leave_organization(scope: Organisation, grant: Grant, deps: Deps, actor: Actor) -> None:
-    """Leave. The last OWNER cannot (409 `LAST_OWNER`): make another one first, or have the operator delete the
-    organisation."""
+    """Leave. The last OWNER cannot (409 `LAST_OWNER`): make another one first, or delete the organisation."""
     user_id = _user(grant.principal)
     assert grant.role is not None
 

@@ -78,9 +78,9 @@ def test_a_member_changes_nothing_that_is_not_their_own_work() -> None:
     assert not [one for one in changing if grants(ROLE_PERMISSIONS[Role.MEMBER], one)]
 
 
-def test_only_owners_may_switch_the_learning() -> None:
+def test_only_owners_may_end_an_organisation_or_switch_its_learning() -> None:
     beyond_admin = {one for one in ORG_PERMISSIONS if not grants(ROLE_PERMISSIONS[Role.ADMIN], one)}
-    assert beyond_admin == {"hrn:org:routing:write"}
+    assert beyond_admin == {"hrn:org:delete", "hrn:org:routing:write"}
 
 
 def test_a_developer_decides_about_no_person_and_no_credential() -> None:
