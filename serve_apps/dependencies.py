@@ -41,6 +41,7 @@ from planvault.storage.idempotency import AnswerScope, Idempotency, IdempotencyK
 from planvault.storage.invitations import Invitations
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.members import Members
+from planvault.storage.org_deletion import OrganizationDeletions
 from planvault.storage.pool import Pool, Role, open_pool
 from planvault.storage.privacy import PrivacyRequests
 from planvault.storage.privacy_file import ExportFiles
@@ -88,6 +89,7 @@ class ApiDeps:
     runs: Runs
     blobs: Blobs
     privacy: PrivacyRequests
+    deletions: OrganizationDeletions
     export_files: ExportFiles
     idempotency: Idempotency
     audit: AuditLog
@@ -157,6 +159,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             runs=Runs(pool, keyring),
             blobs=Blobs(pool, keyring, ids),
             privacy=PrivacyRequests(pool, keyring, keyring, ids),
+            deletions=OrganizationDeletions(pool, commands),
             export_files=ExportFiles(pool, keyring),
             idempotency=Idempotency(pool, keyring, None if link is None else RedisAnswers(link, keyring)),
             audit=AuditLog(pool, keyring),

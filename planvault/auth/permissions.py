@@ -77,6 +77,12 @@ async def decide(
     return Granted(principal, scope, role)
 
 
+def require(granted: Granted, permission: str) -> None:
+    """What a body asks for beyond its route's permission. Raises NotAllowed."""
+    if not holds(granted.principal, granted.role, permission):
+        raise NotAllowed(_lacks(granted.principal, granted.role, permission))
+
+
 def holds(principal: Principal, role: Role | None, permission: str) -> bool:
     """Whether the caller, who is `role` in the organisation, has `permission` (a plain one, no pattern)."""
     if principal.kind is PrincipalKind.PROJECT_KEY:

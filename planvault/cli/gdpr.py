@@ -27,7 +27,7 @@ from planvault.errors import Conflict, FieldError, InvalidInput
 if TYPE_CHECKING:
     from planvault.cli.client import ApiClient
 
-gdpr = typer.Typer(help="Export and erase what is held about an external user or a project.", no_args_is_help=True)
+gdpr = typer.Typer(help="Export and erase what is held of a person, a project, an organisation.", no_args_is_help=True)
 
 _POLL_S = 1.0
 _OPEN = frozenset({"queued", "running"})
@@ -68,23 +68,35 @@ def export(
 def erase(
     user: UserOption = "",
     project: ProjectOption = "",
+    organization: Annotated[
+        str,
+        typer.Option("--organization", help="This whole organisation: its name, as proof.", show_default=False),
+    ] = "",
+    immediately: Annotated[
+        bool, typer.Option("--immediately", help="With --organization: without the seven days to restore it in.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. What is erased cannot come back.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is completed.")] = True,
     data: DataDirOption = None,
     credentials: CredentialsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase everything that is held about a person or in a project, for good."""
-    body = _target(user, project, False)
-    what = f"project {project}" if project else f"external user {user!r}"
+    """Erase everything that is held about a person, in a project or in the organisation, for good."""
+    body = _target(user, project, bool(organization))
+    if organization:
+        body |= {"confirm": organization, "immediately": immediately}
+    what = f"project {project}" if project else f"external user {user!r}" if user else f"organisation {organization!r}"
     if not yes and not typer.confirm(f"Erase everything of {what}, for good?", err=True):
         raise typer.Exit(1)
     with client(load_credentials(credentials_path(data, credentials))) as api:
         erasure = api.admin("POST", "gdpr/erasures", body=body)
-        if wait:
+        if wait and not organization:  # which answers nobody from now on
             erasure = _finished(api, f"gdpr/erasures/{erasure['id']}")
     if as_json:
         print(json.dumps(erasure, indent=2))
+        return
+    if organization:
+        Console().print(f"The organisation is shut. It can be restored until {erasure['purgeAfter']}.", soft_wrap=True)
         return
     Console().print(f"Erasure {erasure['id']}: {erasure['state']}. {_counts(erasure)}", soft_wrap=True)
 
@@ -120,7 +132,7 @@ def status(
 def _target(user: str, project: str, organization: bool) -> JsonObject:
     """The request's body. Raises InvalidInput unless exactly one target is named."""
     if sum((bool(user), bool(project), organization)) != 1:
-        fault = FieldError("", "name exactly one: --user, --project, or (exports only) --organization")
+        fault = FieldError("", "name exactly one: --user, --project, --organization")
         raise InvalidInput("It is not clear of whom.", errors=[fault])
     if user:
         return {"target": "external_user", "externalUserId": user}

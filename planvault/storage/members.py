@@ -124,6 +124,16 @@ class Members:
             raise NotAllowed(f"Only a role of {role} or above may give {role}; yours is {now}")
         return now
 
+    async def confirm(self, connection: Connection, scope: OrgScope, asker: Asker, role: Role) -> None:
+        """The asker has at least `role` now, and keeps it until the transaction ends. Raises NotAllowed."""
+        await connection.execute(_SQL["hold"], scope.org_id)
+        now: Role | None = asker.role
+        if asker.user_id is not None:
+            found = await connection.fetchval(_SQL["role_now"], scope.org_id, asker.user_id)
+            now = None if found is None else Role(found)
+        if now is None or not now.covers(role):
+            raise NotAllowed(f"This takes the role {role}, which you do not have")
+
     async def _below(self, connection: Connection, scope: OrgScope, user_id: UserId, role: Role) -> Member:
         """The member, whose role is not above `role`. Raises NotFound, NotAllowed."""
         before = await self._get(connection, scope, user_id)

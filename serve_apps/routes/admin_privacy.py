@@ -1,4 +1,4 @@
-"""Export and erasure of what is held about an external user or a project; export also of the whole organisation."""
+"""Export and erasure of what is held about an external user, a project, or the whole organisation."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -18,7 +18,8 @@ from planvault.storage.privacy_work import told
 from planvault.storage.tenancy import within
 from planvault.storage.tenants import Witness
 from serve_apps import paging
-from serve_apps.dependencies import Actor, ApiDeps, Deps, OnceKey, Organisation, answers_of
+from serve_apps.dependencies import Actor, ApiDeps, Deps, Grant, OnceKey, Organisation, answers_of
+from serve_apps.organization_end import end_organization
 from serve_apps.routes.answers import Responses, problems, respond, wire
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.privacy import CreateErasure, CreateExport, ErasureOut, ExportOut
@@ -91,16 +92,31 @@ async def delete_export(exportId: UUID, scope: Organisation, deps: Deps, actor: 
 
 
 @router.post("/erasures", status_code=202, response_model=ErasureOut, responses=problems(409))
-async def create_erasure(body: CreateErasure, scope: Organisation, deps: Deps, key: OnceKey, actor: Actor) -> Response:
+async def create_erasure(
+    body: CreateErasure, scope: Organisation, deps: Deps, grant: Grant, key: OnceKey, actor: Actor
+) -> Response:
     """Everything that is held goes, for good: sessions are stopped, keys destroyed, rows, files and prompt vectors
     deleted. Until it is completed no session or job can be made of the person, or in the project. While an erasure of
-    the same is under way, it is the answer."""
+    the same is under way, it is the answer.
+
+    Target `organization` takes an OWNER and the organisation's name in `confirm`. The organisation is shut for
+    everybody within seconds, this route included; for seven days whoever runs the installation can restore it, unless
+    `immediately` is true. Then its keys are destroyed and everything is deleted."""
+    woken: set[int] = set()
 
     async def create(connection: Connection) -> Answer:
         made = await _created(deps, connection, scope, body.draft(actor), AuditAction.GDPR_ERASURE_REQUESTED)
-        return Answer(202, wire(ErasureOut.of(made)))
+        until = None
+        if body.confirm is not None:
+            until, shards = await end_organization(
+                deps, connection, scope, grant, body.confirm, actor, at_once=body.immediately
+            )
+            woken.update(shards)
+        return Answer(202, wire(ErasureOut.of(made, until)))
 
-    return respond(await deps.idempotency.once(answers_of(scope), key, create))
+    answer = await deps.idempotency.once(answers_of(scope), key, create)
+    await deps.deletions.wake(woken)
+    return respond(answer)
 
 
 @router.get("/erasures", responses=problems())

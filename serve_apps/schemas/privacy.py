@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StringConstraints, model_validator
 
 from models.ids import ProjectId
 from models.privacy import PrivacyRequest, RequestKind, RequestState, Target
@@ -43,15 +43,24 @@ class CreateExport(_Request):
 
 
 class CreateErasure(_Request):
-    """Of an organisation there is none: delete it, which destroys its keys after a week."""
-
-    target: Annotated[Target, Field(json_schema_extra={"enum": ["external_user", "project"]})]
+    target: Target
+    confirm: Text | None = Field(
+        default=None,
+        max_length=200,
+        description="The organisation's name; for target `organization` alone, and needed there.",
+    )
+    immediately: StrictBool = Field(
+        default=False, description="Of target `organization`: without the seven days in which it can be restored."
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.target is Target.ORGANIZATION:
-            raise ValueError("an organisation is erased by deleting it")
         self._check(self.target)
+        if (self.target is Target.ORGANIZATION) != (self.confirm is not None):
+            need = "required" if self.confirm is None else "not"
+            raise ValueError(f"confirm is {need} for target {self.target.value}")
+        if self.immediately and self.target is not Target.ORGANIZATION:
+            raise ValueError("immediately is for target organization: the others do not wait")
         return self
 
     def draft(self, actor: str) -> Draft:
@@ -74,9 +83,14 @@ class _RequestOut(Reply):
 
 
 class ErasureOut(_RequestOut):
+    purge_after: datetime | None = Field(
+        description="Of an organisation, in the answer to the request: until then whoever runs the installation can "
+        "restore it. From the request on the organisation answers nobody."
+    )
+
     @classmethod
-    def of(cls, request: PrivacyRequest) -> Self:
-        return cls(**_shared(request))
+    def of(cls, request: PrivacyRequest, purge_after: datetime | None = None) -> Self:
+        return cls(**_shared(request), purge_after=purge_after)
 
 
 class ExportOut(_RequestOut):

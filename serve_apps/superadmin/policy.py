@@ -20,6 +20,7 @@ POLICY: tuple[Rule, ...] = (
     Rule("GET", PREFIX + "/orgs", OPERATORS),
     Rule("GET", ORGANIZATION, OPERATORS),
     Rule("DELETE", ORGANIZATION, OPERATORS),
+    Rule("GET", ORGANIZATION + "/deletion", OPERATORS),
     Rule("POST", ORGANIZATION + "/restore", OPERATORS),
     Rule("POST", ORGANIZATION + "/owner-invitation", OPERATORS),
 )

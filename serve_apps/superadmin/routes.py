@@ -117,6 +117,12 @@ async def delete_organization(
     return DeletionOut.of(await platform.deletions.delete(scope, actor, witness))
 
 
+@router.get("/orgs/{organizationId}/deletion", responses=problems())
+async def get_deletion(organizationId: UUID, platform: PlatformDeps) -> DeletionOut:  # noqa: N803 - the path's own name
+    """The newest deletion of an organisation, whoever asked for it: how far it is. Also when nothing else is left."""
+    return DeletionOut.of(await platform.deletions.find(OrgScope(org_id=OrgId(organizationId))))
+
+
 @router.post("/orgs/{organizationId}/restore", responses=problems(409))
 async def restore_organization(
     organizationId: UUID,  # noqa: N803 - the path's own name

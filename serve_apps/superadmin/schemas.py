@@ -44,6 +44,13 @@ class DeletionOut(Reply):
     requested_at: datetime
     requested_by: str
     purge_after: datetime = Field(description="Until then the organisation can be restored; then its keys go.")
+    restored_at: datetime | None
+    purge_began_at: datetime | None = Field(description="Its keys were destroyed then: there is no way back.")
+    keys_destroyed: int | None
+    purged_at: datetime | None = Field(description="Nothing is left then but this, and its audit log.")
+    gone: dict[str, int] = Field(description="What was deleted so far, counted.")
+    audit_until: datetime | None = Field(description="How long the audit log stays: what its settings said.")
+    audit_forgotten_at: datetime | None
 
     @classmethod
     def of(cls, deletion: Deletion) -> "DeletionOut":
@@ -52,6 +59,13 @@ class DeletionOut(Reply):
             requested_at=deletion.requested_at,
             requested_by=deletion.requested_by,
             purge_after=deletion.purge_after,
+            restored_at=deletion.restored_at,
+            purge_began_at=deletion.purge_began_at,
+            keys_destroyed=deletion.keys_destroyed,
+            purged_at=deletion.purged_at,
+            gone=deletion.gone,
+            audit_until=deletion.audit_until,
+            audit_forgotten_at=deletion.audit_forgotten_at,
         )
 
 

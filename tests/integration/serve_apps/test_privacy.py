@@ -443,6 +443,9 @@ async def test_the_erasure_of_a_project_leaves_the_organisation_without_it(
         {"target": "external_user"},
         {"target": "project", "externalUserId": "x"},
         {"target": "organization"},
+        {"target": "organization", "confirm": "an organisation", "externalUserId": "x"},
+        {"target": "external_user", "externalUserId": "x", "confirm": "an organisation"},
+        {"target": "external_user", "externalUserId": "x", "immediately": True},
         {"target": "external_user", "externalUserId": "x", "projectId": str(UUID(int=1))},
     ],
 )

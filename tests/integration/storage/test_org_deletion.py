@@ -186,7 +186,7 @@ async def test_a_purge_killed_after_the_keys_goes_on_and_can_not_be_undone(room:
         pass
 
     class Dying(OrganizationPurge):
-        async def _rows(self, scope: object) -> None:
+        async def _rows(self, scope: object) -> bool:
             raise Killed
 
     with pytest.raises(Killed):
