@@ -87,7 +87,7 @@ _SESSION = {
     "GET /chat": access.SESSION_HISTORY_READ,
     "GET /runs": access.SESSION_HISTORY_READ,
     "GET /runs/{runId}": access.SESSION_HISTORY_READ,
-    "GET /signals": access.SESSION_HISTORY_READ,
+    "GET /signals": access.SESSION_WRITE,  # each comes with a token that writes to a run
     "GET /blobs/{blobId}": access.SESSION_HISTORY_READ,
 }
 

@@ -219,11 +219,16 @@ async def test_what_was_answered_200_counts_however_close_to_the_end_it_came(
 
 
 async def test_only_who_may_write_to_the_session_learns_of_its_signals(
-    talk: Talk, anonymous: httpx.AsyncClient, stranger: Tenant
+    talk: Talk, anonymous: httpx.AsyncClient, deps: ObservedDeps, tenant: Tenant, stranger: Tenant
 ) -> None:
+    """Its bearer token writes to the run that waits for it: whoever may only read is not given one."""
     await waiting(talk)
     assert (await anonymous.get(f"{talk.path}/signals")).status_code == 401
     assert (await anonymous.get(f"{talk.path}/signals", headers=stranger.auth)).status_code == 404
+    for scope, status in (("hrn:project:session:history:read", 403), ("hrn:project:session:write", 200)):
+        _, key = await deps.api_keys.create(tenant.scope, scope, [scope])
+        auth = {"Authorization": f"Bearer {key.text}"}
+        assert (await anonymous.get(f"{talk.path}/signals", headers=auth)).status_code == status
 
 
 async def test_a_wait_that_closes_during_a_delivery_learns_of_it(
