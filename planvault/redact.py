@@ -24,8 +24,9 @@ SHORTEST: Final = 4
 """Values of fewer characters are not masked: removing every "on" or "42" would destroy what is logged."""
 SHORTEST_INSIDE: Final = 8
 """Values of fewer characters are masked only where they stand alone, not inside a longer word or number."""
+_ROUNDS = 8  # how often masks may put values together, before the whole text is masked
 
-
+_DOTNET = re.compile(r"\\(?:u[0-9a-f]{4}|.)|[&'+<>`]")
 # OPENAI_API_KEY, AWS_SECRET_ACCESS_KEY, VAULT_TOKEN, PGPASSWORD … but not PLANVAULT_KEYSET_PATH or a digest.
 _CREDENTIAL = re.compile(r"(API_KEY|ACCESS_KEY|SECRET|TOKEN|PASSWORD|CREDENTIALS)$")
 
@@ -47,21 +48,25 @@ class Redactor:
 
     def bind(self, secrets: Iterable[str]) -> None:
         with self._lock:
+            known = len(self._forms)
             for secret in secrets:
                 if len(secret) >= SHORTEST:
                     self._bound[secret] += 1
                     if secret not in self._forms:
                         self._forms[secret] = forms_of(secret)
-            self._rebuild()
+            if len(self._forms) != known:
+                self._rebuild()
 
     def unbind(self, secrets: Iterable[str]) -> None:
         with self._lock:
+            known = len(self._forms)
             for secret in secrets:
                 self._bound[secret] -= 1
                 if self._bound[secret] <= 0:
                     del self._bound[secret]
                     self._forms.pop(secret, None)
-            self._rebuild()
+            if len(self._forms) != known:
+                self._rebuild()
 
     @contextmanager
     def bound(self, secrets: Iterable[str]) -> Iterator[None]:
@@ -75,7 +80,10 @@ class Redactor:
 
     def clean(self, text: str) -> str:
         """The text with every bound value masked. What overlaps is masked as one, so no tail of a value remains."""
-        while spans := self._spans(text):
+        for _ in range(_ROUNDS):
+            spans = self._spans(text)
+            if not spans:
+                return text
             pieces: list[str] = []
             at = 0
             for start, end in spans:
@@ -83,7 +91,7 @@ class Redactor:
                 at = end
             # Again: a mask can join its neighbours to another bound value. Each round makes the text shorter.
             text = "".join((*pieces, text[at:]))
-        return text
+        return MASK if self._spans(text) else text  # made to be cleaned for ever
 
     def clean_json(self, value: object) -> object:
         """The same for JSON-like data, keys and numbers included. What is no JSON is cleaned as its text."""
@@ -153,8 +161,39 @@ def _escaped(text: str) -> set[str]:
     raw = text.encode("utf-8", "surrogatepass")
     percent = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
     percent |= {re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), form) for form in tuple(percent)}
-    strings = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1], repr(raw)[2:-1]}
-    return {text, html.escape(text), html.escape(text, quote=False), *strings, *percent}
+    return {text, repr(text)[1:-1], repr(raw)[2:-1], *_in_json(text), *_in_markup(text), *percent}
+
+
+def _in_json(text: str) -> Iterator[str]:
+    """As Python, PHP, Go, Gson and .NET write it by default: they differ in what they spell as `\\u00xx`."""
+    plain, ascii_only = json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]
+    yield from (plain, ascii_only, plain.replace("/", r"\/"), ascii_only.replace("/", r"\/"))
+    yield _by_code(plain, "&<>")
+    yield _by_code(plain, "&<>='")
+    yield _DOTNET.sub(_dotnet, ascii_only)
+
+
+def _dotnet(found: re.Match[str]) -> str:
+    """Of what Python has escaped, and of what .NET escapes besides."""
+    text = found[0]
+    if text.startswith(r"\u"):
+        return rf"\u{text[2:].upper()}"
+    if text == r"\"" or len(text) == 1:
+        return rf"\u{ord(text[-1]):04X}"
+    return text
+
+
+def _by_code(text: str, chars: str) -> str:
+    return "".join(rf"\u{ord(char):04x}" if char in chars else char for char in text)
+
+
+def _in_markup(text: str) -> Iterator[str]:
+    """Quotes by number, by name, or as they are."""
+    bare = html.escape(text, quote=False)
+    yield from (bare, html.escape(text))
+    yield bare.replace("'", "&#39;").replace('"', "&#34;")
+    yield bare.replace("'", "&#39;").replace('"', "&quot;")
+    yield bare.replace("'", "&apos;").replace('"', "&quot;")
 
 
 def _encoded(raw: bytes) -> set[str]:
@@ -173,8 +212,11 @@ def _base64_cores(raw: bytes) -> Iterator[str]:
 
 
 def _occurrences(form: str, text: str) -> Iterator[tuple[int, int]]:
-    """All of them, those that overlap themselves included."""
-    at = text.find(form)
-    while at >= 0:
-        yield at, at + len(form)
-        at = text.find(form, at + 1)
+    """Where it stands; occurrences that overlap or touch are one span. In time that the text's length bounds."""
+    start = text.find(form)
+    while start >= 0:
+        end = start + len(form)
+        while (furthest := text.rfind(form, end - len(form) + 1, end + len(form))) >= 0:
+            end = furthest + len(form)
+        yield start, end
+        start = text.find(form, end)

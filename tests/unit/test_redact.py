@@ -2,6 +2,7 @@ import base64
 import html
 import json
 import re
+import tracemalloc
 import urllib.parse
 
 import pytest
@@ -147,3 +148,45 @@ def test_a_value_disappears_where_it_was_escaped_and_then_escaped_or_encoded_aga
         for outer in encodings:
             text = outer(inner(secret))
             assert MASK in Redactor([secret]).clean(text), text
+
+
+def in_dotnet(text: str) -> str:
+    special = "\"&'+<>`"
+    return "".join(f"\\u{ord(c):04X}" if c in special or ord(c) > 126 else c.replace("\\", r"\\") for c in text)
+
+
+def in_go(text: str) -> str:
+    quoted = json.dumps(text, ensure_ascii=False)[1:-1]
+    return quoted.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+@pytest.mark.parametrize("secret", [SECRET, "wJalrXUtnFEMI/K7MDENG+bPxRfi=", "it's <b> & `more`", r"back\slash\u00e4"])
+@pytest.mark.parametrize(
+    "spell",
+    [
+        pytest.param(in_dotnet, id="System.Text.Json"),
+        pytest.param(in_go, id="encoding/json"),
+        pytest.param(lambda s: in_go(s).replace("=", "\\u003d").replace("'", "\\u0027"), id="Gson"),
+        pytest.param(lambda s: json.dumps(s)[1:-1].replace("/", "\\/"), id="json_encode"),
+        pytest.param(
+            lambda s: html.escape(s, quote=False).replace("'", "&#39;").replace('"', "&#34;"), id="MarkupSafe"
+        ),
+        pytest.param(lambda s: html.escape(s, quote=False).replace("'", "&apos;").replace('"', "&quot;"), id="XML"),
+    ],
+)
+def test_a_value_disappears_as_the_encoders_of_other_languages_escape_it(secret: str, spell) -> None:
+    said = f'{{"message": "{spell(secret)}"}}'
+    assert Redactor([secret]).clean(said) == f'{{"message": "{MASK}"}}'
+
+
+def test_a_text_made_to_be_cleaned_for_ever_is_masked_as_a_whole() -> None:
+    assert Redactor([f"open{MASK}shut"]).clean(f"{'open' * 50_000}open{MASK}shut{'shut' * 50_000}") == MASK
+
+
+def test_a_text_full_of_a_value_that_overlaps_itself_is_one_span() -> None:
+    redactor = Redactor(["a" * 8])
+    tracemalloc.start()
+    assert redactor.clean("a" * 1_000_000) == MASK
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4_000_000
