@@ -22,7 +22,8 @@ from planvault.storage.tenancy import within
 
 _SQL = load("planvault.storage", "sql/privacy_erasure.sql")
 _ANSWERS = 200
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# As callers may spell one in a path: in capitals, without its hyphens.
+_ID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 
 
 class AnswerErasure:

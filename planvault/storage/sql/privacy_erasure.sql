@@ -109,12 +109,14 @@ WITH gone AS (DELETE FROM feedback WHERE org_id = $1 AND voter = ANY ($2::bytea[
 SELECT count(*) FROM gone;
 
 -- name: drop_exports
--- Files of exports of the same person or project, and of exports that hold them among others. $4: this request.
+-- Files of exports of the same person or project, and of exports that hold them among others: of a project, people's,
+-- who may have been in it. $4: this request.
 WITH found AS (
     SELECT id FROM privacy_requests
     WHERE org_id = $1 AND kind = 'export' AND id <> $4
       AND (project_id = $2 OR subjects && $3::bytea[] OR target = 'organization'
-           OR target = 'project' AND cardinality($3::bytea[]) > 0)
+           OR target = 'project' AND cardinality($3::bytea[]) > 0
+           OR target = 'external_user' AND $2::uuid IS NOT NULL)
       AND (chunks IS NOT NULL OR state IN ('queued', 'running'))
     FOR UPDATE),
 gone AS (DELETE FROM privacy_export_chunks WHERE org_id = $1 AND request_id IN (SELECT id FROM found)),
