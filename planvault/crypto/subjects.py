@@ -95,24 +95,25 @@ class SessionKeyring(TenantKeyring):
     ) -> None:
         super().__init__(rows, wrapper, ids, elapsed=elapsed)
         self._user_rows = users
-        self._owners: Kept[SessionId, SessionOwner] = Kept(_MOST_SESSIONS)
+        self._owners: Kept[tuple[OrgId, SessionId], SessionOwner] = Kept(_MOST_SESSIONS)
         self._users: Kept[tuple[OrgId, bytes], _User] = Kept(_MOST_SUBJECTS)
 
     async def session_cipher(self, scope: SessionScope) -> OrgCipher:
         """What seals a session's content: its external user's key where it has one, else the organisation's."""
-        owner = self._owners.get(scope.session_id)
+        place = scope.org_id, scope.session_id  # both: whoever names another's session learns nothing of its owner
+        owner = self._owners.get(place)
         if owner is None:
             owner = await self._user_rows.owner(scope)
             if owner is None:  # nothing is remembered of a session that may only not be committed yet
                 return await self.cipher(scope.org_id)
-            self._owners.put(scope.session_id, owner)
+            self._owners.put(place, owner)
             self._look_again(scope.org_id, owner)
         return await self.subject_cipher(scope.org_id, owner.subject)
 
     async def new_session_cipher(self, scope: SessionScope, subject: bytes | None) -> OrgCipher:
         """The same for a session that is being made: nobody else can see its row yet."""
         cipher = await self.subject_cipher(scope.org_id, subject)
-        self._owners.put(scope.session_id, SessionOwner(subject, None))
+        self._owners.put((scope.org_id, scope.session_id), SessionOwner(subject, None))
         return cipher
 
     async def subject_cipher(self, org_id: OrgId, subject: bytes | None) -> OrgCipher:

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from models.ids import OrgId
-from models.tenants import OrgScope
+from models.tenants import OrgScope, SessionScope
 from planvault.clock import TimeOrderedIds
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.crypto.keyring import DataKeyRow, TenantKeyring
@@ -18,6 +18,7 @@ from planvault.ports import Keyring, Seal
 from planvault.storage.keys import PostgresDataKeys, PostgresKeyring
 from planvault.storage.pool import Pool
 from planvault.storage.tenants import Tenants
+from tests.integration.storage.key_room import KeyRoom
 
 pytestmark = pytest.mark.postgres
 WRAPPER = LocalKeyWrapper(Keyset("kek-1", {"kek-1": bytes(range(32))}))
@@ -118,3 +119,14 @@ async def test_the_database_itself_keeps_a_second_key_of_one_version_out(pool: P
             TimeOrderedIds().new(),
             org_id,
         )
+
+
+async def test_a_session_s_owner_is_known_within_its_organisation_only(pool: Pool) -> None:
+    room, other = await KeyRoom.open(pool), await KeyRoom.open(pool, "Other")
+    await room.ring.session_cipher(room.sessions[1])
+    foreign = SessionScope(
+        org_id=other.org, project_id=other.project.project_id, session_id=room.sessions[1].session_id
+    )
+    await room.ring.session_cipher(foreign)
+    keys = "SELECT count(*) FROM data_keys WHERE org_id = $1 AND subject = $2"
+    assert await pool.fetchval(keys, other.org, room.ada) == 0
