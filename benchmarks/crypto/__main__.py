@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 from uuid import UUID
+
+import psutil
 
 from benchmarks.runtime.server import throw_away
 from models.ids import OrgId, ProjectId, SessionId
@@ -46,6 +48,7 @@ _INSERT = (
 _READ = (
     "SELECT seq, payload FROM events WHERE org_id = $1 AND session_id = $2 ORDER BY seq DESC LIMIT 20"  # newest history
 )
+_BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = current_setting('application_name')"
 _PAUSE_S = 0.02
 _PER_SESSION = 1_000
 
@@ -146,14 +149,16 @@ class Bench:
             *(sys.executable, "-m", "benchmarks.crypto.worker"),
             env={**os.environ, "BENCH_URL": self.url, "BENCH_KEYSET": str(self.keyset)},
         )
-        rotations, began, started = Rotations(self.pool, _IDS), 0.0, 0
+        rotations, began, started, walked = Rotations(self.pool, _IDS), 0.0, 0, 0.0
         while (newest := await rotations.newest(self.scope)) is not None and newest.state.value != "completed":
             if newest.state.value == "encrypting" and newest.reencrypted and not began:
                 began, started = perf_counter(), newest.reencrypted
                 times.clear()
+            if newest.passes and not walked:
+                walked = perf_counter()
             await asyncio.sleep(0.2)
         assert newest is not None
-        took = perf_counter() - began
+        took, proven = walked - began, perf_counter() - walked
         during = _quantiles(times)
         for task in load:
             task.cancel()
@@ -162,7 +167,8 @@ class Bench:
         await worker.wait()
         rate = (newest.reencrypted - started) / took
         return (
-            f"rotation: {newest.reencrypted} values, {rate:,.0f}/s until proven empty, {newest.passes} walks; "
+            f"rotation: {newest.reencrypted} values, {rate:,.0f}/s, proven empty {proven:.1f} s later ({newest.passes} "
+            f"walks), load {os.getloadavg()[0]:.0f}; "
             f"{clients} clients p50/p99 {alone} ms alone, {during} ms beside it; {len(failures)} failed {failures[:1]}"
         )
 
@@ -179,12 +185,22 @@ async def worker(url: str, keyset: Path) -> None:
     """The caretaker's part, in a process of its own as there."""
     async with await open_pool(url, name="bench-keys", maximum=3) as pool:
         steps = RotationSteps(pool, KeyProviders.only(LocalKeyWrapper.at(keyset)), _IDS, spread_s=35.0)
+        began = await _spent(pool)
         while True:
             if not await steps.once() and not await pool.fetchval(
                 "SELECT EXISTS (SELECT FROM key_rotations WHERE state <> 'completed')"
             ):
-                return
+                break
             await asyncio.sleep(0.2)
+        here, there = (after - before for before, after in zip(began, await _spent(pool), strict=True))
+        values = await pool.fetchval("SELECT sum(reencrypted)::bigint FROM key_rotations")
+        print(f"a value: {here / values * 1e6:.1f} µs CPU in the worker, {there / values * 1e6:.1f} µs in its backends")
+
+
+async def _spent(pool: Pool) -> tuple[float, float]:
+    """CPU seconds so far of this process, and of its backends, which are on this machine."""
+    backends = [psutil.Process(row["pid"]).cpu_times() for row in await pool.fetch(_BACKENDS)]
+    return process_time(), sum(times.user + times.system for times in backends)
 
 
 async def main(events: int, clients: int) -> None:

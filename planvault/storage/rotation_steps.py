@@ -33,6 +33,7 @@ from planvault.ports import Ids
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.files.reencryption import FileReencryption
 from planvault.storage.keys import PostgresKeyring, insert_key
+from planvault.storage.pace import Pace
 from planvault.storage.pool import Pool, is_away
 from planvault.storage.queries import load
 from planvault.storage.reencryption import Position, Reencryption, Step, summed
@@ -48,7 +49,7 @@ process goes without looking, and than a statement of its own takes."""
 _CLAIM_S = 60.0
 _WAIT_S = 1.0  # after a fault that may pass
 _USERS_AT_ONCE = 200
-_REST = 0.5  # of the time that a page took: what answers people has the database before this
+_REST = 1.0  # times what a page took, and more while people are at work: they have the database before this
 _NOTE_S = 0.5  # between two notes of where a walk stands
 _READ_S = 5.0  # between a walk that swapped something and the next: who read an old value before has opened it then
 _SLICE_S = 20.0  # of one rotation, before another organisation's may have its turn
@@ -103,7 +104,7 @@ class RotationSteps:
         self._folder = folder
         self._spread_s = spread_s
         self._read_s = min(_READ_S, spread_s)
-        self._rest = rest
+        self._pace = Pace(rest)
         self._elapsed = elapsed
         self._keyring = PostgresKeyring(pool, providers, ids)
 
@@ -230,11 +231,11 @@ class RotationSteps:
         """Half a second's worth: what is written down of the way is lost with a killed worker, and done again."""
         began, steps = self._elapsed(), list[Step]()
         while not steps or (steps[-1].position is not None and self._elapsed() - began < _NOTE_S):
-            started = self._elapsed()
+            started, column = self._elapsed(), position.column
             steps.append(await walk.step(position))
             position = steps[-1].position or position
-            if steps[-1].found:
-                await asyncio.sleep(self._rest * (self._elapsed() - started))
+            if found := steps[-1].found:
+                await asyncio.sleep(self._pace.rest(column, self._elapsed() - started, found))
         return summed(steps)
 
     async def _note(self, claimed: _Claimed, step: Step) -> _Claimed:

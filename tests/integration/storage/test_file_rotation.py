@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -29,7 +31,7 @@ from planvault.storage.files.reader import committed
 from planvault.storage.files.reencryption import FileReencryption
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.migrate import migrate, shipped
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, Role, open_pool
 from planvault.storage.rotation import Rotations
 from planvault.storage.rotation_steps import RotationSteps
 from planvault.storage.session_store import SessionStore
@@ -62,13 +64,20 @@ def folder(tmp_path: Path) -> EventFolder:
 
 
 @pytest.fixture
-def worker(platform: Platform, folder: EventFolder, tmp_path: Path) -> RotationSteps:
-    return rotating(platform, folder, tmp_path)
+async def as_platform(platform: Platform, database_url: str) -> AsyncIterator[Pool]:
+    """With the rights that the product's own processes have."""
+    async with await open_pool(database_url, name="platform", role=Role.PLATFORM) as pool:
+        yield pool
 
 
-def rotating(platform: Platform, folder: EventFolder | None, keys: Path) -> RotationSteps:
+@pytest.fixture
+def worker(as_platform: Pool, folder: EventFolder, tmp_path: Path) -> RotationSteps:
+    return rotating(as_platform, folder, tmp_path)
+
+
+def rotating(pool: Pool, folder: EventFolder | None, keys: Path) -> RotationSteps:
     providers = KeyProviders.only(LocalKeyWrapper.at(keys / "keyset.json"))
-    return RotationSteps(platform.pool, providers, platform.ids, folder=folder, spread_s=0, rest=0)
+    return RotationSteps(pool, providers, TimeOrderedIds(), folder=folder, spread_s=0, rest=0)
 
 
 async def begin(platform: Platform) -> None:
@@ -216,11 +225,30 @@ async def test_hosts_and_readers_go_on_while_keys_rotate(
     assert len(epochs) == 3, "the host lost a session over it"
 
 
-async def test_an_owner_that_missed_a_rotation_writes_nothing_that_counts(
+async def test_an_owner_goes_on_in_another_file_when_its_key_is_another_one(
     platform: Platform, folder: EventFolder, worker: RotationSteps
 ) -> None:
     session = await platform.session()
     owner = await owning(platform, folder, session)
+    await owner.append({"n": 1})
+    await begin(platform)
+    await take_on(platform, worker, RotationState.DRAINING)
+    platform.keyring.forget(session.org_id)
+    await owner.append({"n": 2})
+    assert len(await keys_on_disk(platform, folder, session)) == 2
+    assert [segment.part for segment in await committed(platform.pool, folder, session.org_id, session.session_id)] == [
+        0,
+        1,
+    ]
+    await take_on(platform, worker)
+    assert [event.payload for event in await owner.store.load(session)] == [{"n": 1}, {"n": 2}]
+
+
+async def test_an_owner_that_missed_a_rotation_writes_nothing_that_counts(
+    platform: Platform, folder: EventFolder, worker: RotationSteps, as_platform: Pool
+) -> None:
+    session = await platform.session()
+    owner = await owning(replace(platform, pool=as_platform), folder, session)
     await owner.append({"n": 1})
     await begin(platform)
     await take_on(platform, worker)
@@ -250,7 +278,7 @@ async def test_what_pruning_replaced_meanwhile_is_met_by_the_next_walk(
 
     loop = asyncio.get_running_loop()
     await begin(platform)
-    done = await take_on(platform, rotating(platform, Slow(folder.root), tmp_path))
+    done = await take_on(platform, rotating(platform.pool, Slow(folder.root), tmp_path))
     assert pruned
     assert done.passes == 3, "one that was overtaken, one that wrote, one that found nothing"
     assert await keys(platform, "destroyed") == old
@@ -304,7 +332,7 @@ async def test_a_worker_that_cannot_reach_the_folder_keeps_the_keys(
     session = await finished(platform)
     old = await keys_on_disk(platform, folder, session)
     await begin(platform)
-    await take_on(platform, rotating(platform, None, tmp_path))
+    await take_on(platform, rotating(platform.pool, None, tmp_path))
     assert await keys(platform, "retired") == old
     assert await platform.history(session)
 
