@@ -29,7 +29,10 @@ async def within(pool: Pool, scope: OrgScope, *, snapshot: bool = False) -> Asyn
         try:
             await connection.execute(f"BEGIN{_SNAPSHOT if snapshot else ''}; {_scoping(scope)}")
             yield connection
-            await connection.execute("COMMIT")
+            if (
+                await connection.execute("COMMIT") != "COMMIT"
+            ):  # Postgres rolls back what has failed, and says just that
+                raise asyncpg.InFailedSQLTransactionError("A statement failed, somebody went on, and nothing was kept.")
         except BaseException:
             # Also where it was cancelled while it began or ended, and asyncpg does not know yet whether one is open.
             if not connection.is_closed():

@@ -1,0 +1,38 @@
+"""A commit that Postgres turns into a rollback is no commit."""
+
+from contextlib import suppress
+
+import asyncpg
+import pytest
+
+from models.tenants import OrgScope
+from planvault.clock import TimeOrderedIds
+from planvault.errors import NotFound
+from planvault.storage.pool import Connection, Pool
+from planvault.storage.tenancy import within
+from planvault.storage.tenants import Tenants
+
+pytestmark = pytest.mark.postgres
+
+
+async def fails_unnoticed(connection: Connection) -> None:
+    with suppress(asyncpg.PostgresError):
+        await connection.execute("SELECT 1 / 0")
+
+
+async def test_a_scope_whose_fault_somebody_swallowed_does_not_pass_for_committed(pool: Pool) -> None:
+    org = await Tenants(pool, TimeOrderedIds()).create_organization("Acme")
+    scope = OrgScope(org_id=org.id)
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        async with within(pool, scope) as connection:
+            await connection.execute("UPDATE organizations SET name = 'Other' WHERE id = $1", org.id)
+            await fails_unnoticed(connection)
+    assert await pool.fetchval("SELECT name FROM organizations WHERE id = $1", org.id) == "Acme"
+
+
+async def test_a_fault_that_is_raised_is_the_one_that_is_heard(pool: Pool) -> None:
+    org = await Tenants(pool, TimeOrderedIds()).create_organization("Acme")
+    with pytest.raises(NotFound):
+        async with within(pool, OrgScope(org_id=org.id)) as connection:
+            await fails_unnoticed(connection)
+            raise NotFound
