@@ -21,13 +21,13 @@ CREATE TABLE members (
     PRIMARY KEY (org_id, user_id)
 );
 CREATE INDEX members_by_user ON members (user_id);
-SELECT tenant_table('members');
+SELECT tenant_table('members', platform => '');
 
-SELECT table_verbs('users', 'SELECT', 'SELECT, INSERT, UPDATE, DELETE');
+SELECT table_verbs('users', 'SELECT', '');          -- written by person_signed_in alone
 ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON users FOR SELECT TO planvault_app
     USING (EXISTS (SELECT FROM members WHERE members.user_id = users.id AND members.org_id = (SELECT tenant_scope())));
-CREATE POLICY platform ON users TO planvault_platform USING (true) WITH CHECK (true);
+CREATE POLICY platform ON users TO planvault_platform USING (true) WITH CHECK (true);   -- the owner's, as a member: its functions
 
 -- An offer of a place, for one address. Whoever signs in with that address, verified, and holds the token may take it.
 CREATE TABLE invitations (
@@ -45,7 +45,7 @@ CREATE TABLE invitations (
 );
 CREATE UNIQUE INDEX invitations_one_open ON invitations (org_id, email)
     WHERE accepted_at IS NULL AND revoked_at IS NULL;
-SELECT tenant_table('invitations');
+SELECT tenant_table('invitations', platform => '');
 
 -- A deleted project is gone for everybody; what it held waits for an erasure (docs/privacy.md).
 ALTER TABLE projects ADD COLUMN deleted_at timestamptz;

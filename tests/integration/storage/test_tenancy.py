@@ -218,7 +218,13 @@ async def test_what_hosts_write_is_its_sessions_organisations_whatever_they_say(
         await platform.execute(event, ids.new(), 1, here.org_id)
 
 
-@pytest.mark.parametrize("table", ["secrets", "data_keys", "api_keys", "project_integrations", "projects", "tools"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("secrets", "data_keys", "api_keys", "project_integrations", "projects", "tools"),
+        *("members", "invitations", "users", "service_tokens"),
+    ],
+)
 async def test_the_platform_itself_may_not_read_what_is_no_duty_of_its(platform: Pool, table: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await platform.fetch(f"SELECT * FROM {table}")
@@ -246,10 +252,13 @@ async def test_no_role_of_the_product_changes_the_wall(database_url: str, statem
 
 
 async def test_row_security_switched_off_is_an_error_and_shows_nothing(tenants: Pool, here: OrgScope) -> None:
-    async with within(tenants, here) as connection:
-        await connection.execute("SET LOCAL row_security = off")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+    async def read() -> None:
+        async with within(tenants, here) as connection:
+            await connection.execute("SET LOCAL row_security = off")
             await connection.fetch(NAMES)
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await read()
 
 
 async def test_a_temporary_table_does_not_lead_the_owners_functions_astray(
