@@ -22,17 +22,24 @@ async def fails_unnoticed(connection: Connection) -> None:
 
 async def test_a_scope_whose_fault_somebody_swallowed_does_not_pass_for_committed(pool: Pool) -> None:
     org = await Tenants(pool, TimeOrderedIds()).create_organization("Acme")
-    scope = OrgScope(org_id=org.id)
-    with pytest.raises(asyncpg.InFailedSQLTransactionError):
-        async with within(pool, scope) as connection:
+
+    async def rename() -> None:
+        async with within(pool, OrgScope(org_id=org.id)) as connection:
             await connection.execute("UPDATE organizations SET name = 'Other' WHERE id = $1", org.id)
             await fails_unnoticed(connection)
+
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        await rename()
     assert await pool.fetchval("SELECT name FROM organizations WHERE id = $1", org.id) == "Acme"
 
 
 async def test_a_fault_that_is_raised_is_the_one_that_is_heard(pool: Pool) -> None:
     org = await Tenants(pool, TimeOrderedIds()).create_organization("Acme")
-    with pytest.raises(NotFound):
+
+    async def look() -> None:
         async with within(pool, OrgScope(org_id=org.id)) as connection:
             await fails_unnoticed(connection)
             raise NotFound
+
+    with pytest.raises(NotFound):
+        await look()
