@@ -218,7 +218,13 @@ async def test_what_hosts_write_is_its_sessions_organisations_whatever_they_say(
         await platform.execute(event, ids.new(), 1, here.org_id)
 
 
-@pytest.mark.parametrize("table", ["secrets", "data_keys", "api_keys", "project_integrations", "projects", "tools"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("secrets", "data_keys", "api_keys", "project_integrations", "projects", "tools"),
+        *("members", "invitations", "users", "service_tokens"),
+    ],
+)
 async def test_the_platform_itself_may_not_read_what_is_no_duty_of_its(platform: Pool, table: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await platform.fetch(f"SELECT * FROM {table}")
