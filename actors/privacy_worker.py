@@ -1,4 +1,4 @@
-"""A task that works exports and erasures off, beside the caretaker's duties. Plain; knows nothing of Ray."""
+"""A task that works exports and erasures off, and asks for those of deleted projects. Plain; knows nothing of Ray."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from planvault.crypto.assembly import key_providers
 from planvault.errors import PlanVaultError
 from planvault.settings import Settings
 from planvault.storage.answer_cache import RedisAnswers
-from planvault.storage.audit import AuditErasure
+from planvault.storage.audit import AuditErasure, AuditLog
 from planvault.storage.blobs import Blobs
 from planvault.storage.commands import Commands
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.keys import PostgresKeyring
 from planvault.storage.pool import Pool, Role, is_away, open_pool
+from planvault.storage.privacy import PrivacyRequests
 from planvault.storage.privacy_answers import AnswerErasure
 from planvault.storage.privacy_erasure import Erasure, Patience
 from planvault.storage.privacy_export import Exporter
 from planvault.storage.privacy_work import PrivacyWork
+from planvault.storage.project_ends import ProjectEnds
 from planvault.storage.redis_link import RedisLink, open_link
 
 _log = structlog.get_logger(__name__)
 
 _POLL_S = 2.0
+_ENDS_POLL_S = 60.0
 _PAUSE_S = 5.0  # while the database is away
 _STATEMENT_S = 60.0
 
@@ -62,6 +65,7 @@ class PrivacyWorker:
             async with asyncio.TaskGroup() as tasks:  # no erasure waits for a large export to be written
                 for kind in RequestKind:
                     tasks.create_task(_go_on(work, kind))
+                tasks.create_task(_end_projects(project_ends(self._settings, pool, keys)))
 
     async def _pool(self, name: str, maximum: int) -> Pool:
         url = self._settings.platform_url
@@ -72,6 +76,19 @@ async def _go_on(work: PrivacyWork, kind: RequestKind) -> None:
     while True:
         if not await work.once(kind):
             await asyncio.sleep(_POLL_S)
+
+
+async def _end_projects(ends: ProjectEnds) -> None:
+    while True:
+        if not await ends.once():
+            await asyncio.sleep(_ENDS_POLL_S)
+
+
+def project_ends(settings: Settings, pool: Pool, keys: Pool) -> ProjectEnds:
+    """Over open pools, as `privacy_work`."""
+    ids = TimeOrderedIds()
+    keyring = PostgresKeyring(keys, key_providers(settings), ids)
+    return ProjectEnds(pool, PrivacyRequests(pool, keyring, keyring, ids), AuditLog(pool, keyring), SystemClock(), ids)
 
 
 def privacy_work(settings: Settings, pool: Pool, keys: Pool, link: RedisLink | None, patience: Patience) -> PrivacyWork:

@@ -34,3 +34,29 @@ BEGIN
 END
 $$;
 SELECT definer_function('organization_ends(uuid, double precision, text)');
+
+-- ── a deleted project ───────────────────────────────────────────────────────────────────────────────────────────────
+
+-- What a deleted project held goes by itself, by an erasure of the project; until `purge_after` it can be restored.
+-- Those that were deleted before have their week from now on.
+ALTER TABLE projects
+    ADD COLUMN purge_after timestamptz,
+    ADD COLUMN name_before text;                        -- its name is free for another one meanwhile
+UPDATE projects SET purge_after = now() + interval '7 days',
+                    name_before = replace(name, ' (deleted ' || id || ')', '')
+WHERE deleted_at IS NOT NULL;
+ALTER TABLE projects ADD CHECK (deleted_at IS NULL AND purge_after IS NULL AND name_before IS NULL
+                                OR deleted_at IS NOT NULL AND purge_after IS NOT NULL AND name_before IS NOT NULL);
+CREATE INDEX projects_to_purge ON projects (purge_after) WHERE purge_after IS NOT NULL;
+
+-- Whose week is over and that no erasure has yet, of organisations that are live: ids, for the worker that asks for it.
+CREATE FUNCTION deleted_project_due() RETURNS TABLE (org_id uuid, id uuid)
+LANGUAGE sql STABLE BEGIN ATOMIC
+    SELECT p.org_id, p.id FROM projects AS p
+    WHERE p.purge_after <= now() AND organization_is_live(p.org_id)
+      AND NOT EXISTS (SELECT FROM privacy_requests AS r
+                      WHERE r.org_id = p.org_id AND r.project_id = p.id AND r.kind = 'erasure'
+                        AND r.state IN ('queued', 'running'))
+    ORDER BY p.purge_after LIMIT 1;
+END;
+SELECT definer_function('deleted_project_due()', 'planvault_platform');

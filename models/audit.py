@@ -41,6 +41,7 @@ class AuditAction(StrEnum):
     BULK_IMPORT_CANCELLED = "BULK_IMPORT_CANCELLED"
     PROJECT_RENAMED = "PROJECT_RENAMED"  # `name`, `before`
     PROJECT_DELETED = "PROJECT_DELETED"
+    PROJECT_RESTORED = "PROJECT_RESTORED"
     KEY_CREATED = "KEY_CREATED"  # its `key` id, name and scopes, never its text
     KEY_ROTATED = "KEY_ROTATED"
     KEY_REVOKED = "KEY_REVOKED"

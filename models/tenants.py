@@ -36,6 +36,15 @@ class Project(Frozen):
     created_at: datetime
 
 
+class DeletedProject(Frozen):
+    """One that can be restored until `purge_after`; then what it held goes."""
+
+    id: ProjectId
+    name: str  # as it was
+    deleted_at: datetime
+    purge_after: datetime
+
+
 class ApiKey(Frozen):
     """What may be shown of a project key after its creation."""
 

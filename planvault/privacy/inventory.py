@@ -251,8 +251,8 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
             "without credentials",
         ),
         "projects": _holding(
-            "name settings",
-            "id org_id created_at deleted_at",
+            "name settings name_before",
+            "id org_id created_at deleted_at purge_after",
             "names and settings; operator ids in approval groups",
             "of a project: with it. Operator ids: by changing the settings",
             "with projects and organisations",

@@ -107,6 +107,8 @@ _ORGANIZATION = {
     "POST /audit/keys": access.AUDIT_WRITE,
     "GET /projects": access.PROJECTS_READ,
     "POST /projects": access.PROJECTS_WRITE,
+    "GET /deleted-projects": access.PROJECTS_READ,
+    "POST /deleted-projects/{deletedId}/restore": access.PROJECTS_DELETE,
 }
 
 _MEMBERS = {

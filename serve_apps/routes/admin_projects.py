@@ -1,11 +1,14 @@
 """The organisation's settings, and its projects."""
 
+from uuid import UUID
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from models.access import ROUTING_WRITE
 from models.audit import AuditAction
 from models.base import JsonObject
+from models.ids import ProjectId
 from models.policies import OrgSettings, ProjectSettings
 from models.tenants import ProjectScope
 from planvault.auth.permissions import Granted, holds
@@ -17,12 +20,13 @@ from serve_apps.dependencies import Actor, Deps, Grant, OnceKey, Organisation, O
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.admin import (
     CreateProject,
+    DeletedProjectOut,
     OrgSettingsIn,
     ProjectOut,
     ProjectSettingsIn,
 )
 from serve_apps.schemas.base import Page
-from serve_apps.schemas.members import RenameProject
+from serve_apps.schemas.members import RenameProject, RestoreProject
 from serve_apps.schemas.rate_limits import check_within
 
 router = APIRouter(tags=["admin: projects"])
@@ -34,9 +38,7 @@ async def get_settings(scope: Organisation, deps: Deps) -> OrgSettings:
 
 
 @router.put("/settings", responses=problems())
-async def put_settings(
-    body: OrgSettingsIn, scope: Organisation, deps: Deps, grant: Grant, actor: Actor
-) -> OrgSettings:
+async def put_settings(body: OrgSettingsIn, scope: Organisation, deps: Deps, grant: Grant, actor: Actor) -> OrgSettings:
     """What is left out goes back to its default. Whether the routing cache learns is the owners' choice: who is none
     sends it as it is."""
     settings = body.settings()
@@ -87,9 +89,29 @@ async def rename_project(body: RenameProject, scope: OrganisationProject, deps: 
 @router.delete("/projects/{projectId}", status_code=204, responses=problems())
 async def delete_project(scope: OrganisationProject, deps: Deps, actor: Actor) -> None:
     """Gone for everybody within seconds: its keys end, its jobs are cancelled, its sessions close, runs under way come
-    to their end. What it held goes with an erasure of the project."""
+    to their end. For seven days it can be restored (`GET …/deleted-projects`); then what it held is erased."""
     told = await changed(deps, scope, AuditAction.PROJECT_DELETED, actor, {"project": str(scope.project_id)})
     await deps.projects.delete(scope, told)
+
+
+@router.get("/deleted-projects", responses=problems())
+async def list_deleted_projects(scope: Organisation, deps: Deps) -> Page[DeletedProjectOut]:
+    """Those that can be restored."""
+    return Page[DeletedProjectOut](items=[DeletedProjectOut.of(each) for each in await deps.projects.deleted(scope)])
+
+
+@router.post("/deleted-projects/{deletedId}/restore", responses=problems(409))
+async def restore_project(
+    deletedId: UUID,  # noqa: N803 - the path's own name; not projectId: for the gate a deleted project is not there
+    scope: Organisation,
+    deps: Deps,
+    actor: Actor,
+    body: RestoreProject | None = None,
+) -> ProjectOut:
+    """With its settings, its history and the keys that ended with it. Sessions stay closed, jobs cancelled."""
+    place = ProjectScope(org_id=scope.org_id, project_id=ProjectId(deletedId))
+    told = await changed(deps, place, AuditAction.PROJECT_RESTORED, actor, {"project": str(deletedId)})
+    return ProjectOut.of(await deps.projects.restore(place, body.name if body else None, told))
 
 
 @router.get("/projects/{projectId}/settings", responses=problems())

@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraint
 from models.plans import PlannerMode
 from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, ProjectSettings, RetentionSettings, RunLimits
 from models.runtime_policy import RuntimePolicy
-from models.tenants import Project
+from models.tenants import DeletedProject, Project
 from serve_apps.schemas.base import Body, Name, Reply
 from serve_apps.schemas.rate_limits import RateLimitsIn
 from serve_apps.schemas.retrieval import RetrievalIn
@@ -112,6 +112,17 @@ class ProjectOut(Reply):
     @classmethod
     def of(cls, project: Project) -> "ProjectOut":
         return cls(id=project.id, name=project.name, settings=project.settings, created_at=project.created_at)
+
+
+class DeletedProjectOut(Reply):
+    id: UUID
+    name: str
+    deleted_at: datetime
+    purge_after: datetime = Field(description="Until then it can be restored; then what it held is erased.")
+
+    @classmethod
+    def of(cls, project: DeletedProject) -> "DeletedProjectOut":
+        return cls(**project.model_dump())
 
 
 class SecretOut(Reply):

@@ -76,5 +76,9 @@ class AccountOut(Reply):
     organizations: list[MembershipOut]
 
 
+class RestoreProject(Body):
+    name: Name | None = Field(default=None, description="Another one, where the one it had is taken meanwhile.")
+
+
 class RenameProject(Body):
     name: Name

@@ -35,6 +35,7 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/gdpr/exports"): {"target": "organization"},
     ("POST", "/gdpr/erasures"): {"target": "external_user", "externalUserId": "u"},
     ("POST", "/gdpr/erasures/{erasureId}/cancel"): None,
+    ("POST", "/deleted-projects/{deletedId}/restore"): None,
     ("PATCH", "/projects/{projectId}"): {"name": "another name"},
     ("PUT", "/members/{userId}"): {"role": "MEMBER"},
     ("POST", "/invitations"): {"email": "new@example.com"},

@@ -87,6 +87,7 @@ LIFE = (
     Step("POST /gdpr/erasures/{erasureId}/cancel", A.GDPR_ERASURE_CANCELLED, uses={"erasureId": "erasure"}),
     Step("POST /dek/rotate", A.DATA_KEYS_ROTATED, {"reason": "quarterly"}),
     Step("DELETE /projects/{projectId}", A.PROJECT_DELETED),
+    Step("POST /deleted-projects/{deletedId}/restore", A.PROJECT_RESTORED, uses={"deletedId": "project"}),
 )
 
 

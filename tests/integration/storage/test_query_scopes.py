@@ -55,6 +55,7 @@ PLATFORM: Final = {
     ("job_dispatch.sql", "next_wake"): "when the next job of any organisation is due",
     ("lessons.sql", "ended_runs"): "the learner: whose runs wait to be learned from",
     ("lessons.sql", "votes"): "the learner: whose votes wait",
+    ("projects.sql", "due"): "the privacy worker: whose deleted project's week is over",
     ("privacy.sql", "claim"): "the privacy worker: whose request has waited longest",
     ("privacy_erasure.sql", "await_appends"): "the privacy worker: shards, no organisation's rows",
     ("session_retention.sql", "aged"): "the caretaker: sessions go by their own age",
