@@ -54,6 +54,13 @@ def test_a_reader_written_from_the_document_alone_opens_the_golden_envelope() ->
     assert AESGCM(first).decrypt(nonce, sealed, header + ORG.bytes + places) == GOLDEN_PLAINTEXT
 
 
+def test_a_key_that_has_another_version_now_opens_nothing_of_the_old_one() -> None:
+    """The material may be right and the row wrong: versions are part of what is derived, and are compared first."""
+    moved = DataKey(KEY_ID, 2, KEY.material)
+    with pytest.raises(DecryptionFailed, match="does not have"):
+        cipher(ORG, moved).open(GOLDEN, PLACE)
+
+
 def test_a_change_of_any_byte_is_refused() -> None:
     envelope = cipher().seal(b"payload", PLACE)
     for at in range(len(envelope)):
