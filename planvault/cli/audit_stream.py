@@ -18,14 +18,16 @@ def download(held: Credentials, *, details: bool = True) -> Iterator[bytes]:
     import httpx
 
     from planvault.cli.client import ApiProblem
+    from planvault.cli.options import admin_token
 
     url = f"{held.base_url}/admin/v1/orgs/{held.org_id}/audit/export"
-    headers = {"Authorization": f"Bearer {held.admin_token}"}
+    headers = {"Authorization": f"Bearer {admin_token(held)}"}
     query = {"details": str(details).lower()}
     try:
-        with httpx.stream(
-            "GET", url, headers=headers, params=query, timeout=httpx.Timeout(60.0, connect=5.0)
-        ) as answer:
+        with (
+            httpx.Client(timeout=httpx.Timeout(60.0, connect=5.0)) as http,
+            http.stream("GET", url, headers=headers, params=query) as answer,
+        ):
             if answer.is_error:
                 answer.read()
                 raise ApiProblem(answer)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from planvault.cli.client import ApiProblem
+from planvault.cli.options import admin_token
 from planvault.errors import Conflict, RecordDamaged, Unavailable
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def fetch(
             digest = hashlib.sha256()
             with httpx.Client(transport=transport, timeout=httpx.Timeout(_SILENCE_S, connect=5.0)) as http:
                 url = f"{held.base_url}/admin/v1/orgs/{held.org_id}/gdpr/exports/{export_id}/file"
-                with http.stream("GET", url, headers={"Authorization": f"Bearer {held.admin_token}"}) as response:
+                with http.stream("GET", url, headers={"Authorization": f"Bearer {admin_token(held)}"}) as response:
                     if response.is_error:
                         response.read()
                         raise ApiProblem(response)

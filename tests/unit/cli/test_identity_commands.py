@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,9 @@ from typer.testing import CliRunner, Result
 from cluster import credentials
 from cluster.credentials import Credentials
 from models.base import JsonObject
+from planvault.cli import audit_stream, export_stream
 from planvault.cli.main import app
+from planvault.errors import PlanVaultError
 
 HELD = Credentials(
     base_url="http://pv",
@@ -143,4 +146,20 @@ def test_a_token_of_the_environment_goes_before_the_static_one(
     assert asked[-1].headers["Authorization"] == "Bearer pv_admin_held"
     monkeypatch.setenv("PLANVAULT_TOKEN", "eyJ.of.mia")
     run(*command)
+    assert asked[-1].headers["Authorization"] == "Bearer eyJ.of.mia"
+
+
+@pytest.mark.parametrize(
+    "download",
+    [
+        pytest.param(lambda folder: export_stream.fetch(HELD, "e1", folder / "export.zip", "00"), id="gdpr export"),
+        pytest.param(lambda _: list(audit_stream.download(HELD)), id="audit export"),
+    ],
+)
+def test_a_download_takes_the_token_of_the_environment_as_well(
+    asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, download: Callable[[Path], object]
+) -> None:
+    monkeypatch.setenv("PLANVAULT_TOKEN", "eyJ.of.mia")
+    with suppress(PlanVaultError):  # what is scripted here answers no file
+        download(tmp_path)
     assert asked[-1].headers["Authorization"] == "Bearer eyJ.of.mia"
