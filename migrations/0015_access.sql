@@ -37,6 +37,7 @@ CREATE TABLE invitations (
     role         text NOT NULL CHECK (role IN ('OWNER', 'ADMIN', 'DEVELOPER', 'MEMBER')),
     token_sha256 bytea NOT NULL UNIQUE,
     invited_by   text NOT NULL,                      -- an actor's label
+    inviter      uuid REFERENCES users ON DELETE SET NULL,    -- the person, whose right to invite it ends with
     created_at   timestamptz NOT NULL DEFAULT now(),
     expires_at   timestamptz NOT NULL,
     accepted_at  timestamptz,

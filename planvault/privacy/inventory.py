@@ -189,7 +189,7 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
         ),
         "invitations": _holding(
             "email invited_by",
-            "id org_id role token_sha256 created_at expires_at accepted_at accepted_by revoked_at",
+            "id org_id role token_sha256 inviter created_at expires_at accepted_at accepted_by revoked_at",
             "e-mail addresses of invited staff",
             "by revoking, and with the organisation",
             "invitations.json of organisations",

@@ -61,7 +61,7 @@ class Invitations:
         token = new_invitation()
         await db.execute(_SQL["replace"], scope.org_id, address)
         values = (InvitationId(self._ids.new()), address, role.value, token.sha256, invited_by, LASTS.total_seconds())
-        row = await db.fetchrow(_SQL["insert"], scope.org_id, *values)
+        row = await db.fetchrow(_SQL["insert"], scope.org_id, *values, asker.user_id)
         assert row is not None
         made = Invitation.model_validate(dict(row))
         await told(db, made)

@@ -77,7 +77,7 @@ class Members:
             return await self._get(connection, scope, user_id)
 
     async def change(self, scope: OrgScope, user_id: UserId, role: Role, asker: Asker, told: Told) -> Member:
-        """Give a member another role; `told` writes down the member as it was.
+        """Give a member another role; `told` writes down the member as it was. Their invitations to more end.
 
         Raises NotFound; NotAllowed where the asker is below the role that the member has or gets; LastOwner.
         """
@@ -87,11 +87,14 @@ class Members:
             if before.role is Role.OWNER and role is not Role.OWNER:
                 await self._keeps_an_owner(connection, scope)
             await connection.execute(_SQL["set_role"], scope.org_id, user_id, role.value)
+            await connection.execute(_SQL["end_invitations"], scope.org_id, user_id, _may_give(role))
             await told(connection, before)
         return before.model_copy(update={"role": role})
 
     async def remove(self, scope: OrgScope, user_id: UserId, asker: Asker, told: Told) -> None:
         """End a membership; within seconds it opens nothing any more. Who removes themselves leaves, whatever the role.
+
+        Their open invitations end: who is about to be removed would come back as somebody else.
 
         Raises NotFound; NotAllowed where the asker is below the member's role; LastOwner.
         """
@@ -105,6 +108,7 @@ class Members:
             if before.role is Role.OWNER:
                 await self._keeps_an_owner(connection, scope)
             await connection.execute(_SQL["remove"], scope.org_id, user_id)
+            await connection.execute(_SQL["end_invitations"], scope.org_id, user_id, [])
             await told(connection, before)
 
     async def hold(self, connection: Connection, scope: OrgScope, asker: Asker, role: Role) -> Role:
@@ -123,6 +127,25 @@ class Members:
         if not now.covers(role):
             raise NotAllowed(f"Only a role of {role} or above may give {role}; yours is {now}")
         return now
+
+    async def withdraw(
+        self, connection: Connection, scope: OrgScope, user_id: UserId, asker: Asker
+    ) -> tuple[User, tuple[str, ...]]:
+        """Who is to be erased, is or was a member, and is none from here on; and the addresses they were invited by.
+
+        Raises NotFound; NotAllowed where the asker is below the person's role; LastOwner.
+        """
+        now = await self.hold(connection, scope, asker, Role.MEMBER)
+        row = await connection.fetchrow(_SQL["known_here"], scope.org_id, user_id)
+        if row is None:
+            raise NotFound("Nobody with this id is, or was, a member of this organisation")
+        if await connection.fetchval(_SQL["role_now"], scope.org_id, user_id) is not None:
+            before = await self._below(connection, scope, user_id, now)
+            if before.role is Role.OWNER:
+                await self._keeps_an_owner(connection, scope)
+            await connection.execute(_SQL["remove"], scope.org_id, user_id)
+        addresses = await connection.fetch(_SQL["addresses"], scope.org_id, user_id)
+        return User.model_validate(dict(row)), tuple(each["email"] for each in addresses)
 
     async def confirm(self, connection: Connection, scope: OrgScope, asker: Asker, role: Role) -> None:
         """The asker has at least `role` now, and keeps it until the transaction ends. Raises NotAllowed."""
@@ -150,6 +173,12 @@ class Members:
         if row is None:
             raise NotFound("There is no such member of this organisation")
         return _member(row)
+
+
+def _may_give(role: Role) -> list[str]:
+    if not grants(ROLE_PERMISSIONS[role], MEMBERS_WRITE):
+        return []
+    return [one.value for one in Role if role.covers(one)]
 
 
 def _member(row: asyncpg.Record) -> Member:

@@ -11,8 +11,8 @@ WHERE org_id = $1 AND email = $2 AND accepted_at IS NULL AND revoked_at IS NULL;
 
 -- name: insert
 -- An offer that ends $7 seconds from now.
-INSERT INTO invitations (org_id, id, email, role, token_sha256, invited_by, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))
+INSERT INTO invitations (org_id, id, email, role, token_sha256, invited_by, expires_at, inviter)
+VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7), $8)
 RETURNING id, org_id, email, role, invited_by, created_at, expires_at, accepted_at, revoked_at;
 
 -- name: open

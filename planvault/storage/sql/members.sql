@@ -52,6 +52,11 @@ UPDATE members SET role = $3 WHERE org_id = $1 AND user_id = $2;
 -- For good; an invitation brings them back.
 DELETE FROM members WHERE org_id = $1 AND user_id = $2;
 
+-- name: end_invitations
+-- What a person ($2) has offered and may offer no more: roles other than $3.
+UPDATE invitations SET revoked_at = now()
+WHERE org_id = $1 AND inviter = $2 AND accepted_at IS NULL AND revoked_at IS NULL AND NOT role = ANY ($3::text[]);
+
 -- name: role_now
 -- A person's role, as it is while `hold` holds.
 SELECT role FROM members WHERE org_id = $1 AND user_id = $2;
@@ -66,3 +71,11 @@ RETURNING user_id;
 SELECT m.user_id FROM members AS m JOIN users AS u ON u.id = m.user_id
 WHERE m.org_id = $1 AND u.email = $2 AND u.email_verified
 LIMIT 1;
+
+-- name: known_here
+-- Somebody ($2) who is, or was, a member.
+SELECT id, issuer, subject, email, email_verified, name FROM person_known_here($1, $2);
+
+-- name: addresses
+-- Those by which the person ($2) was invited.
+SELECT DISTINCT email FROM invitations WHERE org_id = $1 AND accepted_by = $2 ORDER BY email;

@@ -221,6 +221,31 @@ async def test_revoked_replaced_and_expired_invitations_open_nothing(org: Org, p
         await org.invitations.revoke(org.scope, revoked.id, nothing)
 
 
+@pytest.mark.parametrize("ends", ["removed", "leaves", "demoted"])
+async def test_who_loses_the_right_to_invite_has_invited_nobody(org: Org, ends: str) -> None:
+    """Else a person who is about to be removed would come back as somebody else."""
+    owner, admin = await org.join("owner", Role.OWNER), await org.join("admin", Role.ADMIN)
+    theirs, text = await org.invite("second-self@example.com", Role.ADMIN, admin)
+    others, _ = await org.invite("colleague@example.com", Role.MEMBER, owner)
+    if ends == "demoted":
+        await org.change(admin, Role.DEVELOPER, owner)
+    else:
+        await org.remove(admin, admin if ends == "leaves" else owner)
+    assert [one.id for one in await org.invitations.open(org.scope)] == [others.id]
+    second = await org.signed_in("second-self")
+    assert second.email == theirs.email
+    with pytest.raises(InvitationGone):
+        await org.invitations.accept(text.text, second.id, second.email, nothing)
+
+
+async def test_a_demoted_owner_s_invitations_end_where_they_gave_more_than_they_may_now(org: Org) -> None:
+    owner, other = await org.join("owner", Role.OWNER), await org.join("other", Role.OWNER)
+    await org.invite("a-third@example.com", Role.OWNER, other)
+    kept, _ = await org.invite("colleague@example.com", Role.ADMIN, other)
+    await org.change(other, Role.ADMIN, owner)
+    assert [one.id for one in await org.invitations.open(org.scope)] == [kept.id]
+
+
 async def test_one_invitation_accepted_twice_at_once_makes_one_member(org: Org) -> None:
     user = await org.signed_in("new")
     _, token = await org.invite(user.email, Role.MEMBER)
