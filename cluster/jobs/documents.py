@@ -1,8 +1,10 @@
 """The first pipeline: compressed documents from Postgres → extraction in isolated processes → tools into Postgres."""
 
 import asyncio
+import gc
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -78,8 +80,19 @@ class ToolsSink(Datasink[int]):
         ]
         if documents:
             settings()
-            with_database(lambda pool: store_documents(pool, self._claim, documents, TimeOrderedIds()))
+            with _uncollected():
+                with_database(lambda pool: store_documents(pool, self._claim, documents, TimeOrderedIds()))
         return len(documents)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Tools are trees, which go when the task ends: nobody need look for cycles among them meanwhile."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _document(row: dict[str, Any]) -> ReadDocument:

@@ -28,12 +28,19 @@ def pointer_tokens(ref: str) -> list[str]:
 
 
 class Resolver:
-    """Looks references up in one document."""
+    """Looks references up in one document, which must not change meanwhile."""
 
     def __init__(self, document: JsonObject) -> None:
         self._document = document
+        self._found: dict[str, JsonValue] = {}
 
     def lookup(self, ref: str) -> JsonValue:
+        """Raises RefProblem where it leads nowhere. Most references are asked for many times."""
+        if ref not in self._found:
+            self._found[ref] = self._at(ref)
+        return self._found[ref]
+
+    def _at(self, ref: str) -> JsonValue:
         node: JsonValue = self._document
         for token in pointer_tokens(ref):
             if isinstance(node, dict) and token in node:

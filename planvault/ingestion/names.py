@@ -1,5 +1,6 @@
 """Names of an organisation's tools that others hold, asked for as they are needed: a catalog may have 100,000."""
 
+from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
@@ -22,8 +23,18 @@ class Compared:
     known: Sequence[KnownTool]
 
 
+async def compare(
+    db: Connection, scope: OrgScope, documents: Sequence[tuple[Extraction, Integration]]
+) -> list[Compared]:
+    """Extractions beside what the catalog has of their integrations."""
+    known: defaultdict[IntegrationId, list[KnownTool]] = defaultdict(list)
+    for tool in await catalog_tools.known_tools(db, scope, [integration.id for _, integration in documents]):
+        known[tool.integration_id].append(tool)
+    return [Compared(extraction, integration, known[integration.id]) for extraction, integration in documents]
+
+
 async def name_all(db: Connection, scope: OrgScope, documents: Sequence[Compared]) -> list[list[Identified]]:
-    """Identify the operations of several documents; needs the organisation's names locked.
+    """Identify the operations of several documents. The names hold as long as the organisation's are locked.
 
     Names are given as if those that were not asked about were free, asked about, and given again where one was not.
     """

@@ -7,21 +7,53 @@ from dataclasses import dataclass, field
 
 from models.ids import IntegrationId, ToolId
 from models.tools import ImportOutcome, Integration, OperationReport, Tool
-from planvault.ingestion.drafts import Extraction, ToolDraft
+from planvault.ingestion.drafts import ToolDraft
 from planvault.ingestion.identity import Identified
+from planvault.ingestion.names import Compared
 from planvault.ports import Ids
 from planvault.storage.catalog_tools import KnownTool
+from planvault.storage.tool_index import IndexRow
 
 _IDENTITY = {"id", "org_id", "integration_id", "version", "definition_hash"}
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What an operation becomes under the name and as the tool that `found` says."""
+
+    found: Identified
+    tool: Tool
+    row: IndexRow | None = None  # of the index, where it was made already
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the catalog does not have it yet."""
+        return self.found.known is None or self.found.known.definition_hash != self.tool.definition_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What the first of an extraction's operations became when the names were not locked yet."""
+
+    integration: Integration
+    versions: Sequence[Version]
+
+    def at(self, position: int, found: Identified, integration: Integration) -> Version | None:
+        """None where it has turned out otherwise since."""
+        if position >= len(self.versions) or self.versions[position].found != found:
+            return None
+        same = (self.integration.id, self.integration.alias) == (integration.id, integration.alias)
+        return self.versions[position] if same else None
 
 
 @dataclass(slots=True)
 class Changes:
     """What an import writes for one integration. `replaced` get a new version, `retired` are no longer offered,
-    `revived` are offered again as they were."""
+    `revived` are offered again as they were. `rows`: of the index, those of `inserted` that are there already."""
 
     integration_id: IntegrationId
     inserted: list[Tool] = field(default_factory=list)
+    rows: dict[ToolId, IndexRow] = field(default_factory=dict)
     replaced: list[ToolId] = field(default_factory=list)
     revived: list[KnownTool] = field(default_factory=list)
     retired: list[ToolId] = field(default_factory=list)
@@ -33,49 +65,43 @@ class Changes:
         return bool(self.inserted or self.revived or self.retired)
 
 
-def reconcile(
-    extraction: Extraction,
-    integration: Integration,
-    identified: Sequence[Identified],
-    known: Sequence[KnownTool],
-    ids: Ids,
-) -> Changes:
-    """`identified`: the extraction's drafts; `known`: the newest version of each of the integration's tools."""
+def reconcile(compared: Compared, identified: Sequence[Identified], ids: Ids, foreseen: Foreseen) -> Changes:
+    """`identified`: the extraction's operations. What was foreseen of them is taken where it has come true."""
+    integration = compared.integration
     changes = Changes(integration.id, total=len(identified))
-    for found in identified:
-        _apply(changes, found, integration, ids)
+    for position, found in enumerate(identified):
+        version = foreseen.at(position, found, integration)
+        _apply(changes, version_of(found, integration, ids) if version is None else version)
     matched = {found.known.id for found in identified if found.known is not None}
-    for tool in known:
+    for tool in compared.known:
         if tool.current and tool.id not in matched:
             changes.retired.append(tool.id)
             operation = " ".join(tool.route)[:200]
             changes.report.append(OperationReport(operation=operation, outcome=ImportOutcome.REMOVED, tool=tool.name))
-    changes.report.extend(extraction.skipped)
+    changes.report.extend(compared.extraction.skipped)
     return changes
 
 
-def _apply(changes: Changes, found: Identified, integration: Integration, ids: Ids) -> None:
-    tool = _tool(found, integration, ids)
-    known = found.known
-    if known is None:
-        outcome = ImportOutcome.CREATED
+def _apply(changes: Changes, version: Version) -> None:
+    found, tool, known = version.found, version.tool, version.found.known
+    outcome = ImportOutcome.UPDATED if known is not None and known.current else ImportOutcome.CREATED
+    if version.is_news:
         changes.inserted.append(tool)
-    elif known.definition_hash == tool.definition_hash:
+        if version.row is not None:
+            changes.rows[tool.id] = version.row
+        if known is not None:
+            changes.replaced.append(tool.id)
+    elif known is not None and known.current:
         outcome = ImportOutcome.UNCHANGED
-        if not known.current:
-            changes.revived.append(known)
-            outcome = ImportOutcome.CREATED
-    else:
-        outcome = ImportOutcome.UPDATED if known.current else ImportOutcome.CREATED
-        changes.replaced.append(tool.id)
-        changes.inserted.append(tool)
+    elif known is not None:
+        changes.revived.append(known)
     draft = found.draft
     changes.report.append(
         OperationReport(operation=draft.operation[:200], outcome=outcome, tool=found.name, problems=draft.problems)
     )
 
 
-def _tool(found: Identified, integration: Integration, ids: Ids) -> Tool:
+def version_of(found: Identified, integration: Integration, ids: Ids) -> Version:
     draft, known = found.draft, found.known
     tool = Tool(
         id=known.id if known else ToolId(ids.new()),
@@ -95,7 +121,7 @@ def _tool(found: Identified, integration: Integration, ids: Ids) -> Tool:
         timeout_s=draft.timeout_s,
         deprecated=draft.deprecated,
     )
-    return tool.model_copy(update={"definition_hash": definition_hash(tool)})
+    return Version(found, tool.model_copy(update={"definition_hash": definition_hash(tool)}))
 
 
 def group_of(draft: ToolDraft, integration: Integration) -> str:

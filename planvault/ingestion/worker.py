@@ -14,7 +14,7 @@ from planvault.errors import EgressDenied, NotFound, OwnershipLost, SpecRejected
 from planvault.ingestion.drafts import Extraction
 from planvault.ingestion.fetch import fetch_spec
 from planvault.ingestion.isolation import extract_isolated
-from planvault.ingestion.store import store
+from planvault.ingestion.store import foresee_one, store
 from planvault.net.client import GuardedHttp
 from planvault.ports import Embedder, Ids
 from planvault.storage import catalog, catalog_imports, tool_index
@@ -80,10 +80,11 @@ class CatalogImporter:
             extraction = await self._held(claim, extract_isolated(text))
             if not extraction.drafts and not extraction.skipped:
                 raise SpecRejected("The document describes no operations, so nothing was changed.")
+            foreseen = await self._held(claim, foresee_one(self._pool, claim.scope, integration, extraction, self._ids))
             await store(
                 self._pool,
                 claim,
-                integration,
+                foreseen,
                 extraction,
                 self._ids,
                 model=self._options.embedding_model,

@@ -77,6 +77,12 @@ async def waiting(db: Queryable, claim: ClaimedJob) -> list[Waiting]:
     return [Waiting(row["path"], row["size"]) for row in await db.fetch(_SQL["waiting"], claim.scope.org_id, claim.id)]
 
 
+async def waits_before(db: Queryable, claim: ClaimedJob, paths: Sequence[str]) -> bool:
+    """Whether a document waits that comes before all of these."""
+    waits: bool = await db.fetchval(_SQL["waits_before"], claim.scope.org_id, claim.id, list(paths))
+    return waits
+
+
 async def bodies(db: Queryable, claim: ClaimedJob, paths: Sequence[str]) -> list[tuple[str, bytes]]:
     """Path and compressed body of those that still wait."""
     rows = await db.fetch(_SQL["bodies"], claim.scope.org_id, claim.id, list(paths))

@@ -4,8 +4,8 @@ Done again it does nothing: a document that is no longer waiting was stored befo
 """
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -13,20 +13,20 @@ import structlog
 from pydantic import ValidationError
 
 from models.bulk_imports import Finding, OperationCounts
-from models.ids import IntegrationId
-from models.tools import ImportOutcome, Integration, OperationReport
-from planvault.ingestion.bulk.aliases import marked_alias
+from models.tools import ImportOutcome, OperationReport
+from planvault.ingestion.bulk.integrations import found_or_made, proposed
+from planvault.ingestion.bulk.turns import in_turn
 from planvault.ingestion.drafts import Extraction
-from planvault.ingestion.names import Compared, name_all
+from planvault.ingestion.foresight import foresee, names_of
+from planvault.ingestion.names import Compared, compare, name_all
 from planvault.ingestion.openapi import EXTRACTION
-from planvault.ingestion.reconcile import Changes, reconcile
+from planvault.ingestion.reconcile import Changes, Foreseen, reconcile
 from planvault.ingestion.store import PATIENCE, write
 from planvault.ports import Ids
 from planvault.storage import bulk_documents, bulk_imports, catalog_tools
 from planvault.storage.bulk_documents import Imported, OpenDocument
 from planvault.storage.bulk_imports import ClaimedJob
-from planvault.storage.catalog_tools import KnownTool
-from planvault.storage.pool import Connection, Pool
+from planvault.storage.pool import Pool
 from planvault.storage.tenancy import within
 
 _log = structlog.get_logger(__name__)
@@ -51,9 +51,12 @@ class ReadDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class _Extracted:
+class _Stored:
+    """A document, and what it changed in the catalog."""
+
     open: OpenDocument
-    extraction: Extraction
+    compared: Compared
+    changes: Changes
 
 
 async def store_documents(pool: Pool, claim: ClaimedJob, documents: Sequence[ReadDocument], ids: Ids) -> None:
@@ -72,28 +75,31 @@ async def store_documents(pool: Pool, claim: ClaimedJob, documents: Sequence[Rea
 
 async def _store(pool: Pool, claim: ClaimedJob, documents: Sequence[ReadDocument], ids: Ids) -> None:
     extracted = await asyncio.to_thread(_parsed, documents)
+    foreseen = await _foreseen(pool, claim, extracted, ids)
+    await in_turn(pool, claim, [one.path for one in documents])
     async with within(pool, claim.scope) as connection:
         await connection.execute(PATIENCE)
         await catalog_tools.lock_names(connection, claim.scope)
         await bulk_imports.hold_job(connection, claim)
         still = await bulk_documents.open_documents(connection, claim, [one.path for one in documents])
         refused = [one for one in documents if one.path in still and one.path not in extracted]
-        read = [_Extracted(still[path], extracted[path]) for path in extracted if path in still]
-        compared = await _compared(connection, claim, read, ids)
+        read = [path for path in extracted if path in still]
+        integrations = await found_or_made(connection, claim, {path: foreseen[path].integration for path in read}, ids)
+        compared = await compare(connection, claim.scope, [(extracted[path], integrations[path]) for path in read])
         named = await name_all(connection, claim.scope, compared)
-        changes = await asyncio.to_thread(
+        stored = await asyncio.to_thread(
             lambda: [
-                reconcile(one.extraction, one.integration, identified, one.known, ids)
-                for one, identified in zip(compared, named, strict=True)
+                _Stored(still[path], one, reconcile(one, identified, ids, foreseen[path]))
+                for path, one, identified in zip(read, compared, named, strict=True)
             ]
         )
         done = [Imported(one.path, still[one.path].sha256) for one in refused]
-        done += [_imported(one, *pair) for one, pair in zip(read, zip(compared, changes, strict=True), strict=True)]
         findings = [_refusal(one) for one in refused]
-        findings += [line for one, made in zip(read, changes, strict=True) for line in _findings(one, made)]
-        await bulk_documents.record(connection, claim, done, EXTRACTION)
-        await bulk_documents.add_findings(connection, claim, findings)
-        await write(connection, claim.scope, changes)
+        await bulk_documents.record(connection, claim, done + [_imported(one) for one in stored], EXTRACTION)
+        await bulk_documents.add_findings(
+            connection, claim, findings + [line for one in stored for line in _findings(one)]
+        )
+        await write(connection, claim.scope, [one.changes for one in stored])
 
 
 def _parsed(documents: Sequence[ReadDocument]) -> dict[str, Extraction]:
@@ -102,52 +108,31 @@ def _parsed(documents: Sequence[ReadDocument]) -> dict[str, Extraction]:
     return {path: extraction for path, extraction in read.items() if extraction.drafts or extraction.skipped}
 
 
-async def _compared(connection: Connection, claim: ClaimedJob, read: Sequence[_Extracted], ids: Ids) -> list[Compared]:
-    integrations = await _integrations(connection, claim, read, ids)
-    known: defaultdict[IntegrationId, list[KnownTool]] = defaultdict(list)
-    for tool in await catalog_tools.known_tools(
-        connection, claim.scope, [integration.id for integration in integrations.values()]
-    ):
-        known[tool.integration_id].append(tool)
-    return [
-        Compared(one.extraction, found, known[found.id]) for one in read for found in (integrations[one.open.path],)
-    ]
-
-
-async def _integrations(
-    connection: Connection, claim: ClaimedJob, read: Sequence[_Extracted], ids: Ids
-) -> dict[str, Integration]:
-    """By path. An integration is made with its first tools, and keeps its alias from then on."""
-    found = await bulk_documents.integrations_of(connection, claim, [one.open.path for one in read])
-    missing = [one for one in read if one.open.path not in found]
-    aliases = [one.open.alias for one in missing]
-    while missing:
-        made = [
-            (IntegrationId(ids.new()), alias, one.extraction.title or one.open.path[-200:], one.open.path)
-            for one, alias in zip(missing, aliases, strict=True)
+async def _foreseen(
+    pool: Pool, claim: ClaimedJob, extracted: Mapping[str, Extraction], ids: Ids
+) -> dict[str, Foreseen]:
+    """By path, of the documents that still wait; what would be written of them if it came now."""
+    async with within(pool, claim.scope) as connection:
+        await connection.execute(PATIENCE)
+        still = await bulk_documents.open_documents(connection, claim, list(extracted))
+        found = await bulk_documents.integrations_of(connection, claim, list(still))
+        documents = [
+            (extracted[path], found.get(path) or proposed(claim, one, extracted[path].title, ids))
+            for path, one in still.items()
         ]
-        found |= await bulk_documents.create_integrations(connection, claim, made)
-        # Somebody has taken the alias since the job began: the path's hash tells them apart, in the end the id does.
-        left = [(one, alias) for one, alias in zip(missing, aliases, strict=True) if one.open.path not in found]
-        aliases = [_other_alias(claim, one, alias, ids) for one, alias in left]
-        missing = [one for one, _ in left]
-    return found
+        named = await names_of(connection, claim.scope, documents)
+    return dict(zip(still, await foresee(documents, named, ids), strict=True))
 
 
-def _other_alias(claim: ClaimedJob, one: _Extracted, taken: str, ids: Ids) -> str:
-    alias = marked_alias(claim.name_prefix, one.open.path)
-    return alias if alias != taken else f"api-{ids.new().hex}"
-
-
-def _imported(one: _Extracted, compared: Compared, changes: Changes) -> Imported:
-    outcomes = Counter(entry.outcome for entry in changes.report)
-    server = one.extraction.server
+def _imported(one: _Stored) -> Imported:
+    outcomes = Counter(entry.outcome for entry in one.changes.report)
+    server = one.compared.extraction.server
     return Imported(
         path=one.open.path,
         sha256=one.open.sha256,
-        integration=compared.integration,
+        integration=one.compared.integration,
         operations=OperationCounts(**{outcome.value: outcomes[outcome] for outcome in ImportOutcome}),
-        changed=bool(compared.known and changes.any),
+        changed=bool(one.compared.known and one.changes.any),
         server=server if server.startswith(("http://", "https://")) else "",
     )
 
@@ -158,9 +143,9 @@ def _refusal(one: ReadDocument) -> Finding:
     )
 
 
-def _findings(one: _Extracted, changes: Changes) -> Iterator[Finding]:
+def _findings(one: _Stored) -> Iterator[Finding]:
     """Of the operations those of which there is something to say."""
-    for position, entry in enumerate(changes.report):
+    for position, entry in enumerate(one.changes.report):
         if entry.problems or entry.outcome in {ImportOutcome.SKIPPED, ImportOutcome.REMOVED}:
             yield _finding(one.open.path, position, entry)
 

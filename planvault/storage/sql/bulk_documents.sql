@@ -33,6 +33,12 @@ WHERE d.org_id = $1 AND d.import_id = $2 AND d.path = given.path
 SELECT path, size FROM bulk_import_documents
 WHERE org_id = $1 AND import_id = $2 AND status = 'waiting' ORDER BY path
 
+-- name: waits_before
+SELECT EXISTS (
+    SELECT FROM bulk_import_documents
+    WHERE org_id = $1 AND import_id = $2 AND status = 'waiting'
+      AND path < (SELECT min(own.path) FROM unnest($3::text[]) AS own (path)))
+
 -- name: bodies
 SELECT path, sha256, body FROM bulk_import_documents
 WHERE org_id = $1 AND import_id = $2 AND path = ANY($3::text[]) AND status = 'waiting' ORDER BY path
