@@ -160,6 +160,9 @@ class Bench:
         assert newest is not None
         took, proven = walked - began, perf_counter() - walked
         during = _quantiles(times)
+        times.clear()
+        await asyncio.sleep(alone_s)
+        again = _quantiles(times)
         for task in load:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -169,7 +172,8 @@ class Bench:
         return (
             f"rotation: {newest.reencrypted} values, {rate:,.0f}/s, proven empty {proven:.1f} s later ({newest.passes} "
             f"walks), load {os.getloadavg()[0]:.0f}; "
-            f"{clients} clients p50/p99 {alone} ms alone, {during} ms beside it; {len(failures)} failed {failures[:1]}"
+            f"{clients} clients p50/p99 {alone} ms alone before, {during} ms beside it, {again} ms alone after; "
+            f"{len(failures)} failed {failures[:1]}"
         )
 
     url = ""

@@ -24,6 +24,7 @@ ACROSS: Final = {
     "planvault/storage/files/history.py": "heads of watched sessions: one definer function",
     "planvault/storage/files/ledger.py": "the append of many sessions",
     "planvault/storage/files/pruning.py": "the caretaker prunes by age",
+    "planvault/storage/files/reencryption.py": "as pruning: only the platform may say which files count",
     "planvault/storage/files/replacing.py": "names a file of nobody's yet; no organisation's rows",
     "planvault/storage/health.py": "heartbeats of processes",
     "planvault/storage/history.py": "heads of watched sessions: one definer function",

@@ -142,8 +142,8 @@ async def test_a_writer_that_missed_a_rotation_is_refused_by_the_database(room: 
     await take_on(room, steps(room.pool))
     with pytest.raises(asyncpg.PostgresError, match="may not seal any more"):
         await room.events(session, 1)
-    async with within(room.pool, room.scope) as connection:
-        with pytest.raises(asyncpg.PostgresError, match="may not seal any more"):
+    with pytest.raises(asyncpg.PostgresError, match="may not seal any more"):
+        async with within(room.pool, room.scope) as connection:
             await connection.execute("UPDATE sessions SET context = $2 WHERE id = $1", session.session_id, sealed)
     room.ring.forget(room.org)
     await room.events(session, 1)  # with its keys read again it goes on
