@@ -118,7 +118,11 @@ async def test_a_request_that_reaches_another_route_than_it_was_judged_for_gets_
     def as_nothing(self: gate.RouteTable, method: str, path: str) -> object:
         return None
 
-    for misread in (as_health, as_nothing):
+    def as_what_everybody_may(self: gate.RouteTable, method: str, path: str) -> object:
+        """Of the same organisation, and admitted: only that it is another route tells them apart."""
+        return match(self, "GET", f"/admin/v1/orgs/{world.home.org_id}/projects")
+
+    for misread in (as_health, as_nothing, as_what_everybody_may):
         monkeypatch.setattr(gate.RouteTable, "match", misread)
         for who in (world.cast["nobody"], world.cast["person owner"]):
             answer = await http.get(url, headers=who.headers)
