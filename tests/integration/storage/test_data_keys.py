@@ -10,13 +10,15 @@ import pytest
 from models.ids import OrgId
 from models.tenants import OrgScope, SessionScope
 from planvault.clock import TimeOrderedIds
+from planvault.crypto.envelope import read_header
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.crypto.keyring import DataKeyRow, TenantKeyring
 from planvault.crypto.keyset import Keyset
 from planvault.errors import DecryptionFailed, NotFound
 from planvault.ports import Keyring, Seal
-from planvault.storage.keys import PostgresDataKeys, PostgresKeyring
+from planvault.storage.keys import PostgresDataKeys, PostgresKeyring, shred_user
 from planvault.storage.pool import Pool
+from planvault.storage.tenancy import within
 from planvault.storage.tenants import Tenants
 from tests.integration.storage.key_room import KeyRoom
 
@@ -130,3 +132,16 @@ async def test_a_session_s_owner_is_known_within_its_organisation_only(pool: Poo
     await room.ring.session_cipher(foreign)
     keys = "SELECT count(*) FROM data_keys WHERE org_id = $1 AND subject = $2"
     assert await pool.fetchval(keys, other.org, room.ada) == 0
+
+
+async def test_a_person_s_destroyed_key_is_out_of_a_process_s_memory_after_five_seconds(pool: Pool) -> None:
+    room, at = await KeyRoom.open(pool), [0.0]
+    ring = PostgresKeyring(pool, WRAPPER, TimeOrderedIds(), elapsed=lambda: at[0])
+    sealed = (await ring.session_cipher(room.sessions[1])).seal(b"theirs", PLACE)
+    async with within(pool, room.scope) as connection:
+        assert await shred_user(connection, room.scope, room.ada) == 1
+    at[0] = 5.0
+    cipher = await ring.session_cipher(room.sessions[1])
+    with pytest.raises(DecryptionFailed):
+        cipher.open(sealed, PLACE)
+    assert read_header(cipher.seal(b"new", PLACE)).key_id != read_header(sealed).key_id
