@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from cluster import actors_driver, database, postgres, ray_head, serving, state
@@ -90,7 +91,7 @@ class _Bringup:
             # Where services call back, and operators, unless somebody says so.
             {
                 "PLANVAULT_PUBLIC_URL": self._base_url,
-                "PLANVAULT_SUPERADMIN_PORT": str(free_port(LOOPBACK)),
+                "PLANVAULT_SUPERADMIN_PORT": str(_operators_port(self._known)),
                 **inherited,
             },
             data,
@@ -193,6 +194,12 @@ class _Bringup:
 
     def _record(self, **changes: object) -> None:
         self._state = state.write(self._data, self._state.model_copy(update=changes))
+
+
+def _operators_port(known: Credentials | None) -> int:
+    """That of the last start where nobody has taken it: operators keep their address, as clients keep theirs."""
+    last = urlsplit(known.superadmin_url).port if known else None
+    return last if last and is_free(LOOPBACK, last) else free_port(LOOPBACK)
 
 
 def _superadmin_url(environment: Mapping[str, str]) -> str:
