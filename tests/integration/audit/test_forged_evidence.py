@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+import asyncpg
+import pytest
+
 from planvault.audit.faults import FaultKind
 from planvault.audit.statements import Head, SigningKey
 from tests.integration.audit.conftest import Room
@@ -62,3 +65,16 @@ async def test_a_row_without_its_hashes_is_a_fault_and_no_failure_of_the_verific
     await room.write(3)
     await room.attack("UPDATE audit_log SET prev_hash = NULL, hash = NULL WHERE org_id = $org AND seq = 2")
     assert (2, FaultKind.EDITED) in await room.faults()
+
+
+async def test_the_database_prunes_no_segment_that_ends_at_no_anchor(room: Room) -> None:
+    """Whoever may insert segments, as the platform's processes may, cannot make rows go that nobody has signed."""
+    await room.write(3)
+    await room.pool.execute(
+        "INSERT INTO audit_segments (org_id, first_seq, last_seq, prev_hash, last_hash, at, public_key, signature)"
+        " SELECT org_id, 1, 3, decode(repeat('00', 32), 'hex'), hash, now(), '', '' FROM audit_log"
+        " WHERE org_id = $1 AND seq = 3",
+        room.scope.org_id,
+    )
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="no segment that ends at 3"):
+        await room.pool.fetchval("SELECT audit_log_prune($1, 3)", room.scope.org_id)
