@@ -113,6 +113,8 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     where, *path = error["loc"]
     if error["type"] == "json_invalid":
         return FieldError("", f"position {path[0]}: {error['ctx']['error']}")
+    if where == "body" and not path and (message := _of_no_object(error)):
+        return FieldError("", message)
     message = _of_text(error) or str(error["msg"]).removeprefix("Value error, ")
     if len(path) > 1 and path[-1] == "[key]" and path[-2] == error["input"]:
         path.pop()  # the key itself is at fault: no reference token says that
@@ -120,6 +122,16 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
         return FieldError(pointer_of(path), message)
     name = ".".join(str(part) for part in path)
     return FieldError("", f"{where} parameter {name}: {message}")
+
+
+def _of_no_object(error: Mapping[str, Any]) -> str:
+    """The whole body is at fault: the validator's words would speak of a field, or of a dictionary."""
+    if error["type"] == "missing":
+        return "a JSON body is required, `{}` at least"
+    if error["type"] != "model_attributes_type":
+        return ""
+    unread = isinstance(error["input"], bytes)  # the framework parses what calls itself JSON
+    return "the body must be JSON, sent with `Content-Type: application/json`" if unread else "must be a JSON object"
 
 
 def _of_text(error: Mapping[str, Any]) -> str:

@@ -10,10 +10,15 @@ MAX_HEADERS = 100
 MAX_HEADER = 16 * 1024  # a token with many claims, or a cookie that is nobody's here
 MAX_HEAD = 32 * 1024
 _LISTS_SERVE = "/-/routes"
+# A header that has one value (RFC 9110, 5.3; RFC 9112, 3.2). Of two, what stands in front may have judged the other.
+_ONCE = (b"authorization", b"content-type", b"host", b"idempotency-key", b"last-event-id", b"x-operator-id")
 
 
 class HeadGuard:
-    """Refuses what is longer: 414 (RFC 9110), 431 (RFC 6585). In Serve's proxy also what that tells of itself."""
+    """Refuses what is longer: 414 (RFC 9110), 431 (RFC 6585), and what says two things at once: 400.
+
+    In Serve's proxy also what that tells of itself.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,6 +41,9 @@ def _refusal(scope: Scope) -> Response | None:
     if len(sizes) > MAX_HEADERS or sum(sizes) > MAX_HEAD or max(sizes, default=0) > MAX_HEADER:
         detail = f"At most {MAX_HEADERS} headers of {MAX_HEADER:,} bytes each and {MAX_HEAD:,} bytes together."
         return problems.problem(431, "HEADERS_TOO_LARGE", "The headers are too large", detail)
+    names = [name for name, _ in headers]
+    if twice := next((name for name in _ONCE if names.count(name) > 1), None):
+        return problems.problem(400, "MALFORMED_REQUEST", "Bad Request", f"The header {twice.decode()} stands twice.")
     if scope["path"] == _LISTS_SERVE:
         return problems.problem(404, "NOT_FOUND", "Not Found", "Not Found")
     return None

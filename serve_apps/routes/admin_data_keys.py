@@ -25,13 +25,16 @@ async def get_data_keys(scope: Organisation, deps: Deps) -> DataKeysOut:
 
 
 @router.post("/rotate", status_code=202, responses=problems(409))
-async def rotate_data_keys(body: RotateDataKeys, scope: Organisation, deps: Deps, actor: Actor) -> RotationOut:
+async def rotate_data_keys(
+    scope: Organisation, deps: Deps, actor: Actor, body: RotateDataKeys | None = None
+) -> RotationOut:
     """Make new keys for the organisation and its external users, seal everything with them, and destroy the old ones.
 
     Goes on behind the answer, without an interruption of anything; GET shows how far it is. One at a time: 409.
     """
-    told = await changed(deps, scope, AuditAction.DATA_KEYS_ROTATED, actor, {"reason": body.reason})
+    reason = body.reason if body else ""
+    told = await changed(deps, scope, AuditAction.DATA_KEYS_ROTATED, actor, {"reason": reason})
     async with within(deps.pool, scope) as connection:
-        begun = await Rotations(deps.pool, deps.ids).begin(connection, scope, body.reason)
+        begun = await Rotations(deps.pool, deps.ids).begin(connection, scope, reason)
         await told(connection)
     return RotationOut.of(begun)

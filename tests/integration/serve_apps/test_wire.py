@@ -93,6 +93,10 @@ def post(tenant: Tenant, path: str, *headers: str) -> bytes:
         ("Transfer-Encoding: xchunked",),
         ("Bad Header: x",),
         ("X-Split: a\x00b",),
+        ("Host: another",),
+        ("Authorization: Bearer sk_live_another",),
+        ("Content-Type: text/plain",),
+        ("Idempotency-Key: one", "Idempotency-Key: two"),
     ],
 )
 async def test_a_request_that_contradicts_itself_is_refused(

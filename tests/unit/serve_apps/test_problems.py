@@ -1,6 +1,6 @@
 """Errors on the wire."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import orjson
@@ -103,3 +103,31 @@ async def test_a_fault_names_its_place_and_counts_what_the_client_sent(
     (fault,) = answer.json()["errors"]
     assert fault["pointer"] == pointer
     assert fault["detail"].startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({}, "a JSON body is required"),
+        ({"content": b""}, "a JSON body is required"),
+        ({"content": b"[]", "headers": {"Content-Type": "application/json"}}, "must be a JSON object"),
+        ({"data": {"name": "x"}}, "Content-Type: application/json"),
+        ({"content": b"{}", "headers": {"Content-Type": "text/plain"}}, "Content-Type: application/json"),
+    ],
+)
+async def test_a_body_that_is_no_object_is_told_what_to_be(sent: dict[str, Any], said: str) -> None:
+    class Named(Body):
+        name: Text
+
+    app = FastAPI()
+    problems.install(app)
+
+    @app.post("/things")
+    async def make(body: Named) -> None: ...
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+        answer = await client.post("/things", **sent)
+    assert answer.status_code == 422
+    (fault,) = answer.json()["errors"]
+    assert fault["pointer"] == ""
+    assert said in fault["detail"]
