@@ -179,7 +179,9 @@ class Meter:
             bucket.sent, bucket.unsent = bucket.unsent, 0.0
         try:
             known = await self._rates.take({subject: bucket.sent for subject, bucket in batch.items()})
-        # Whatever keeps the answer away, requests go on; the cause is in the log, once a pause.
+            answers = [known[subject] for subject in batch]
+        # Whatever keeps the answer away, or is wrong with it, requests go on, and this task, which they wait for; the
+        # cause is in the log, once a pause.
         except Exception as fault:  # noqa: BLE001
             _log.warning("rates.on_our_own", cause=type(fault).__name__, exc_info=None if is_away(fault) else fault)
             self._away_until = self._elapsed() + self._pause_s
@@ -188,8 +190,8 @@ class Meter:
             return
         self._pause_s = _AWAY_S[0]
         now = self._elapsed()
-        for subject, bucket in batch.items():
-            bucket.told(known[subject], now)
+        for bucket, ahead in zip(batch.values(), answers, strict=True):
+            bucket.told(ahead, now)
 
     def _on_our_own(self, batch: Mapping[bytes, Bucket]) -> None:
         for bucket in batch.values():

@@ -20,11 +20,14 @@ class SharedRates:
         self.full_at: dict[bytes, float] = {}
         self.asked = 0
         self.away = False
+        self.forgets = False  # answers nothing about what it was asked
 
     async def take(self, weights: Mapping[bytes, float]) -> Mapping[bytes, float]:
         self.asked += 1
         if self.away:
             raise ConnectionError("the database is away")
+        if self.forgets:
+            return {}
         now = self.time.now
         for subject, seconds in weights.items():
             self.full_at[subject] = max(self.full_at.get(subject, now), now) + seconds

@@ -131,6 +131,18 @@ async def test_while_the_database_is_away_each_replica_limits_on_its_own() -> No
         assert await admitted(room.meters[1], one, 100) <= share(one.quota)
 
 
+async def test_an_answer_that_makes_no_sense_stops_no_request() -> None:
+    """Whoever waits for the others waits for one task: were it to end, requests would wait for ever."""
+    async with replicas(1) as alone:
+        one, (meter,) = wanted(10, 60), alone.meters
+        alone.rates.forgets = True
+        async with asyncio.timeout(5):
+            assert await admitted(meter, one, 5) == 5
+            alone.rates.forgets = False
+            await alone.pass_time(600.0)
+            assert await admitted(meter, one, 20) == 10
+
+
 async def test_what_is_given_back_counts_for_nobody() -> None:
     async with replicas(1) as room:
         one = wanted(2, 3_600)
