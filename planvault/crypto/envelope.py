@@ -86,14 +86,15 @@ class EnvelopeCipher:
         """
         known, self._keys = self._keys, {key_id.int: key for key_id, key in keys.items()}
         self._missing = frozenset(missing)
-        self._writer = self._keys[writer.int]
-        self._writer_header = _HEADER.pack(FORMAT, self._writer.id.bytes, self._writer.version)
+        key = self._keys[writer.int]
+        # Header and key as one value: threads seal while this runs, and an envelope of two keys never opens.
+        self._writer = _HEADER.pack(FORMAT, key.id.bytes, key.version), key.id.int
         if known.keys() - self._keys.keys():
             self._subkey.cache_clear()
 
     def seal(self, plaintext: bytes, place: Seal) -> bytes:
-        header = self._writer_header
-        key = self._subkey(self._writer.id.int, place.subkey)
+        header, key_id = self._writer
+        key = self._subkey(key_id, place.subkey)
         return header + key.seal(plaintext, associated_data(header, self._org_id, place), nonce=os.urandom(12))
 
     def open(self, envelope: bytes, place: Seal) -> bytes:

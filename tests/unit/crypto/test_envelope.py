@@ -1,4 +1,9 @@
 import hmac
+import itertools
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,6 +14,7 @@ from planvault.crypto.envelope import ENVELOPE_OVERHEAD, DataKey, EnvelopeCipher
 from planvault.errors import DecryptionFailed
 from planvault.ports import Seal
 
+TraceFunction = Callable[[FrameType, str, Any], Any]
 ORG = OrgId(UUID("0198a000-0000-7000-8000-0000000000aa"))
 OTHER_ORG = OrgId(UUID("0198a000-0000-7000-8000-0000000000bb"))
 KEY_ID = UUID("0198a000-0000-7000-8000-000000000001")
@@ -52,6 +58,24 @@ def test_a_reader_written_from_the_document_alone_opens_the_golden_envelope() ->
 
     places = b"".join(len(text).to_bytes(4, "big") + text for text in (b"events", b"s1:7", b"payload"))
     assert AESGCM(first).decrypt(nonce, sealed, header + ORG.bytes + places) == GOLDEN_PLAINTEXT
+
+
+def test_keys_that_are_swapped_in_the_middle_of_a_sealing_leave_an_envelope_of_one_of_them() -> None:
+    """Files are sealed in threads, beside the loop that reads keys again. Header and key of two keys open never."""
+    held, both = cipher(ORG, KEY, NEXT_KEY), {KEY_ID: KEY, NEXT_KEY_ID: NEXT_KEY}
+    writers, before = itertools.cycle((KEY_ID, NEXT_KEY_ID)), sys.gettrace()
+
+    def swaps(frame: FrameType, _event: str, _arg: object) -> TraceFunction:
+        if frame.f_code is EnvelopeCipher.seal.__code__:
+            held.use_keys(both, next(writers))
+        return swaps
+
+    sys.settrace(swaps)
+    try:
+        sealed = [held.seal(b"x", PLACE) for _ in range(2)]
+    finally:
+        sys.settrace(before)
+    assert [cipher(ORG, KEY, NEXT_KEY).open(each, PLACE) for each in sealed] == [b"x", b"x"]
 
 
 def test_a_key_that_has_another_version_now_opens_nothing_of_the_old_one() -> None:
