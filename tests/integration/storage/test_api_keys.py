@@ -1,4 +1,5 @@
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -63,6 +64,28 @@ async def test_rotation_ends_the_old_text_and_keeps_id_name_and_scopes(keys: Api
     found = await keys.find(new.sha256)
     assert found is not None
     assert found.id == before.id
+
+
+async def test_the_text_before_a_rotation_ends_with_its_grace_and_the_key_with_both(
+    pool: Pool, keys: ApiKeys, scope: ProjectScope
+) -> None:
+    made, old = await keys.create(scope, "ci", SCOPES)
+    _, new = await keys.rotate(scope, made.id, grace=timedelta(hours=1))
+    retiring, lasting = await keys.find(old.sha256), await keys.find(new.sha256)
+    assert retiring is not None
+    assert lasting is not None
+    assert (retiring.id, lasting.id) == (made.id, made.id)
+    assert retiring.ends_in_s is not None
+    assert 3_500 < retiring.ends_in_s <= 3_600
+    assert lasting.ends_in_s is None
+    # What an hour does.
+    await pool.execute("UPDATE api_keys SET retiring_until = now() - interval '1 second' WHERE id = $1", made.id)
+    assert await keys.find(old.sha256) is None
+    assert await keys.find(new.sha256) is not None
+    await pool.execute(
+        "UPDATE api_keys SET retiring_until = now() + interval '1 hour', expires_at = now() WHERE id = $1", made.id
+    )
+    assert [await keys.find(text.sha256) for text in (old, new)] == [None, None]
 
 
 async def test_a_revoked_key_is_gone_for_good(keys: ApiKeys, scope: ProjectScope) -> None:
