@@ -60,3 +60,34 @@ LANGUAGE sql STABLE BEGIN ATOMIC
     ORDER BY p.purge_after LIMIT 1;
 END;
 SELECT definer_function('deleted_project_due()', 'planvault_platform');
+
+-- ── people of the staff ─────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Of target 'member' `subjects` is the person's users.id, 16 bytes; pseudonyms of external users have 32.
+ALTER TABLE privacy_requests
+    DROP CONSTRAINT privacy_requests_target_check,
+    DROP CONSTRAINT privacy_requests_check1,
+    ADD CONSTRAINT privacy_requests_target_check
+        CHECK (target IN ('external_user', 'project', 'organization', 'member')),
+    ADD CONSTRAINT privacy_requests_subjects_check
+        CHECK ((target IN ('external_user', 'member')) = (cardinality(subjects) > 0));
+
+-- Who somebody is that is, or was, a member of this transaction's organisation. One that left is not seen otherwise.
+CREATE FUNCTION person_known_here(org uuid, person uuid) RETURNS TABLE (
+    id uuid, issuer text, subject text, email text, email_verified boolean, name text)
+LANGUAGE sql STABLE BEGIN ATOMIC
+    SELECT u.id, u.issuer, u.subject, u.email, u.email_verified, u.name FROM users AS u
+    WHERE u.id = person AND org = tenant_scope()
+      AND (EXISTS (SELECT FROM members AS m WHERE m.org_id = org AND m.user_id = person)
+           OR EXISTS (SELECT FROM invitations AS i WHERE i.org_id = org AND i.accepted_by = person));
+END;
+SELECT definer_function('person_known_here(uuid, uuid)', 'planvault_app');
+
+-- A person goes, unless an organisation has them among its people. Answers whether one went.
+CREATE FUNCTION person_goes(person uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM users WHERE id = person AND NOT EXISTS (SELECT FROM members WHERE user_id = person);
+    RETURN FOUND;
+END
+$$;
+SELECT definer_function('person_goes(uuid)', 'planvault_platform');

@@ -18,6 +18,7 @@ class Target(StrEnum):
     EXTERNAL_USER = "external_user"
     PROJECT = "project"
     ORGANIZATION = "organization"
+    MEMBER = "member"  # of the staff, by users.id; erasures only
 
 
 class RequestState(StrEnum):

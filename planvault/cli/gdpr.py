@@ -72,6 +72,9 @@ def erase(
         str,
         typer.Option("--organization", help="This whole organisation: its name, as proof.", show_default=False),
     ] = "",
+    member: Annotated[
+        str, typer.Option("--member", help="A person of the staff, by user id (`planvault members list`).")
+    ] = "",
     immediately: Annotated[
         bool, typer.Option("--immediately", help="With --organization: without the seven days to restore it in.")
     ] = False,
@@ -82,10 +85,11 @@ def erase(
     as_json: JsonOption = False,
 ) -> None:
     """Erase everything that is held about a person, in a project or in the organisation, for good."""
-    body = _target(user, project, bool(organization))
+    body = _target(user, project, bool(organization), member)
     if organization:
         body |= {"confirm": organization, "immediately": immediately}
     what = f"project {project}" if project else f"external user {user!r}" if user else f"organisation {organization!r}"
+    what = f"member {member}" if member else what
     if not yes and not typer.confirm(f"Erase everything of {what}, for good?", err=True):
         raise typer.Exit(1)
     with client(load_credentials(credentials_path(data, credentials))) as api:
@@ -129,13 +133,15 @@ def status(
     Console().print(table if found else "No exports or erasures.")
 
 
-def _target(user: str, project: str, organization: bool) -> JsonObject:
+def _target(user: str, project: str, organization: bool, member: str = "") -> JsonObject:
     """The request's body. Raises InvalidInput unless exactly one target is named."""
-    if sum((bool(user), bool(project), organization)) != 1:
-        fault = FieldError("", "name exactly one: --user, --project, --organization")
+    if sum((bool(user), bool(project), organization, bool(member))) != 1:
+        fault = FieldError("", "name exactly one: --user, --project, --organization, or (erasures only) --member")
         raise InvalidInput("It is not clear of whom.", errors=[fault])
     if user:
         return {"target": "external_user", "externalUserId": user}
+    if member:
+        return {"target": "member", "userId": member}
     return {"target": "project", "projectId": project} if project else {"target": "organization"}
 
 

@@ -31,10 +31,7 @@ def _holding(personal: str, technical: str, what: str = "", goes: str = "", expo
 
 HOLDINGS: Mapping[str, Holding] = MappingProxyType(
     {
-        "actor_leases": _holding(
-            "",
-            "name holder rank epoch expires_at",
-        ),
+        "actor_leases": _holding("", "name holder rank epoch expires_at"),
         "api_keys": _holding(
             "name",
             "id org_id project_id key_sha256 preview scopes is_primary created_at last_used_at revoked_at "
@@ -191,7 +188,7 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
             "email invited_by",
             "id org_id role token_sha256 inviter created_at expires_at accepted_at accepted_by revoked_at",
             "e-mail addresses of invited staff",
-            "by revoking, and with the organisation",
+            "with the organisation; of a person of the staff by their erasure",
             "invitations.json of organisations",
         ),
         "key_rotations": _holding(
@@ -210,7 +207,7 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
             "role",
             "org_id user_id joined_at",
             "staff and their roles",
-            "by removing the member",
+            "by removing the member, and by their erasure",
             "members.json of organisations",
         ),
         "organization_deletions": _holding(
@@ -334,7 +331,7 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
             "id org_id role token_sha256 preview created_at expires_at last_used_at rotated_at "
             "retiring_sha256 retiring_until revoked_at",
             "who made a token",
-            "with the organisation",
+            "with the organisation; its maker's label by their erasure",
             "service_tokens.json of organisations",
         ),
         "sessions": _holding(
@@ -384,7 +381,7 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
             "issuer subject email name",
             "id email_verified created_at last_seen_at",
             "people who sign in: staff, not external users",
-            "staff leave as members",
+            "by erasure of the person (target `member`), where no other organisation has them",
             "members.json of organisations",
         ),
     }

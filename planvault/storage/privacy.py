@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from models.ids import OrgId, ProjectId
+from models.ids import OrgId, ProjectId, UserId
 from models.privacy import Person, PrivacyRequest, RequestKind, RequestState, Target
 from models.tenants import OrgScope
 from planvault.errors import Conflict, NotFound
@@ -34,35 +34,42 @@ class Pseudonyms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is asked for. Of target PROJECT `project_id`, of EXTERNAL_USER `external_user_id`."""
+    """What is asked for. Of target PROJECT `project_id`, of EXTERNAL_USER `external_user_id`, of MEMBER `names`."""
 
     kind: RequestKind
     target: Target
     actor: str
     project_id: ProjectId | None = None
     external_user_id: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What is kept encrypted of a request: the person's identifier for only as long as the work needs it."""
+    """What is kept encrypted of a request: who the person is, for only as long as the work needs it. `names`: all by
+    which records know a member of the staff."""
 
     actor: str
     external_user_id: str | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        return self.names if self.external_user_id is None else (self.external_user_id,)
 
     def sealed(self, cipher: OrgCipher, request_id: UUID) -> bytes:
-        text = orjson.dumps({"actor": self.actor, "externalUserId": self.external_user_id})
+        text = orjson.dumps({"actor": self.actor, "externalUserId": self.external_user_id, "names": list(self.names)})
         return cipher.seal(text, detail_seal(request_id))
 
     @classmethod
     def opened(cls, cipher: OrgCipher, request_id: UUID, sealed: bytes) -> Detail:
         """Raises DecryptionFailed."""
         found = orjson.loads(cipher.open(sealed, detail_seal(request_id)))
-        return cls(found["actor"], found["externalUserId"])
+        return cls(found["actor"], found["externalUserId"], tuple(found.get("names", ())))
 
 
 def detail_seal(request_id: UUID) -> Seal:
-    """Where a request's detail is encrypted: JSON `{actor, externalUserId}`."""
+    """Where a request's detail is encrypted: JSON `{actor, externalUserId, names}`."""
     return Seal("table:privacy_requests", "privacy_requests", str(request_id), "detail")
 
 
@@ -82,6 +89,11 @@ class PrivacyRequests:
             await self._pseudonyms.pseudonyms(org_id, f"voter:{spelled(external_user_id)}"),
         )
 
+    async def staff(self, org_id: OrgId, user_id: UserId, names: tuple[str, ...]) -> Person:
+        """By what a member of the staff is known here: their own id, and as whoever voted."""
+        voters = [await self._pseudonyms.pseudonyms(org_id, f"voter:{spelled(name)}") for name in names]
+        return Person((user_id.bytes,), tuple(voter for each in voters for voter in each))
+
     async def create(
         self, connection: Connection, scope: OrgScope, draft: Draft, person: Person
     ) -> tuple[PrivacyRequest, bool]:
@@ -98,7 +110,7 @@ class PrivacyRequests:
             return request_of(known), False
         request_id = self._ids.new()
         cipher = await self._keyring.cipher(scope.org_id)
-        detail = Detail(draft.actor, draft.external_user_id).sealed(cipher, request_id)
+        detail = Detail(draft.actor, draft.external_user_id, draft.names).sealed(cipher, request_id)
         row = await connection.fetchrow(
             SQL["insert"], scope.org_id, request_id, *place[1:], list(person.voters), detail
         )

@@ -48,7 +48,7 @@ class AnswerErasure:
             start = (UUID(str(after[0])), str(after[1]), str(after[2]))
             rows = await connection.fetch(_SQL["answers"], claim.request.org_id, *start, _ANSWERS)
             marked = await self._marked_by(connection, claim)
-        mentions = Mentions(detail.external_user_id) if detail.external_user_id else None
+        mentions = Mentions(*detail.identifiers) if detail.identifiers else None
         found = [row for row in rows if (final or row["settled"]) and _concerns(claim, row, cipher, marked, mentions)]
         await self._forget(claim, found)
         async with within(self._pool, claim.scope) as connection:

@@ -36,9 +36,10 @@ from planvault.storage.privacy_claims import Claim, position_of, set_position, s
 from planvault.storage.privacy_traces import TraceErasure
 from planvault.storage.queries import load
 from planvault.storage.session_removal import Removed, remove_folders, remove_portion
-from planvault.storage.tenancy import within
+from planvault.storage.tenancy import stepped_into, within
 
 _SQL = load("planvault.storage", "sql/privacy_erasure.sql")
+_STAFF = load("planvault.storage", "sql/privacy_staff.sql")
 _log = structlog.get_logger(__name__)
 
 SESSIONS_A_PAGE = 20
@@ -201,6 +202,8 @@ class Erasure:
             return Outcome.MORE
         if claim.request.stage == Stage.TRACES_AGAIN and claim.request.project_id is not None:
             return await self._remove_project(claim, claim.request.project_id)
+        if claim.request.stage == Stage.TRACES_AGAIN and claim.request.target is Target.MEMBER:
+            return await self._remove_person(claim)
         return Outcome.DONE
 
     async def _remove_project(self, claim: Claim, project_id: ProjectId) -> Outcome:
@@ -212,6 +215,14 @@ class Erasure:
                 raise AssertionError("a project that is erased gets nothing new")
             gone = await connection.fetchval(_SQL["delete_project"], place.org_id, place.project_id)
             await claim.progress(connection, {"projects": int(gone is not None)})
+        return Outcome.DONE
+
+    async def _remove_person(self, claim: Claim) -> Outcome:
+        """Whom another organisation has among its people stays theirs."""
+        async with transaction(self._pool) as connection:
+            gone = await connection.fetchval(_STAFF["delete_user"], UUID(bytes=claim.request.subjects[0]))
+            async with stepped_into(connection, claim.scope):
+                await claim.progress(connection, {"users": int(gone)})
         return Outcome.DONE
 
     async def _settle(self, claim: Claim, detail: Detail) -> Outcome:

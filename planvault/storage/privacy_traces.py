@@ -14,6 +14,7 @@ from planvault.storage.audit import AuditErasure, opened_details
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.privacy import Detail
 from planvault.storage.privacy_claims import Claim, position_of, set_position
+from planvault.storage.privacy_staff import StaffErasure
 from planvault.storage.queries import load
 from planvault.storage.tenancy import within
 
@@ -27,6 +28,7 @@ class TraceErasure:
         self._pool = pool
         self._keyring = keyring
         self._audit = audit
+        self._staff = StaffErasure(keyring)
 
     async def portion(self, claim: Claim, detail: Detail) -> bool:
         """Whether there may be more."""
@@ -35,7 +37,9 @@ class TraceErasure:
             jobs: int = await connection.fetchval(_SQL["delete_jobs"], *claim.target, _JOBS)
             exports = await connection.fetch(_SQL["drop_exports"], *claim.target, claim.request.id)
             counts = {"scheduled_jobs": jobs, "privacy_exports": len(exports)}
-            if claim.request.target is Target.EXTERNAL_USER:
+            if claim.request.target is Target.MEMBER:
+                counts |= await self._staff.portion(connection, claim, detail)
+            if claim.request.target in (Target.EXTERNAL_USER, Target.MEMBER):
                 more = await self._of_person(connection, claim, detail, counts)
             else:
                 more = await self._of_project(connection, claim, counts)
@@ -47,12 +51,12 @@ class TraceErasure:
         counts["scenario_samples"] = await connection.fetchval(_SQL["delete_samples"], org_id, subjects)
         counts["scenario_users"] = await connection.fetchval(_SQL["delete_supporters"], org_id, subjects)
         counts["feedback"] = await connection.fetchval(_SQL["delete_votes"], org_id, voters)
-        if detail.external_user_id is None:
+        if not detail.identifiers:
             return False
         seq = int(str((await position_of(connection, claim)).get("audit", 0)))
         rows = await connection.fetch(_SQL["loose_audit_rows"], org_id, seq, _AUDIT_ROWS)
         cipher = await self._keyring.cipher(org_id)
-        mentions = Mentions(detail.external_user_id)
+        mentions = Mentions(*detail.identifiers)
         named: list[UUID] = []
         for row in rows:
             details = opened_details(cipher, row)

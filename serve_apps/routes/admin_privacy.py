@@ -8,8 +8,8 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
 from models.audit import AuditAction, AuditRow
-from models.ids import OrgId
-from models.privacy import PrivacyRequest, RequestKind
+from models.ids import OrgId, UserId
+from models.privacy import Person, PrivacyRequest, RequestKind
 from models.tenants import OrgScope, ProjectScope
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
@@ -23,6 +23,7 @@ from serve_apps.organization_end import end_organization
 from serve_apps.routes.answers import Responses, problems, respond, wire
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.privacy import CreateErasure, CreateExport, ErasureOut, ExportOut
+from serve_apps.staff_erasure import staff_member
 
 router = APIRouter(prefix="/gdpr", tags=["admin: privacy"])
 
@@ -99,13 +100,20 @@ async def create_erasure(
     deleted. Until it is completed no session or job can be made of the person, or in the project. While an erasure of
     the same is under way, it is the answer.
 
+    Target `member`, by `userId`, is a person of the staff who is or was a member; a place that they still have ends
+    with the request.
+
     Target `organization` takes an OWNER and the organisation's name in `confirm`. The organisation is shut for
     everybody within seconds, this route included; for seven days whoever runs the installation can restore it, unless
     `immediately` is true. Then its keys are destroyed and everything is deleted."""
     woken: set[int] = set()
 
     async def create(connection: Connection) -> Answer:
-        made = await _created(deps, connection, scope, body.draft(actor), AuditAction.GDPR_ERASURE_REQUESTED)
+        draft, person = body.draft(actor), None
+        if body.user_id is not None:
+            user_id = UserId(body.user_id)
+            draft, person = await staff_member(deps, connection, scope, grant, user_id, draft)
+        made = await _created(deps, connection, scope, draft, AuditAction.GDPR_ERASURE_REQUESTED, person)
         until = None
         if body.confirm is not None:
             until, shards = await end_organization(
@@ -145,11 +153,17 @@ async def cancel_erasure(erasureId: UUID, scope: Organisation, deps: Deps, actor
 
 
 async def _created(
-    deps: ApiDeps, connection: Connection, scope: OrgScope, draft: Draft, action: AuditAction
+    deps: ApiDeps,
+    connection: Connection,
+    scope: OrgScope,
+    draft: Draft,
+    action: AuditAction,
+    person: Person | None = None,
 ) -> PrivacyRequest:
     if draft.project_id is not None:
         await deps.tenants.project(ProjectScope(org_id=scope.org_id, project_id=draft.project_id), connection)
-    person = await deps.privacy.person(scope.org_id, draft.external_user_id)
+    if person is None:
+        person = await deps.privacy.person(scope.org_id, draft.external_user_id)
     made, is_new = await deps.privacy.create(connection, scope, draft, person)
     if is_new:
         await (await _witness(deps, scope.org_id, made, action, draft.actor))(connection)

@@ -21,19 +21,24 @@ class _Request(Body):
         default=None, description="As sessions were made with it; only for target `external_user`."
     )
 
-    def _check(self, target: Target) -> None:
-        needed = {Target.EXTERNAL_USER: self.external_user_id, Target.PROJECT: self.project_id}
-        for each, value in needed.items():
-            name = "externalUserId" if each is Target.EXTERNAL_USER else "projectId"
+    def _check(self, target: Target, user_id: UUID | None = None) -> None:
+        needed = {
+            Target.EXTERNAL_USER: ("externalUserId", self.external_user_id),
+            Target.PROJECT: ("projectId", self.project_id),
+            Target.MEMBER: ("userId", user_id),
+        }
+        for each, (name, value) in needed.items():
             if (value is None) == (target is each):
                 raise ValueError(f"{name} is {'required' if target is each else 'not'} for target {target.value}")
 
 
 class CreateExport(_Request):
-    target: Target
+    target: Annotated[Target, Field(json_schema_extra={"enum": ["external_user", "project", "organization"]})]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.target is Target.MEMBER:
+            raise ValueError("members are in the export of their organisation")
         self._check(self.target)
         return self
 
@@ -44,6 +49,9 @@ class CreateExport(_Request):
 
 class CreateErasure(_Request):
     target: Target
+    user_id: UUID | None = Field(
+        default=None, description="Who is, or was, a member of the organisation; only for target `member`."
+    )
     confirm: Text | None = Field(
         default=None,
         max_length=200,
@@ -55,7 +63,7 @@ class CreateErasure(_Request):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        self._check(self.target)
+        self._check(self.target, self.user_id)
         if (self.target is Target.ORGANIZATION) != (self.confirm is not None):
             need = "required" if self.confirm is None else "not"
             raise ValueError(f"confirm is {need} for target {self.target.value}")
@@ -74,7 +82,9 @@ class _RequestOut(Reply):
     project_id: UUID | None
     state: RequestState
     stage: str = Field(description="Where the work stands; empty before it began. See docs/privacy.md.")
-    subjects: list[str] = Field(description="Pseudonyms (hex) of the external user; the identifier is not kept.")
+    subjects: list[str] = Field(
+        description="Pseudonyms (hex) of the external user, or the member's user id; the identifier is not kept."
+    )
     counts: dict[str, int] = Field(description="Rows that were written or erased so far, by table.")
     error: str | None = Field(description="Why the last attempt did not go on; it is tried again.")
     created_at: datetime

@@ -56,6 +56,7 @@ PLATFORM: Final = {
     ("lessons.sql", "ended_runs"): "the learner: whose runs wait to be learned from",
     ("lessons.sql", "votes"): "the learner: whose votes wait",
     ("projects.sql", "due"): "the privacy worker: whose deleted project's week is over",
+    ("privacy_staff.sql", "delete_user"): "the privacy worker: people are of no organisation",
     ("privacy.sql", "claim"): "the privacy worker: whose request has waited longest",
     ("privacy_erasure.sql", "await_appends"): "the privacy worker: shards, no organisation's rows",
     ("session_retention.sql", "aged"): "the caretaker: sessions go by their own age",
