@@ -41,7 +41,8 @@ class _Registry(jws.JWSRegistry):
     max_signature_length = 2_048  # characters; of 8,192 bits
 
 
-_REGISTRY = _Registry(algorithms=sorted(ALGORITHMS), strict_check_header=False)
+# One each: given a registry, the library verifies whichever of its algorithms its own reading of the header finds.
+_REGISTRIES = {name: _Registry(algorithms=[name], strict_check_header=False) for name in ALGORITHMS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def verified_payload(text: str, algorithm: str, key: VerificationKey) -> bytes |
     if algorithm not in key.algorithms:
         return None
     try:
-        payload = jws.deserialize_compact(text.encode(), key.key, [algorithm], _REGISTRY).payload
+        payload = jws.deserialize_compact(text.encode(), key.key, registry=_REGISTRIES[algorithm]).payload
     except (JoseError, ValueError, RecursionError):
         return None
     return payload or None
