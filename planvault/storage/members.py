@@ -144,6 +144,7 @@ class Members:
             if before.role is Role.OWNER:
                 await self._keeps_an_owner(connection, scope)
             await connection.execute(_SQL["remove"], scope.org_id, user_id)
+        await connection.execute(_SQL["end_invitations"], scope.org_id, user_id, [])
         addresses = await connection.fetch(_SQL["addresses"], scope.org_id, user_id)
         return User.model_validate(dict(row)), tuple(each["email"] for each in addresses)
 

@@ -15,6 +15,7 @@ from planvault.errors import Conflict, InvalidInput, InvitationGone, LastOwner, 
 from planvault.storage.invitations import Invitations
 from planvault.storage.members import Members
 from planvault.storage.pool import Connection, Pool
+from planvault.storage.service_tokens import ServiceTokens
 from planvault.storage.tenancy import within
 from planvault.storage.tenants import Tenants
 
@@ -37,9 +38,11 @@ class Org:
         email = f"{name}@example.com"
         return await self.members.signed_in(ISSUER, name, email=email, email_verified=verified, name=name.title())
 
-    async def invite(self, email: str, role: Role, asker: Asker = PLATFORM) -> tuple[Invitation, NewKey]:
+    async def invite(
+        self, email: str, role: Role, asker: Asker = PLATFORM, label: str = "t"
+    ) -> tuple[Invitation, NewKey]:
         async with within(self.pool, self.scope) as connection:
-            return await self.invitations.invite(self.scope, email, role, asker, "t", nothing, connection)
+            return await self.invitations.invite(self.scope, email, role, asker, label, nothing, connection)
 
     async def join(self, name: str, role: Role) -> Asker:
         """A person who was invited and has accepted, as an asker."""
@@ -221,7 +224,7 @@ async def test_revoked_replaced_and_expired_invitations_open_nothing(org: Org, p
         await org.invitations.revoke(org.scope, revoked.id, nothing)
 
 
-@pytest.mark.parametrize("ends", ["removed", "leaves", "demoted"])
+@pytest.mark.parametrize("ends", ["removed", "leaves", "demoted", "is erased"])
 async def test_who_loses_the_right_to_invite_has_invited_nobody(org: Org, ends: str) -> None:
     """Else a person who is about to be removed would come back as somebody else."""
     owner, admin = await org.join("owner", Role.OWNER), await org.join("admin", Role.ADMIN)
@@ -229,11 +232,38 @@ async def test_who_loses_the_right_to_invite_has_invited_nobody(org: Org, ends: 
     others, _ = await org.invite("colleague@example.com", Role.MEMBER, owner)
     if ends == "demoted":
         await org.change(admin, Role.DEVELOPER, owner)
+    elif ends == "is erased":
+        assert admin.user_id is not None
+        async with within(org.pool, org.scope) as connection:
+            await org.members.withdraw(connection, org.scope, admin.user_id, owner)
     else:
         await org.remove(admin, admin if ends == "leaves" else owner)
     assert [one.id for one in await org.invitations.open(org.scope)] == [others.id]
     second = await org.signed_in("second-self")
     assert second.email == theirs.email
+    with pytest.raises(InvitationGone):
+        await org.invitations.accept(text.text, second.id, second.email, nothing)
+
+
+@pytest.mark.parametrize("ends", ["is revoked", "expires"])
+async def test_what_a_service_token_has_offered_ends_with_it(org: Org, ends: str) -> None:
+    """Also where another token takes its name, and where a replica that still believed in it let it invite."""
+    tokens, life = ServiceTokens(org.pool, IDS), timedelta(days=1)
+    async with within(org.pool, org.scope) as connection:
+        token, _ = await tokens.create(
+            connection, org.scope, "ci", Role.ADMIN, life, by=Role.OWNER, created_by="ada@example.com"
+        )
+    _, text = await org.invite("second-self@example.com", Role.ADMIN, Asker(role=Role.ADMIN), "service:ci")
+    assert len(await org.invitations.open(org.scope)) == 1
+    async with within(org.pool, org.scope) as connection:
+        if ends == "is revoked":
+            await tokens.revoke(connection, org.scope, token.id)
+        else:
+            await connection.execute("UPDATE service_tokens SET expires_at = now() WHERE id = $1", token.id)
+    async with within(org.pool, org.scope) as connection:
+        await tokens.create(connection, org.scope, "ci", Role.ADMIN, life, by=Role.OWNER, created_by="ada@example.com")
+    assert await org.invitations.open(org.scope) == []
+    second = await org.signed_in("second-self")
     with pytest.raises(InvitationGone):
         await org.invitations.accept(text.text, second.id, second.email, nothing)
 
