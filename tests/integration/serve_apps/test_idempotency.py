@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import httpx
 import pytest
 
 from planvault.settings import Settings
+from planvault.storage import redis_link
 from planvault.storage.idempotency import Answer, AnswerScope, Idempotency, IdempotencyKey
 from tests.integration.redis_server import RedisServer
 from tests.integration.serve_apps.conftest import ADMIN, ObservedDeps, Recorder, Tenant, client_for, open_session
@@ -41,7 +44,11 @@ FATES = ["without redis", "with redis", "killed midway", "restarted empty midway
 
 
 @pytest.fixture(params=FATES)
-def midway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Midway]:
+def midway(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Midway]:
+    if request.param == "with redis":
+        # A busy machine is no lost Redis: what is to be seen is what it holds, not how soon.
+        monkeypatch.setattr(redis_link, "ANSWER_S", 10.0)
+        monkeypatch.setitem(redis_link.connect.__kwdefaults__, "answer_s", 10.0)
     server = None if request.param == "without redis" else RedisServer(tmp_path)
     if server is not None and request.param != "never there":
         server.start()
@@ -163,14 +170,19 @@ async def test_a_key_is_one_project_s_and_one_session_s(
 
 
 async def test_losing_redis_slows_no_request_noticeably(ask: Ask, midway: Midway) -> None:
-    """The bound holds the one short question that finds out, and a busy machine."""
-    await ask("hi", "k")
+    """Medians, each beside its own: one request finds out that Redis is lost, and the machine may be busy."""
+
+    async def median_s(name: str) -> float:
+        took = []
+        for number in range(15):
+            started = time.monotonic()
+            assert (await ask("hi", f"{name}-{number}")).status_code == 202
+            took.append(time.monotonic() - started)
+        return statistics.median(took)
+
+    before = await median_s("before")
     midway()
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    for number in range(20):
-        assert (await ask("hi", f"k-{number}")).status_code == 202
-    assert loop.time() - started < 2.5
+    assert await median_s("after") < 2 * before + 0.05  # half of what a lost Redis is waited for
 
 
 async def test_health_names_redis_where_there_is_one_and_stays_ready_without_it(
