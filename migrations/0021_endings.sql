@@ -86,6 +86,8 @@ SELECT definer_function('person_known_here(uuid, uuid)', 'planvault_app');
 -- A person goes, unless an organisation has them among its people. Answers whether one went.
 CREATE FUNCTION person_goes(person uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
+    -- Whoever takes them in at this moment holds the row: what they did is seen by the next statement, not by this one.
+    PERFORM FROM users WHERE id = person FOR UPDATE;
     DELETE FROM users WHERE id = person AND NOT EXISTS (SELECT FROM members WHERE user_id = person);
     RETURN FOUND;
 END
