@@ -13,6 +13,7 @@ from models.policies import OrgSettings, ProjectSettings
 from models.tenants import ProjectScope
 from planvault.auth.permissions import Granted, holds
 from planvault.errors import NotAllowed
+from planvault.net.ceiling import ceiling_of
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
 from serve_apps.changes import changed, settings_changed
@@ -24,6 +25,7 @@ from serve_apps.schemas.admin import (
     OrgSettingsIn,
     ProjectOut,
     ProjectSettingsIn,
+    check_ceiling,
 )
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.members import RenameProject, RestoreProject
@@ -42,6 +44,7 @@ async def put_settings(body: OrgSettingsIn, scope: Organisation, deps: Deps, gra
     """What is left out goes back to its default. Whether the routing cache learns is the owners' choice: who is none
     sends it as it is."""
     settings = body.settings()
+    check_ceiling(settings.egress, ceiling_of(deps.settings))
 
     def change(before: OrgSettings) -> OrgSettings:
         _check_learning(grant, before, settings)

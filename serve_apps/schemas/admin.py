@@ -10,6 +10,8 @@ from models.plans import PlannerMode
 from models.policies import EgressPolicy, OrgSettings, PlanApprovalMode, ProjectSettings, RetentionSettings, RunLimits
 from models.runtime_policy import RuntimePolicy
 from models.tenants import DeletedProject, Project
+from planvault.errors import FieldError, InvalidInput
+from planvault.net.ceiling import EgressCeiling
 from serve_apps.schemas.base import Body, Name, Reply
 from serve_apps.schemas.rate_limits import RateLimitsIn
 from serve_apps.schemas.retrieval import RetrievalIn
@@ -22,6 +24,22 @@ class EgressIn(Body):
     allow_loopback: StrictBool = False
     allow_private: StrictBool = False
     allow_hosts: list[Host] = Field(default_factory=list, max_length=200)
+
+
+def check_ceiling(egress: EgressPolicy, ceiling: EgressCeiling) -> None:
+    """An organisation opens nothing that the installation keeps shut. Raises InvalidInput that names the setting."""
+    faults = [
+        FieldError(
+            f"/egress/{name}", f"the installation keeps these addresses shut: its operator opens them with {opens}"
+        )
+        for name, asked, allowed, opens in (
+            ("allowLoopback", egress.allow_loopback, ceiling.allow_loopback, "PLANVAULT_EGRESS_ALLOW_LOOPBACK"),
+            ("allowPrivate", egress.allow_private, ceiling.allow_private, "PLANVAULT_EGRESS_ALLOW_PRIVATE"),
+        )
+        if asked and not allowed
+    ]
+    if faults:
+        raise InvalidInput("The egress policy asks for more than the installation allows.", errors=tuple(faults))
 
 
 class RetentionIn(Body):

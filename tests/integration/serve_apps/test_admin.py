@@ -1,5 +1,7 @@
 """The Admin API: catalog, settings, projects, keys, secrets."""
 
+from dataclasses import replace
+
 import httpx
 import orjson
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from models import access
 from models.tools import ImportOutcome, OperationReport
 from planvault.storage import catalog_imports
-from tests.integration.serve_apps.conftest import ObservedDeps, Recorder, Tenant
+from tests.integration.serve_apps.conftest import ADMIN, ObservedDeps, Recorder, Tenant, client_for
 
 SPEC = {"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "paths": {}}
 
@@ -131,14 +133,31 @@ async def test_a_body_of_another_type_is_415(admin: httpx.AsyncClient, tenant: T
     assert answer.json()["type"] == "urn:planvault:problem:UNSUPPORTED_MEDIA_TYPE"
 
 
-async def test_organisation_settings_are_replaced_as_a_whole(admin: httpx.AsyncClient, tenant: Tenant) -> None:
+async def test_organisation_settings_are_replaced_as_a_whole(
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant
+) -> None:
     url = f"{tenant.admin}/settings"
-    put = await admin.put(url, json={"egress": {"allowLoopback": True, "allowHosts": ["*.example.com"]}})
+    opened = replace(deps, settings=deps.settings.model_copy(update={"egress_allow_loopback": True}))
+    async with client_for(opened, {"Authorization": f"Bearer {ADMIN.text}"}) as open_admin:
+        put = await open_admin.put(url, json={"egress": {"allowLoopback": True, "allowHosts": ["*.example.com"]}})
     assert put.status_code == 200
     assert (await admin.get(url)).json() == put.json()
     assert put.json()["egress"] == {"allowLoopback": True, "allowPrivate": False, "allowHosts": ["*.example.com"]}
     assert (await admin.put(url, json={})).json()["egress"]["allowLoopback"] is False
     assert (await admin.put(url, json={"egress": {"allowLoopback": "yes"}})).status_code == 422
+
+
+async def test_nobody_opens_addresses_that_the_installation_keeps_shut(
+    admin: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    url = f"{tenant.admin}/settings"
+    refused = await admin.put(url, json={"egress": {"allowLoopback": True, "allowPrivate": True}})
+    assert refused.status_code == 422
+    faults = {fault["pointer"]: fault["detail"] for fault in refused.json()["errors"]}
+    assert "PLANVAULT_EGRESS_ALLOW_LOOPBACK" in faults["/egress/allowLoopback"]
+    assert "PLANVAULT_EGRESS_ALLOW_PRIVATE" in faults["/egress/allowPrivate"]
+    assert (await admin.get(url)).json()["egress"]["allowLoopback"] is False, "what is refused changes nothing"
+    assert (await admin.put(url, json={"egress": {"allowHosts": ["a.example.com"]}})).status_code == 200
 
 
 async def test_projects_have_settings_of_their_own(admin: httpx.AsyncClient, tenant: Tenant) -> None:
