@@ -48,6 +48,7 @@ class AuditAction(StrEnum):
     ORGANIZATION_CREATED = "ORGANIZATION_CREATED"  # by who runs the installation: the first row of its log
     ORGANIZATION_DELETED = "ORGANIZATION_DELETED"  # shut for everybody; `purgeAfter` it is destroyed
     ORGANIZATION_RESTORED = "ORGANIZATION_RESTORED"
+    ORGANIZATION_LIMITED = "ORGANIZATION_LIMITED"  # `keysPerProject`, `before`: by who runs the installation
     SERVICE_TOKEN_CREATED = "SERVICE_TOKEN_CREATED"  # its `token` id, name, role and end, never its text
     SERVICE_TOKEN_ROTATED = "SERVICE_TOKEN_ROTATED"
     SERVICE_TOKEN_REVOKED = "SERVICE_TOKEN_REVOKED"

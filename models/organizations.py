@@ -15,5 +15,6 @@ class OrganizationSummary(Frozen):
     owners: int  # members with the role OWNER; 0: whoever was invited has not accepted yet
     members: int
     projects: int
+    keys_per_project: int  # how many scoped keys a project may have
     deleted_at: datetime | None
     purge_after: datetime | None  # until then it can be restored

@@ -6,9 +6,12 @@ import asyncpg
 
 from models.ids import OrgId
 from models.organizations import OrganizationSummary
+from models.tenants import OrgScope
 from planvault.errors import NotFound
-from planvault.storage.pool import Pool
+from planvault.storage.pool import Pool, transaction
 from planvault.storage.queries import load
+from planvault.storage.tenancy import stepped_into
+from planvault.storage.tenants import Witness
 
 _SQL = load("planvault.storage", "sql/organizations.sql")
 
@@ -28,6 +31,14 @@ class Organizations:
         if row is None:
             raise NotFound("There is no such organisation")
         return _summary(row)
+
+    async def set_quota(self, scope: OrgScope, keys_per_project: int, witness: Witness) -> None:
+        """How many scoped keys, 0 to 10,000, each project may have; `witness` writes it down. Raises NotFound."""
+        async with transaction(self._pool) as connection:
+            if await connection.fetchval(_SQL["set_quota"], scope.org_id, keys_per_project) is None:
+                raise NotFound("There is no such organisation")
+            async with stepped_into(connection, scope):
+                await witness(connection)
 
 
 def _summary(row: asyncpg.Record) -> OrganizationSummary:

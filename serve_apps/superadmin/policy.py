@@ -19,6 +19,7 @@ POLICY: tuple[Rule, ...] = (
     Rule("POST", PREFIX + "/orgs", OPERATORS),
     Rule("GET", PREFIX + "/orgs", OPERATORS),
     Rule("GET", ORGANIZATION, OPERATORS),
+    Rule("PATCH", ORGANIZATION, OPERATORS),
     Rule("DELETE", ORGANIZATION, OPERATORS),
     Rule("GET", ORGANIZATION + "/deletion", OPERATORS),
     Rule("POST", ORGANIZATION + "/restore", OPERATORS),

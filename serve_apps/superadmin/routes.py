@@ -31,6 +31,7 @@ from serve_apps.superadmin.schemas import (
     InviteOwner,
     NewOrganizationOut,
     OrganizationOut,
+    PatchOrganization,
 )
 
 router = APIRouter(prefix=PREFIX, tags=["operators"])
@@ -79,6 +80,23 @@ async def list_organizations(
 @router.get("/orgs/{organizationId}", responses=problems())
 async def get_organization(organizationId: UUID, platform: PlatformDeps) -> OrganizationOut:  # noqa: N803
     return OrganizationOut.of(await platform.organizations.get(OrgId(organizationId)))
+
+
+@router.patch("/orgs/{organizationId}", responses=problems())
+async def patch_organization(
+    organizationId: UUID,  # noqa: N803 - the path's own name
+    body: PatchOrganization,
+    deps: Deps,
+    platform: PlatformDeps,
+    actor: Actor,
+) -> OrganizationOut:
+    """What it may have. Keys beyond a smaller quota stay; no further one is made."""
+    found = await platform.organizations.get(OrgId(organizationId))
+    scope = OrgScope(org_id=found.id)
+    what: JsonObject = {"keysPerProject": body.keys_per_project, "before": found.keys_per_project}
+    witness = await changed(deps, scope, AuditAction.ORGANIZATION_LIMITED, actor, what)
+    await platform.organizations.set_quota(scope, body.keys_per_project, witness)
+    return OrganizationOut.of(await platform.organizations.get(found.id))
 
 
 @router.post("/orgs/{organizationId}/owner-invitation", status_code=201, responses=problems(409))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from models.organizations import OrganizationSummary
 from planvault.storage.org_deletion import Deletion
@@ -24,6 +24,12 @@ class CreateOrganization(Body):
     )
 
 
+class PatchOrganization(Body):
+    keys_per_project: StrictInt = Field(
+        ge=0, le=10_000, description="Scoped keys of each project; the primary is beside."
+    )
+
+
 class OrganizationOut(Reply):
     id: UUID
     name: str
@@ -31,6 +37,7 @@ class OrganizationOut(Reply):
     owners: int = Field(description="0: whoever was invited has not accepted yet.")
     members: int
     projects: int
+    keys_per_project: int = Field(description="How many scoped keys each project may have.")
     deleted_at: datetime | None
     purge_after: datetime | None = Field(description="Until then a deleted organisation can be restored.")
 

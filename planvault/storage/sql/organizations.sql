@@ -3,7 +3,7 @@
 -- name: page
 -- After $1 (NULL: from the beginning), by id, which is by age; the deleted ones that can be restored included.
 WITH found AS (
-    SELECT id, name, created_at, deleted_at, purge_after FROM organizations
+    SELECT id, name, created_at, deleted_at, purge_after, keys_per_project FROM organizations
     WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2)
 SELECT found.*, sizes.owners, sizes.members, sizes.projects
 FROM found
@@ -12,6 +12,10 @@ ORDER BY found.id;
 
 -- name: one
 -- One of them ($1).
-SELECT o.id, o.name, o.created_at, o.deleted_at, o.purge_after, sizes.owners, sizes.members, sizes.projects
+SELECT o.id, o.name, o.created_at, o.deleted_at, o.purge_after, o.keys_per_project, sizes.owners, sizes.members, sizes.projects
 FROM organizations AS o, organization_sizes(ARRAY[o.id]) AS sizes
 WHERE o.id = $1;
+
+-- name: set_quota
+-- How many scoped keys a project of the organisation may have. What it has beyond that stays.
+UPDATE organizations SET keys_per_project = $2 WHERE id = $1 RETURNING id;

@@ -143,6 +143,26 @@ async def test_a_deleted_organisation_lets_nobody_in_until_it_is_restored(
     assert [row["action"] for row in log][:2] == ["ORGANIZATION_RESTORED", "ORGANIZATION_DELETED"]
 
 
+async def test_operators_set_how_many_keys_a_project_may_have(
+    operator: httpx.AsyncClient, tenant: Tenant, admin: httpx.AsyncClient
+) -> None:
+    place = f"{ORGS}/{tenant.scope.org_id}"
+    assert (await operator.get(place)).json()["keysPerProject"] == 50
+    held = await operator.get(ORGS)
+    assert {item["keysPerProject"] for item in held.json()["items"]} == {50}
+    keys = f"{tenant.admin}/projects/{tenant.scope.project_id}/keys"
+    live = [key for key in (await admin.get(keys)).json()["items"] if not key["isPrimary"] and not key["revokedAt"]]
+    changed = await operator.patch(place, json={"keysPerProject": len(live) + 1})
+    assert (changed.status_code, changed.json()["keysPerProject"]) == (200, len(live) + 1)
+    body = {"name": "one more", "scopes": ["hrn:project:*"]}
+    assert [(await admin.post(keys, json=body)).status_code for _ in range(2)] == [201, 409]
+    for wrong in (-1, 10_001, "5", 1.5, None):
+        assert (await operator.patch(place, json={"keysPerProject": wrong})).status_code == 422
+    assert (await operator.patch(f"{ORGS}/{UUID(int=7)}", json={"keysPerProject": 5})).status_code == 404
+    [row] = (await admin.get(f"{tenant.admin}/audit", params={"action": "ORGANIZATION_LIMITED"})).json()["items"]
+    assert (row["details"]["before"], row["details"]["keysPerProject"]) == (50, len(live) + 1)
+
+
 @pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "a\u0007"}, {"name": "x", "ownerEmail": "nobody"}])
 async def test_what_is_no_organisation_is_refused_and_makes_none(
     operator: httpx.AsyncClient, deps: ObservedDeps, body: dict[str, str]
