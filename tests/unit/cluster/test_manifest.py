@@ -1,13 +1,16 @@
 """ray-cluster.yaml: its structure, and what it has in common with the local default."""
 
+import importlib
+import ipaddress
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
-from cluster import environment
+from cluster import environment, loopback
 from cluster.topology import SERVE_CONFIG
 
 REPOSITORY = Path(__file__).parents[3]
@@ -105,6 +108,38 @@ def test_from_outside_only_the_api_is_reachable(manifest: dict[str, Any]) -> Non
     rules = manifest["NetworkPolicy"]["spec"]["ingress"]
     open_to_all = [port["port"] for rule in rules if "from" not in rule for port in rule["ports"]]
     assert open_to_all == [8080]
+
+
+def test_only_what_the_platform_needs_goes_out_and_no_metadata_service(manifest: dict[str, Any]) -> None:
+    policy = manifest["NetworkPolicy"]["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert all("to" in rule for rule in policy["egress"]), "nothing goes anywhere at will"
+    allowed = [
+        (ipaddress.ip_network(block["cidr"]), [ipaddress.ip_network(each) for each in block.get("except", [])])
+        for rule in policy["egress"]
+        for target in rule["to"]
+        if (block := target.get("ipBlock")) is not None
+    ]
+    for address in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "127.0.0.1"):
+        found = ipaddress.ip_address(address)
+        assert not [net for net, but in allowed if found in net and not any(found in each for each in but)], address
+    ports = {port["port"] for rule in policy["egress"] if "ports" in rule for port in rule["ports"]}
+    assert ports == {53, 443, 5432}
+
+
+def test_the_dashboard_stays_at_home_there_too(groups: dict[str, dict[str, Any]]) -> None:
+    given = {entry["name"]: entry.get("value") for entry in container(groups["head"])["env"]}
+    module, _, function = given["RAY_START_HOOK"].rpartition(".")
+    assert getattr(importlib.import_module(module), function) is loopback.before_start_in_cluster
+    ours = loopback.NO_WAY_OUT_OF_THE_CLUSTER
+    for url, reached in (
+        ("http://169.254.169.254/latest", False),
+        ("http://metadata.google.internal/computeMetadata", False),
+        ("https://usage-stats.ray.io/", False),
+        ("http://10.42.0.7:52365/api", True),
+        ("http://planvault-head-svc:8265/api", True),
+    ):
+        assert requests.utils.should_bypass_proxies(url, no_proxy=ours["no_proxy"]) is reached, url
 
 
 def test_the_release_job_runs_what_this_build_has(manifest: dict[str, Any]) -> None:
