@@ -9,6 +9,8 @@ from planvault.ports import SecretLookup
 
 # Headers, and `?query` parameters, whose whole value is a credential where a template spells it out.
 _CREDENTIAL = re.compile(r"auth|cookie|key|token|secret|passw|signature|session", re.IGNORECASE)
+# Whatever the header is called, what follows an authentication scheme is a credential.
+_SCHEME = re.compile(r"\s*(?:bearer|basic|digest|token|apikey)\s+\S", re.IGNORECASE)
 _HANDLE = re.compile(r"\{\{\s*secrets\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 
@@ -58,7 +60,7 @@ class SecretBinder:
 
 def written_out(name: str, template: str) -> tuple[str, ...]:
     """The credential that a template holds itself, where it should have had a handle: whole, and behind its scheme."""
-    if not _CREDENTIAL.search(name) or _HANDLE.search(template):
+    if _HANDLE.search(template) or not (_CREDENTIAL.search(name) or _SCHEME.match(template)):
         return ()
     scheme, blank, credential = template.strip().partition(" ")
     return (template, credential) if blank and scheme.isalpha() else (template,)

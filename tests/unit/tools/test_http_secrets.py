@@ -112,7 +112,9 @@ async def test_a_credential_that_a_template_spells_out_is_a_secret_of_the_call_a
     async def echo(received: Received, writer: asyncio.StreamWriter) -> None:
         writer.write(response(body=json.dumps(received.headers).encode(), Content_Type="application/json"))
 
-    headers = {"Authorization": f"Bearer {MINE}", "X-Api-Key": THEIRS, "Accept": "application/json"}
+    other = "a-credential-under-a-name-that-tells-nothing"
+    headers = {"Authorization": f"Bearer {MINE}", "X-Api-Key": THEIRS, "X-Upstream": f"Bearer {other}"}
+    headers["Accept"] = "application/json"
     async with serving(echo) as server:
         target = CallTarget(server.url(""), IntegrationState(auth_headers=headers), EgressPolicy(allow_loopback=True))
         outcome = await HttpExecutor(http, Redactor(), SystemClock()).execute(
@@ -123,6 +125,7 @@ async def test_a_credential_that_a_template_spells_out_is_a_secret_of_the_call_a
     told = outcome.model_dump_json()
     assert MINE not in told
     assert THEIRS not in told
+    assert other not in told
     assert "application/json" in told
 
 
