@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from models.runs import RunStatus
 from planvault.storage.privacy_work import PrivacyWork
 from tests.integration.serve_apps.conftest import ObservedDeps, Tenant, open_session
 from tests.integration.serve_apps.test_privacy import ADA, all_done, erase, exported, leaves_everything, work
@@ -59,3 +60,18 @@ async def test_an_answer_is_found_by_the_session_s_id_however_the_caller_spelled
     await all_done(work)
     kept = "SELECT route FROM idempotency WHERE org_id = $1"
     assert [row["route"] for row in await deps.database.fetch(kept, tenant.scope.org_id)] == []
+
+
+async def test_the_person_s_votes_on_other_people_s_runs_go_too(
+    deps: ObservedDeps, client: httpx.AsyncClient, admin: httpx.AsyncClient, tenant: Tenant, work: PrivacyWork
+) -> None:
+    grace = await open_session(deps, client, tenant, externalUserId="grace")
+    run_id = await grace.run(RunStatus.COMPLETED)
+    path = f"{tenant.base}/sessions/{grace.scope.session_id}/feedback"
+    for who in (ADA, "grace"):
+        vote = {"runId": str(run_id), "value": "like"}
+        assert (await client.post(path, json=vote, headers={"X-Operator-Id": who})).status_code == 200
+    await erase(admin, tenant, target="external_user", externalUserId=ADA)
+    await all_done(work)
+    votes = "SELECT count(*) FROM feedback WHERE run_id = $1"
+    assert await deps.database.fetchval(votes, run_id) == 1
