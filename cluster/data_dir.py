@@ -144,7 +144,12 @@ def private_folder(path: Path, owner: ServerUser | None = None) -> Path:
         raise BringUpFailed(f"{path} cannot be made: {error.strerror}.") from error
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o077:
-        raise BringUpFailed(f"{path} is not a folder of ours that is closed to others. Remove it and try again.")
+        # Not "remove it": after a copy without owners (cp -r, a backup) it may be somebody's only database.
+        owned = f"belongs to user {uid} with mode 0700"
+        raise BringUpFailed(
+            f"{path} must be a folder that {owned}. One of your own data: `chown -R {uid} {path}; chmod 700 {path}`. "
+            "One that you do not know: move it away."
+        )
     return path
 
 

@@ -93,14 +93,14 @@ def test_a_private_folder_that_somebody_opened_is_not_used(tmp_path: Path) -> No
     trap = tmp_path / "trap"
     trap.mkdir()
     trap.chmod(0o777)
-    with pytest.raises(BringUpFailed, match="closed to others"):
+    with pytest.raises(BringUpFailed, match="chown -R"):
         private_folder(trap)
 
 
 def test_a_symbolic_link_in_place_of_a_private_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BringUpFailed, match="closed to others"):
+    with pytest.raises(BringUpFailed, match="chown -R"):
         private_folder(tmp_path / "link")
 
 
