@@ -51,24 +51,35 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(root, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: str) -> str:
+    """Name of a migrated database that nobody is connected to: a copy takes 0.3 s, migrating 1.5."""
+    asyncio.run(_on_server(postgres_server, "CREATE DATABASE migrated"))
+    asyncio.run(migrate(_url_of(postgres_server, "migrated")))
+    return "migrated"
+
+
 @pytest.fixture(scope="module")
-def database_url(postgres_server: str) -> Iterator[str]:
+def database_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
     """A fresh, migrated database for this test module."""
     name = f"test_{uuid.uuid1().hex}"  # noqa: TID251 - a name for a throw-away database
+    asyncio.run(_on_server(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE {migrated_template}'))
+    yield _url_of(postgres_server, name)
+    asyncio.run(_on_server(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
-    async def run(sql: str) -> None:
-        connection = await asyncpg.connect(postgres_server)
-        try:
-            await connection.execute(sql)
-        finally:
-            await connection.close()
 
-    asyncio.run(run(f'CREATE DATABASE "{name}"'))
-    url = postgres_server.replace("/postgres?", f"/{name}?")
-    assert name in url, f"cannot derive a database URL from {postgres_server}"
-    asyncio.run(migrate(url))
-    yield url
-    asyncio.run(run(f'DROP DATABASE "{name}" WITH (FORCE)'))
+def _url_of(server: str, database: str) -> str:
+    url = server.replace("/postgres?", f"/{database}?")
+    assert database in url, f"cannot derive a database URL from {server}"
+    return url
+
+
+async def _on_server(server: str, sql: str) -> None:
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
 
 
 @pytest.fixture
