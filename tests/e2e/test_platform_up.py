@@ -37,7 +37,9 @@ def test_the_credentials_file_is_private_and_equals_what_was_printed(platform: P
     path = platform.data_dir / "credentials.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text()) == platform.credentials
-    assert set(platform.credentials) == {"baseUrl", "orgId", "projectId", "projectKey", "adminToken"}
+    assert set(platform.credentials) == {
+        *("baseUrl", "superadminUrl", "orgId", "projectId", "projectKey", "adminToken")
+    }
 
 
 def test_the_project_key_and_the_admin_token_open_their_apis(platform: Platform) -> None:

@@ -74,6 +74,7 @@ def test_what_libraries_would_send_is_switched_off(platform: Platform) -> None:
     assert {name: environment.get(name) for name in wanted} == wanted
 
 
+@pytest.mark.faults  # a whole bring-up and demo of its own: three minutes on a busy machine
 @pytest.mark.timeout(400)
 def test_the_product_works_with_every_way_out_trapped_and_nothing_goes_into_the_trap(tmp_path: Path) -> None:
     """It comes up, imports, selects, plans and runs; no process, native or not, asks for a name or sends a packet."""
