@@ -17,8 +17,8 @@ def download(held: Credentials, *, details: bool = True) -> Iterator[bytes]:
     """Pieces as they come. Raises ApiProblem, Unavailable; a stream that breaks off raises Unavailable too."""
     import httpx
 
-    from planvault.cli.client import ApiProblem
     from planvault.cli.options import admin_token
+    from planvault.cli.problem import ApiProblem
 
     url = f"{held.base_url}/admin/v1/orgs/{held.org_id}/audit/export"
     headers = {"Authorization": f"Bearer {admin_token(held)}"}

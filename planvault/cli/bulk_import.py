@@ -10,8 +10,9 @@ from rich.console import Console
 
 from models.base import JsonObject, JsonValue
 from planvault.cli.bulk_progress import BulkProgress, seconds
-from planvault.cli.client import ApiClient, ApiProblem
+from planvault.cli.client import ApiClient
 from planvault.cli.folder import FolderImport, SpecFile, spec_files
+from planvault.cli.problem import ApiProblem
 from planvault.errors import InvalidInput, Unavailable
 
 _T = TypeVar("_T")

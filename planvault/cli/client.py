@@ -14,6 +14,7 @@ from httpx_sse import EventSource, SSEError
 from pydantic import TypeAdapter
 
 from models.base import JsonObject, JsonValue
+from planvault.cli.problem import ApiProblem, objects
 from planvault.clock import TimeOrderedIds
 from planvault.errors import Unavailable
 from planvault.ports import Ids
@@ -27,30 +28,6 @@ _LIMITED_TRIES = 5
 _LONGEST_WAIT_S = 60.0
 
 _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
-
-
-class ApiProblem(Exception):
-    """The API refused a request. `code` is the stable last part of the problem's `type`.
-
-    `faults` are the entries of its `errors`, each as `pointer: detail`; the exception's text holds them too.
-    """
-
-    def __init__(self, response: httpx.Response) -> None:
-        body = _problem_body(response)
-        self.status = response.status_code
-        self.code = str(body.get("type", "")).rpartition(":")[2] or f"HTTP_{response.status_code}"
-        self.detail = str(body.get("detail") or body.get("title") or response.reason_phrase)
-        self.request_id = str(body.get("instance") or response.headers.get("X-Request-Id", ""))
-        after = response.headers.get("Retry-After", "")
-        self.retry_after_s = float(after) if after.isascii() and after.isdigit() else 1.0
-        self.errors = tuple(_objects(body, "errors"))
-        self.faults = tuple(fault(str(entry.get("pointer", "")), str(entry.get("detail", ""))) for entry in self.errors)
-        super().__init__("\n    ".join((f"{self.code} ({self.status}): {self.detail}", *self.faults)))
-
-
-def fault(pointer: str, detail: str) -> str:
-    """One line for one fault; a fault of the request as a whole has an empty pointer."""
-    return f"{pointer}: {detail}" if pointer else detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +164,7 @@ class ApiClient:
 
     def history(self, session_id: str) -> list[JsonObject]:
         """The newest 1,000 history events in order."""
-        return _objects(self._get(f"{self._runtime}/sessions/{session_id}/history"), "events")
+        return objects(self._get(f"{self._runtime}/sessions/{session_id}/history"), "events")
 
     def newest_seq(self, session_id: str) -> int:
         """Where the history stands now: to follow from here is to see only what comes."""
@@ -195,7 +172,7 @@ class ApiClient:
         return max((seq for seq in seqs if isinstance(seq, int)), default=0)
 
     def runs(self, session_id: str) -> list[JsonObject]:
-        return _objects(self._get(f"{self._runtime}/sessions/{session_id}/runs"), "items")
+        return objects(self._get(f"{self._runtime}/sessions/{session_id}/runs"), "items")
 
     def open_run(self, session_id: str) -> JsonObject | None:
         """The run that the session's next prompt would wait for."""
@@ -206,7 +183,7 @@ class ApiClient:
 
     def sessions(self, **filters: str | int) -> list[JsonObject]:
         """Newest first; filters are wire names: `limit`, `cursor`, `tag`, `status`."""
-        return _objects(self._get(f"{self._runtime}/sessions", query=filters), "items")
+        return objects(self._get(f"{self._runtime}/sessions", query=filters), "items")
 
     def tools(self) -> list[JsonObject]:
         """Every tool that the project has enabled, page by page."""
@@ -214,14 +191,14 @@ class ApiClient:
         query: Query = {"limit": 200}
         while True:
             page = self._get(f"{self._runtime}/tools", query=query)
-            found += _objects(page, "items")
+            found += objects(page, "items")
             cursor = page.get("nextCursor")
             if not isinstance(cursor, str):
                 return found
             query["cursor"] = cursor
 
     def integrations(self) -> list[JsonObject]:
-        return _objects(self._get(f"{self._runtime}/tools", query={"type": "integration"}), "items")
+        return objects(self._get(f"{self._runtime}/tools", query={"type": "integration"}), "items")
 
     def set_integration(self, alias: str, **fields: JsonValue) -> JsonObject:
         """Replace the project's decisions: `enabled`, `approvalPolicy`, `auth` (header → template with handles)."""
@@ -239,14 +216,14 @@ class ApiClient:
 
     def scheduled_jobs(self, **filters: str | int) -> list[JsonObject]:
         """Newest first; filters are wire names: `limit`, `cursor`, `status`, `target`, `sessionId`, `recurring`."""
-        return _objects(self._get(f"{self._runtime}/scheduled-jobs", query=filters), "items")
+        return objects(self._get(f"{self._runtime}/scheduled-jobs", query=filters), "items")
 
     def scheduled_job(self, job_id: str) -> JsonObject:
         return self._get(f"{self._runtime}/scheduled-jobs/{job_id}")
 
     def job_occurrences(self, job_id: str) -> list[JsonObject]:
         """The newest 50 times that the job was due, latest first."""
-        return _objects(self._get(f"{self._runtime}/scheduled-jobs/{job_id}/occurrences"), "items")
+        return objects(self._get(f"{self._runtime}/scheduled-jobs/{job_id}/occurrences"), "items")
 
     def cancel_job(self, job_id: str) -> JsonObject:
         return self._post(f"{self._runtime}/scheduled-jobs/{job_id}/cancel", {})
@@ -292,7 +269,7 @@ class ApiClient:
         cursor: JsonValue = None
         while True:
             page = self.admin("GET", route, query=query | ({"cursor": str(cursor)} if cursor else {}))
-            yield from _objects(page, "items")
+            yield from objects(page, "items")
             cursor = page.get("nextCursor")
             if cursor is None:
                 return
@@ -309,7 +286,7 @@ class ApiClient:
         self._send("DELETE", f"{self._admin}/scenarios/{scenario_id}", self._admin_auth)
 
     def keys(self) -> list[JsonObject]:
-        return _objects(self._get(f"{self._admin}/projects/{self._project_id}/keys", admin=True), "items")
+        return objects(self._get(f"{self._admin}/projects/{self._project_id}/keys", admin=True), "items")
 
     def create_key(self, name: str, scopes: Sequence[str], **more: JsonValue) -> JsonObject:
         """The answer holds the key's plaintext, this once. `more`: `expiresAt`, `primary`."""
@@ -385,19 +362,3 @@ def _utf_8(headers: Mapping[str, str]) -> httpx.Headers:
 def _description(name: str, base_url: str | None, spec: JsonObject | str | None, spec_url: str | None) -> JsonObject:
     body: JsonObject = {"name": name, "specUrl": spec_url} if spec is None else {"name": name, "openApiSpec": spec}
     return body if base_url is None else body | {"baseUrl": base_url}
-
-
-def _problem_body(response: httpx.Response) -> JsonObject:
-    """The problem's members, or none where something else than our API answered (a proxy's HTML page)."""
-    try:
-        return _OBJECT.validate_json(response.content)
-    except ValueError:
-        return {}
-
-
-def _list(value: JsonValue) -> list[JsonValue]:
-    return value if isinstance(value, list) else []
-
-
-def _objects(body: JsonObject, field: str) -> list[JsonObject]:
-    return [item for item in _list(body.get(field)) if isinstance(item, dict)]

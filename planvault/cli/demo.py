@@ -18,11 +18,12 @@ from cluster.ports import free_port
 from cluster.teardown import down
 from cluster.topology import LOOPBACK
 from planvault.cli.answers import AnswerByRule, AskPerson
-from planvault.cli.client import ApiClient, ApiProblem
+from planvault.cli.client import ApiClient
 from planvault.cli.demo_scenes import SCENES, Scene, judge
 from planvault.cli.demo_shop import RunningShop, running_shop
 from planvault.cli.imports import await_import
 from planvault.cli.live import EventPrinter
+from planvault.cli.problem import ApiProblem
 from planvault.cli.questions import Answers
 from planvault.cli.watch import RunSeen, Watcher
 from planvault.errors import PlanVaultError

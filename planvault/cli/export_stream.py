@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from planvault.cli.client import ApiProblem
 from planvault.cli.options import admin_token
+from planvault.cli.problem import ApiProblem
 from planvault.errors import Conflict, RecordDamaged, Unavailable
 
 if TYPE_CHECKING:

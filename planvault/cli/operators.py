@@ -10,7 +10,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from models.base import JsonObject
-from planvault.cli.client import ApiProblem
+from planvault.cli.problem import ApiProblem
 from planvault.errors import Unavailable
 
 _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)

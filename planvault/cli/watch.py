@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from models.base import JsonObject, JsonValue
-from planvault.cli.client import ApiClient, ApiProblem, SessionEvent
+from planvault.cli.client import ApiClient, SessionEvent
+from planvault.cli.problem import ApiProblem
 from planvault.cli.questions import NEEDS_APPROVAL, NEEDS_OPERATOR, Answers
 from planvault.errors import Unavailable
 

@@ -14,8 +14,9 @@ from cluster.data_dir import existing
 from cluster.health import probe
 from cluster.postmaster import postmaster
 from models.base import JsonObject
-from planvault.cli.client import ApiClient, ApiProblem
+from planvault.cli.client import ApiClient
 from planvault.cli.imports import await_import
+from planvault.cli.problem import ApiProblem
 from tests.e2e.conftest import PlanVault, Platform
 from tests.e2e.slow_shop import slow_shop
 

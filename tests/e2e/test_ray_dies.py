@@ -20,8 +20,9 @@ from cluster.data_dir import existing
 from cluster.ports import free_port
 from cluster.topology import LOOPBACK
 from models.base import JsonObject
-from planvault.cli.client import ApiClient, ApiProblem
+from planvault.cli.client import ApiClient
 from planvault.cli.imports import await_import
+from planvault.cli.problem import ApiProblem
 from tests.e2e.conftest import UP_TIMEOUT_S, PlanVault
 from tests.e2e.slow_shop import slow_shop
 

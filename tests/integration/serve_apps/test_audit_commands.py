@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from cluster.credentials import Credentials, write
 from planvault.cli.audit import audit
-from planvault.cli.client import ApiProblem
+from planvault.cli.problem import ApiProblem
 from planvault.errors import Unavailable
 from tests.integration.serve_apps.conftest import ADMIN, ObservedDeps, Tenant
 from tests.integration.serve_apps.live import serving

@@ -43,7 +43,7 @@ def test_every_failure_is_a_message_and_a_status(
 def test_a_refusal_of_the_api_is_shown_as_it_is() -> None:
     import httpx
 
-    from planvault.cli.client import ApiProblem
+    from planvault.cli.problem import ApiProblem
 
     problem = ApiProblem(httpx.Response(404, json={"type": "urn:planvault:problem:NOT_FOUND", "detail": "No such key"}))
     result = CliRunner().invoke(_app(problem), ["fail"])

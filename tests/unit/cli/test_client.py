@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from planvault.cli.client import ApiClient, ApiProblem
+from planvault.cli.client import ApiClient
+from planvault.cli.problem import ApiProblem
 from planvault.errors import Unavailable
 
 SESSION = "0190-session"

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from models.base import JsonObject
-from planvault.cli.client import ApiProblem, SessionEvent
+from planvault.cli.client import SessionEvent
+from planvault.cli.problem import ApiProblem
 from planvault.cli.watch import SLOT_TRIES, Watcher
 from planvault.errors import Unavailable
 from tests.unit.cli.scripted_platform import ScriptedPlatform, Told, problem
