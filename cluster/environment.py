@@ -46,7 +46,8 @@ RAY: Mapping[str, str] = {
 }
 
 
-# Everything runs on the operator's own machine: services beside it may be opened by its organisations' settings.
+# Everything runs on the operator's own machine: services beside it may be opened by its organisations' settings. Not
+# once people sign in: then it serves others than who started it.
 ONE_MACHINE: Mapping[str, str] = {"PLANVAULT_EGRESS_ALLOW_LOOPBACK": "true", "PLANVAULT_EGRESS_ALLOW_PRIVATE": "true"}
 
 
@@ -64,7 +65,7 @@ def process_environment(
     """
     cleaned = {name: value for name, value in inherited.items() if name not in _FOREIGN}
     return {
-        **ONE_MACHINE,
+        **({} if cleaned.get("PLANVAULT_OIDC_ISSUER") else ONE_MACHINE),
         **cleaned,
         **QUIET,
         **RAY,

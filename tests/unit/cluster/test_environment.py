@@ -48,3 +48,14 @@ def test_the_owners_url_goes_to_no_process_where_each_has_a_login_of_its_own() -
 
 def test_without_both_logins_the_owners_url_is_handed_on() -> None:
     assert urls_of("postgresql://owner@/x", "", "postgresql://platform@/x")["DATABASE_URL"] == "postgresql://owner@/x"
+
+
+def test_services_beside_a_platform_of_ones_own_may_be_opened() -> None:
+    assert made({})["PLANVAULT_EGRESS_ALLOW_LOOPBACK"] == "true"
+    assert made({"PLANVAULT_EGRESS_ALLOW_LOOPBACK": "false"})["PLANVAULT_EGRESS_ALLOW_LOOPBACK"] == "false"
+
+
+def test_once_people_sign_in_what_lies_inside_is_opened_by_the_operators_word_only() -> None:
+    environment = made({"PLANVAULT_OIDC_ISSUER": "https://issuer.example", "PLANVAULT_EGRESS_ALLOW_PRIVATE": "true"})
+    assert "PLANVAULT_EGRESS_ALLOW_LOOPBACK" not in environment
+    assert environment["PLANVAULT_EGRESS_ALLOW_PRIVATE"] == "true"
