@@ -38,6 +38,7 @@ ACROSS: Final = {
     "planvault/storage/pool.py": "what a transaction is made of",
     "planvault/storage/privacy_claims.py": "the privacy worker takes the request that has waited longest",
     "planvault/storage/privacy_erasure.py": "shards whose appends it awaits; no organisation's rows",
+    "planvault/storage/project_ends.py": "the privacy worker finds the deleted project whose week is over",
     "planvault/storage/rates.py": "counts under digests",
     "planvault/storage/retention.py": "the caretaker prunes by age",
     "planvault/storage/rewrap.py": "the operator goes from organisation to organisation",
