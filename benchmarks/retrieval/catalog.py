@@ -10,7 +10,7 @@ from models.tenants import ProjectScope
 from models.tools import Tool
 from planvault.ingestion.drafts import Extraction
 from planvault.ingestion.names import Compared, name_all
-from planvault.ingestion.reconcile import reconcile
+from planvault.ingestion.reconcile import Foreseen, reconcile
 from planvault.ingestion.store import PATIENCE, write
 from planvault.ports import Embedder, Ids
 from planvault.storage import catalog, catalog_tools, tool_index
@@ -86,7 +86,7 @@ class Catalog:
         ]
         identified = await name_all(connection, self._scope, compared)
         changes = [
-            reconcile(one.extraction, one.integration, named, (), self._ids)
+            reconcile(one, named, self._ids, Foreseen(one.integration, ()))
             for one, named in zip(compared, identified, strict=True)
         ]
         await write(connection, self._scope, changes)
