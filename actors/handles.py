@@ -7,9 +7,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
 import ray
-from ray import serve
 from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.serve.exceptions import RayServeException
 
 from models.ids import BlobId
 from models.planning import PlanOutcome, PlanRequest
@@ -32,48 +30,62 @@ async def _answer(app: str, call: Awaitable[_T]) -> _T:
         if isinstance(cause, PlanVaultError):
             raise cause from fault
         raise
-    except (RayActorError, RayServeException, RayError) as fault:
+    except (RayActorError, RayError) as fault:
         raise Unavailable(f"The {app} application does not answer ({type(fault).__name__}).") from fault
 
 
-def _handle(deployment: str, app: str) -> Any:
-    try:
-        return serve.get_deployment_handle(deployment, app)
-    except (RayServeException, RayError) as fault:
-        raise Unavailable(f"The {app} application is not up ({type(fault).__name__}).") from fault
+class _Deployment:
+    """One deployment of Serve, whose handle is got with the first call."""
+
+    def __init__(self, deployment: str, app: str) -> None:
+        # Here and not above: Serve brings pandas and FastAPI along, tens of MiB in every actor that asks no deployment.
+        from ray import serve
+        from ray.serve.exceptions import RayServeException
+
+        self._names = (deployment, app)
+        self._get_handle = serve.get_deployment_handle
+        self._faults = (RayServeException, RayError)
+        self._handle: Any = None
+
+    async def ask(self, method: str, *arguments: object) -> Any:
+        """What the method answers. Raises Unavailable, and what the deployment itself raises of ours."""
+        deployment, app = self._names
+        if self._handle is None:
+            try:
+                self._handle = self._get_handle(deployment, app)
+            except self._faults as fault:
+                raise Unavailable(f"The {app} application is not up ({type(fault).__name__}).") from fault
+        try:
+            return await _answer(app, getattr(self._handle, method).remote(*arguments))
+        except RayTaskError:
+            raise
+        except self._faults as fault:
+            raise Unavailable(f"The {app} application does not answer ({type(fault).__name__}).") from fault
 
 
 class ServeEmbedder:
     """Implements Embedder through the embedder application."""
 
     def __init__(self) -> None:
-        self._deployment: Any = None
+        self._deployment = _Deployment("Embedder", "embedder")
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        vectors: list[Vector] = await _answer("embedder", self._embedder().embed.remote(list(texts)))
+        vectors: list[Vector] = await self._deployment.ask("embed", list(texts))
         return vectors
 
     async def embed_prompt(self, text: str, spans: Sequence[Span]) -> list[Vector]:
-        call = self._embedder().embed_prompt.remote(text, list(spans))
-        vectors: list[Vector] = await _answer("embedder", call)
+        vectors: list[Vector] = await self._deployment.ask("embed_prompt", text, list(spans))
         return vectors
-
-    def _embedder(self) -> Any:
-        if self._deployment is None:
-            self._deployment = _handle("Embedder", "embedder")
-        return self._deployment
 
 
 class ServePlanner:
     """Implements Planner through the planner application."""
 
     def __init__(self) -> None:
-        self._deployment: Any = None
+        self._deployment = _Deployment("Planner", "planner")
 
     async def plan(self, request: PlanRequest) -> PlanOutcome:
-        if self._deployment is None:
-            self._deployment = _handle("Planner", "planner")
-        answer = await _answer("planner", self._deployment.plan.remote(request.model_dump_json().encode()))
+        answer = await self._deployment.ask("plan", request.model_dump_json().encode())
         return PlanOutcome.model_validate_json(answer)
 
 
