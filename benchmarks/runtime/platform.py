@@ -59,7 +59,11 @@ class Platform:
 
 @contextmanager
 def local_ray(folder: Path) -> Iterator[None]:
-    os.environ |= {"PLANVAULT_DATA_DIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= {
+        "PLANVAULT_DATA_DIR": str(folder),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "PLANVAULT_EGRESS_ALLOW_LOOPBACK": "true",  # where its service is
+    }
     ray.init("local", include_dashboard=False, num_cpus=2, logging_level=logging.ERROR, log_to_driver=False)
     try:
         yield

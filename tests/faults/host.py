@@ -42,7 +42,7 @@ class PlannerTwin:
 def settings(database_url: str, keyset: Path, events: str | None) -> Settings:
     """`events`: the folder of the file store; None: events are rows of the database."""
     store = {} if events is None else {"session_store": "file", "events_dir": Path(events)}
-    shape = {"shards": 8, "lease_seconds": 2.0, "build_id": "faults"}
+    shape = {"shards": 8, "lease_seconds": 2.0, "build_id": "faults", "egress_allow_loopback": True}
     return Settings.model_validate({"database_url": database_url, "keyset_path": keyset, **shape, **store})
 
 

@@ -100,6 +100,7 @@ async def deaf(bench: Bench) -> AsyncIterator[Deafen]:
     await bench.pool.execute(
         """
         CREATE TABLE deaf_to (name text);
+        GRANT SELECT ON deaf_to TO planvault_platform;
         CREATE FUNCTION forget_heartbeat() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF EXISTS (SELECT FROM deaf_to WHERE NEW.id LIKE name || '-%') THEN

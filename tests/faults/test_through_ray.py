@@ -33,6 +33,7 @@ def fleet(
         "PLANVAULT_SHARDS": str(SHARDS),
         "PLANVAULT_LEASE_SECONDS": "2",
         "PLANVAULT_BUILD_ID": "faults",
+        "PLANVAULT_EGRESS_ALLOW_LOOPBACK": "true",
     }
     monkeypatch.setitem(classes._KINDS, "SessionHost", faulty_kind(environment, service.counter))
     yield RayFleet("supervisor-faults", drain_s=5.0)
