@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
-import structlog
-
+from actors.lasting import keep_going
 from models.privacy import RequestKind
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.assembly import key_providers
-from planvault.errors import PlanVaultError
 from planvault.settings import Settings
 from planvault.storage.answer_cache import RedisAnswers
 from planvault.storage.audit import AuditErasure, AuditLog
@@ -18,7 +17,7 @@ from planvault.storage.blobs import Blobs
 from planvault.storage.commands import Commands
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.keys import PostgresKeyring
-from planvault.storage.pool import Pool, Role, is_away, open_pool
+from planvault.storage.pool import Pool, Role, open_pool
 from planvault.storage.privacy import PrivacyRequests
 from planvault.storage.privacy_answers import AnswerErasure
 from planvault.storage.privacy_erasure import Erasure, Patience
@@ -27,11 +26,8 @@ from planvault.storage.privacy_work import PrivacyWork
 from planvault.storage.project_ends import ProjectEnds
 from planvault.storage.redis_link import RedisLink, open_link
 
-_log = structlog.get_logger(__name__)
-
 _POLL_S = 2.0
 _ENDS_POLL_S = 60.0
-_PAUSE_S = 5.0  # while the database is away
 _STATEMENT_S = 60.0
 
 
@@ -44,16 +40,7 @@ class PrivacyWorker:
 
     async def run(self) -> None:
         """Until cancelled. Opens its own pools, and closes them."""
-        while True:
-            try:
-                await self._serve()
-            # The process must outlive a lost database and our own mistakes; what was not done stays to be done.
-            except Exception as fault:  # noqa: BLE001
-                if is_away(fault) or (isinstance(fault, PlanVaultError) and fault.retryable):
-                    _log.warning("privacy.waits", cause=repr(fault))
-                else:
-                    _log.exception("privacy.interrupted")
-            await asyncio.sleep(_PAUSE_S)
+        await keep_going("privacy", self._serve)
 
     async def _serve(self) -> None:
         async with AsyncExitStack() as stack:
@@ -64,24 +51,13 @@ class PrivacyWorker:
             work = privacy_work(self._settings, pool, keys, link, self._patience)
             async with asyncio.TaskGroup() as tasks:  # no erasure waits for a large export to be written
                 for kind in RequestKind:
-                    tasks.create_task(_go_on(work, kind))
-                tasks.create_task(_end_projects(project_ends(self._settings, pool, keys)))
+                    tasks.create_task(keep_going(kind.value, partial(work.once, kind), _POLL_S))
+                ends = project_ends(self._settings, pool, keys)
+                tasks.create_task(keep_going("deleted projects", ends.once, _ENDS_POLL_S))
 
     async def _pool(self, name: str, maximum: int) -> Pool:
         url = self._settings.platform_url
         return await open_pool(url, name=name, maximum=maximum, command_timeout_s=_STATEMENT_S, role=Role.PLATFORM)
-
-
-async def _go_on(work: PrivacyWork, kind: RequestKind) -> None:
-    while True:
-        if not await work.once(kind):
-            await asyncio.sleep(_POLL_S)
-
-
-async def _end_projects(ends: ProjectEnds) -> None:
-    while True:
-        if not await ends.once():
-            await asyncio.sleep(_ENDS_POLL_S)
 
 
 def project_ends(settings: Settings, pool: Pool, keys: Pool) -> ProjectEnds:

@@ -1,10 +1,12 @@
 """The task that learns, as its actor runs it: its own pools, its own keys, until it is cancelled."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from actors.lasting import keep_going
 from actors.learner import Learner
 from planvault.crypto.kek import LocalKeyWrapper
 from planvault.settings import Settings
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.postgres
 async def test_it_learns_what_ended_and_waits_while_nobody_embeds(
     pool: Pool, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.learner._PAUSE_S", 0.05)
+    monkeypatch.setattr("actors.learner.keep_going", partial(keep_going, pause_s=0.05))
     settings = Settings(database_url=database_url, data_dir=tmp_path)
     world: World = await make_world(pool)
     world.keyring = PostgresKeyring(pool, LocalKeyWrapper.at(settings.keyset), IDS)
