@@ -81,28 +81,7 @@ async def open_session_runtime(
         lease = await stack.enter_async_context(await _own_pool(settings, "lease", 2))
         reads = await stack.enter_async_context(await _tenant_pool(settings, "reads", 6))
         keyring = PostgresKeyring(reads, key_providers(settings), ids)
-        http = GuardedHttp(ceiling=ceiling_of(settings))
-        stack.push_async_callback(http.aclose)
-        if workers is None:
-            workers = await stack.enter_async_context(WorkerProcesses(settings.platform_url, settings.keyset))
-        # Chunks of large results wait behind each other, and behind nothing else.
-        chunks = await stack.enter_async_context(await _tenant_pool(settings, "blobs", 4))
-        large = LargeResults(Blobs(chunks, keyring, ids), keyring, workers)
-        native = NativeExecutor(clock, _scheduling(reads, keyring, ids, settings.shards))
-        selector = await stack.enter_async_context(
-            open_selector(reads, keyring, embedder, clock, resident_mb=settings.resident_index_mb)
-        )
-        runner = EffectRunner(
-            selector=selector,
-            catalog=CatalogReader(reads, keyring),
-            planner=planner,
-            executor=ToolDispatcher(HttpExecutor(http, redactor, clock, large), native),
-            secrets=PostgresSecrets(reads, keyring, ids),
-            signals=PostgresSignals(reads, keyring, keyring, settings.public_url),
-            policies=PostgresPolicies(reads, keyring),
-            monotonic=clock.monotonic,
-            workers=workers,
-        )
+        runner = await _open_runner(stack, settings, reads, keyring, redactor, embedder, planner, workers)
         session_store = SessionStore(settings.events_folder)
         await session_store.claim(reads, ids)
         events = stack.enter_context(session_store.events(record, keyring, host))
@@ -118,6 +97,42 @@ async def open_session_runtime(
             lease_s=settings.lease_seconds,
             hints=hints,
         )
+
+
+async def _open_runner(
+    stack: AsyncExitStack,
+    settings: Settings,
+    reads: Pool,
+    keyring: PostgresKeyring,
+    redactor: Redactor,
+    embedder: Embedder,
+    planner: Planner,
+    workers: ToolWorkers | None,
+) -> EffectRunner:
+    """What carries a host's effects out; `stack` closes what it opens."""
+    ids, clock = TimeOrderedIds(), SystemClock()
+    http = GuardedHttp(ceiling=ceiling_of(settings))
+    stack.push_async_callback(http.aclose)
+    if workers is None:
+        workers = await stack.enter_async_context(WorkerProcesses(settings.platform_url, settings.keyset))
+    # Chunks of large results wait behind each other, and behind nothing else.
+    chunks = await stack.enter_async_context(await _tenant_pool(settings, "blobs", 4))
+    large = LargeResults(Blobs(chunks, keyring, ids), keyring, workers)
+    native = NativeExecutor(clock, _scheduling(reads, keyring, ids, settings.shards))
+    selector = await stack.enter_async_context(
+        open_selector(reads, keyring, embedder, clock, resident_mb=settings.resident_index_mb)
+    )
+    return EffectRunner(
+        selector=selector,
+        catalog=CatalogReader(reads, keyring),
+        planner=planner,
+        executor=ToolDispatcher(HttpExecutor(http, redactor, clock, large), native),
+        secrets=PostgresSecrets(reads, keyring, ids),
+        signals=PostgresSignals(reads, keyring, keyring, settings.public_url),
+        policies=PostgresPolicies(reads, keyring),
+        monotonic=clock.monotonic,
+        workers=workers,
+    )
 
 
 @asynccontextmanager
