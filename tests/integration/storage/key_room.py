@@ -77,6 +77,7 @@ class KeyRoom:
             await self.events(session, events)
             await self._of_session(session)
         await self._of_organisation()
+        await self._of_catalog()
 
     async def events(self, session: SessionScope, count: int, start: int = 1) -> None:
         cipher = await self.ring.session_cipher(session)
@@ -133,7 +134,7 @@ class KeyRoom:
         cipher = await self.ring.cipher(self.org)
         user = await self.ring.subject_cipher(self.org, self.ada)
         project = self.project.project_id
-        audit, job, scenario, integration = (IDS.new() for _ in range(4))
+        audit, job = IDS.new(), IDS.new()
         async with within(self.pool, self.scope) as connection:
             await connection.execute(
                 "INSERT INTO audit_log (id, org_id, at, action, details, details_digest)"
@@ -172,6 +173,11 @@ class KeyRoom:
                 "INSERT INTO privacy_export_chunks (request_id, position, org_id, payload) VALUES ($1, 0, $2, $3)",
                 audit, self.org, part,
             )  # fmt: skip
+
+    async def _of_catalog(self) -> None:
+        cipher = await self.ring.cipher(self.org)
+        project, scenario, integration = self.project.project_id, IDS.new(), IDS.new()
+        async with within(self.pool, self.scope) as connection:
             sealed = [
                 cipher.seal(b"scenario", Seal("table:scenarios", "scenarios", str(scenario), column))
                 for column in ("samples", "instruction", "created_by")
