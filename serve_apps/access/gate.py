@@ -34,6 +34,7 @@ from planvault.errors import (
     PlanVaultError,
 )
 from serve_apps import problems
+from serve_apps.access.lasting import while_admitted
 from serve_apps.access.policy import Rule
 
 _JUDGED = "planvault.judged"
@@ -72,7 +73,7 @@ class Gatekeeper:
 class Admitted:
     """A request that passed: what was granted, by which row, and whether the same request would pass again now.
 
-    `again` is asked by streams, which outlive what let them in: caches answer it.
+    `again` is asked for answers that outlive what let them in (serve_apps.access.lasting): caches answer it.
     """
 
     rule: Rule
@@ -145,7 +146,10 @@ class Gate:
                 return
             judged = replace(judged, admitted=passed)
         scope.setdefault("state", {})[_JUDGED] = judged
-        await self._app(scope, receive, send)
+        if judged.admitted is None:
+            await self._app(scope, receive, send)
+        else:
+            await while_admitted(judged.admitted.again, self._app, scope, receive, send)
 
     async def _admit(self, keeper: Gatekeeper, rule: Rule, authorization: str | None, path: dict[str, str]) -> Admitted:
         granted = await keeper.admit(rule, authorization, path)

@@ -37,7 +37,9 @@ async def chat(
         str | None, Query(alias="lastEventId", description="As the header, which wins; for clients that cannot set it.")
     ] = None,
 ) -> Response:
-    """What has happened in the session since the last event seen (all of it, without one), then what happens."""
+    """What has happened in the session since the last event seen (all of it, without one), then what happens.
+
+    It is closed within 5 s for who may no longer read the session; coming back is then refused."""
     asked = _position(header if header is not None else query)
     session = await deps.sessions.get(scope)
     # Beyond the end nothing would ever follow: such a position (of another session, or of a database that was

@@ -2,25 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import orjson
 import uvicorn
+from starlette.types import ASGIApp
 
 from serve_apps.api import create_app
 from tests.integration.serve_apps.conftest import ObservedDeps
 
 
-@asynccontextmanager
-async def serving(deps: ObservedDeps) -> AsyncIterator[str]:
+def serving(deps: ObservedDeps) -> AbstractAsyncContextManager[str]:
     """The base URL of the application on a loopback port of the system's choice."""
+    return listening(create_app(deps))
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp) -> AsyncIterator[str]:
+    """The base URL of any application."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(deps), host="127.0.0.1", port=0, log_level="warning", lifespan="off",
-                       timeout_graceful_shutdown=2)
-    )  # fmt: skip
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+    )
     task = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(10):
