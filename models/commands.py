@@ -36,6 +36,7 @@ class Message(Frozen):
     run_id: RunId | None = None  # the run that it will be; None: not taken up by a host yet
     actor: str = ""  # who sent it, for the record
     operator: str = ""  # the person behind the key, where X-Operator-Id named one
+    proven: bool = Field(default=False, exclude_if=lambda proven: not proven)  # as in Action
     # A plan sent it: `autoApprovePlan` was not said for what a tool may have answered. Told only where it is so.
     by_plan: bool = Field(default=False, exclude_if=lambda by_plan: not by_plan)
 
@@ -46,6 +47,8 @@ class Action(Frozen):
     run_id: RunId | None = None  # None: the session's active run
     actor: str = ""  # who did it, for the record: a key's preview, a member, X-Operator-Id
     operator: str = ""  # the person behind the key, where X-Operator-Id named one: whose vote it is
+    # An issuer has signed `operator` in; otherwise the holder of a key only says so. Told only where it is so.
+    proven: bool = Field(default=False, exclude_if=lambda proven: not proven)
     reason: str = ""
     values: JsonObject = Field(default_factory=dict)  # fill_slots
     plan_hash: str | None = None  # approve: what the approver saw; None = whatever is shown now

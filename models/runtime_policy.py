@@ -60,3 +60,6 @@ class RuntimePolicy(Frozen):
     slots: SlotRules = SlotRules()
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # name → operator ids
     forbid_self_approval: bool = False  # whoever sent the prompt decides nothing that its run asks
+    # Only people whom an issuer has signed in approve; a name that the holder of a key gives counts for nobody. Told
+    # only where it is so: a policy without it is recorded, and hashed for approvals, as it always was.
+    signed_in_approvers_only: bool = Field(default=False, exclude_if=lambda only: not only)

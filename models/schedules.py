@@ -78,4 +78,5 @@ class JobPayload(Frozen):
     secrets: dict[str, str] = Field(default_factory=dict)
     created_by: str = ""
     operator: str = ""  # the person behind it, as in models.commands.Message
+    proven: bool = Field(default=False, exclude_if=lambda proven: not proven)  # as there
     by_plan: bool = Field(default=False, exclude_if=lambda by_plan: not by_plan)  # as there

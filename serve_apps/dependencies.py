@@ -22,7 +22,7 @@ from planvault.auth.tenancy import CachedTenancy
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.assembly import key_providers
 from planvault.errors import NotAllowed
-from planvault.policy.voting import person
+from planvault.policy.voting import Voter, person
 from planvault.ports import Clock, Embedder, Ids, Keyring, ToolSelector
 from planvault.scheduling.booking import Bookings
 from planvault.settings import Settings
@@ -384,3 +384,11 @@ def _actor(caller: Caller, operator: Operator) -> str:
 
 
 Actor = Annotated[str, Depends(_actor)]
+
+
+def _speaker(caller: Caller, operator: Operator, actor: Actor) -> Voter:
+    return Voter(operator, actor, proven=bool(caller.proven_operator))
+
+
+# Who sends a prompt or an answer, and whether the credential proves it. A claim stays one wherever it is recorded.
+Speaker = Annotated[Voter, Depends(_speaker)]

@@ -23,7 +23,7 @@ def approve(rec: Recorder, command: Command, action: Action, kind: QuestionKind)
     question = _open(rec, command, action, kind)
     if question is None:
         return
-    voter = Voter(action.operator, action.actor)
+    voter = _voter(action)
     refused = approval_refused(question.ballot, voter)
     if refused is not None:
         _refuse(rec, command, refused)
@@ -31,6 +31,7 @@ def approve(rec: Recorder, command: Command, action: Action, kind: QuestionKind)
     ballot = question.ballot.with_vote(voter)
     if len(ballot.votes) > 1 or not ballot.is_carried:
         told = {**_subject(rec, question), "actor": action.actor, "voter": identity(voter), "reason": action.reason}
+        told |= _proven(action)
         rec.emit(EventType.APPROVAL_VOTE, {**told, "votes": len(ballot.votes), "quorum": ballot.quorum})
         rec.audit(AuditAction.APPROVAL_VOTE, told)
     if not ballot.is_carried:
@@ -50,7 +51,7 @@ def reject(rec: Recorder, command: Command, action: Action, kind: QuestionKind) 
     question = _open(rec, command, action, kind)
     if question is None:
         return
-    refused = rejection_refused(question.ballot, Voter(action.operator, action.actor))
+    refused = rejection_refused(question.ballot, _voter(action))
     if refused is not None:
         _refuse(rec, command, refused)
         return
@@ -71,6 +72,15 @@ def approval_expired(rec: Recorder) -> None:
             },
         )
     interrupt(rec, "approval_expired")
+
+
+def _voter(action: Action) -> Voter:
+    return Voter(action.operator, action.actor, action.proven)
+
+
+def _proven(action: Action) -> dict[str, Any]:
+    """Told only where an issuer has signed the person in: what is not said is not proven, in older records too."""
+    return {"proven": True} if action.proven else {}
 
 
 def _open(rec: Recorder, command: Command, action: Action, kind: QuestionKind) -> Question | None:
@@ -104,6 +114,7 @@ def _tell_result(rec: Recorder, question: Question, action: Action, *, approved:
         "approvalSource": "human",
         "actor": action.actor,
         "reason": action.reason,
+        **_proven(action),
     }
     if len(approvers) > 1:
         told["approvers"] = approvers

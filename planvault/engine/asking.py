@@ -49,10 +49,12 @@ def ballot_of(run: RunState, requirements: list[Requirement]) -> Ballot:
     """An empty ballot under the run's policy."""
     if run.settings is None:
         raise AssertionError("a run asks under recorded settings")
+    policy = run.settings.runtime_policy
     return Ballot(
         requirements=tuple(requirements),
         requested_by=person(run.requested_by),
-        forbid_self=run.settings.runtime_policy.forbid_self_approval,
+        forbid_self=policy.forbid_self_approval,
+        signed_in_only=policy.signed_in_approvers_only,
     )
 
 

@@ -79,6 +79,7 @@ def _run_opened(state: SessionState, event: Event) -> SessionState:
         started_at=event.at,
         requested_by=head.operator or head.actor,
         by_plan=head.by_plan,
+        requested_signed_in=head.proven,
     )
     return replace(state, queue=tuple(rest), run=run)
 
@@ -110,6 +111,7 @@ def _message(payload: Payload, text: str) -> Message:
         operator=payload.get("operator", ""),
         run_id=_run_id(payload.get("runId")),
         by_plan=payload.get("byPlan", False),
+        proven=payload.get("proven", False),
     )
 
 

@@ -29,9 +29,8 @@ def voted(run: RunState, payload: Payload, at: datetime) -> RunState:
     question = run.question
     if question is None:
         raise AssertionError("a vote is recorded where a question is open")
-    ballot = question.ballot
-    vote = Vote(voter=payload["voter"], actor=payload["actor"])
-    ballot = ballot.model_copy(update={"votes": (*ballot.votes, vote)})
+    vote = Vote(voter=payload["voter"], actor=payload["actor"], proven=payload.get("proven", False))
+    ballot = question.ballot.having(vote)
     return replace(run, question=replace(question, ballot=ballot))
 
 

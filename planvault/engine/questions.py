@@ -34,6 +34,6 @@ class Question:
             **self.shown,
             "quorum": self.ballot.quorum,
             "groups": list(self.ballot.groups),
-            "votes": [{"actor": vote.actor} for vote in self.ballot.votes],
+            "votes": [{"actor": vote.actor} | ({"proven": True} if vote.proven else {}) for vote in self.ballot.votes],
             "ballot": self.ballot.model_dump(mode="json"),
         }

@@ -168,7 +168,14 @@ class Recorder:
             return
         action = command.payload
         run_id = None if action.run_id is None else str(action.run_id)
-        refused = {"runId": run_id, "action": command.kind.value, "actor": action.actor, "code": code, "why": why}
+        refused: dict[str, Any] = {
+            "runId": run_id,
+            "action": command.kind.value,
+            "actor": action.actor,
+            "code": code,
+            "why": why,
+            **({"proven": True} if action.proven else {}),
+        }
         self.emit(EventType.ACTION_REFUSED, {**refused, "commandId": str(command.id)})
         self.audit(AuditAction.ACTION_REFUSED, refused)
 

@@ -36,6 +36,7 @@ def verdict(run: RunState, call: CallReady) -> Verdict:
             tool_calls=run.tool_calls,
             node_id=call.node.id,
             requested_by=run.requested_by,
+            requested_signed_in=run.requested_signed_in,
             tags=settings.session_tags,
         ),
     )

@@ -93,6 +93,7 @@ class RunState:
     prompt: str
     started_at: datetime
     requested_by: str = ""  # who sent the prompt: the operator, or the key
+    requested_signed_in: bool = False  # an issuer has signed them in: the name is proven
     by_plan: bool = False  # a plan sent it: the session does not approve what comes of it
     status: RunStatus = RunStatus.QUEUED
     settings: RunSettings | None = None

@@ -21,4 +21,5 @@ class CallFacts:
     tool_calls: int = 0  # calls of the run so far
     node_id: str = ""
     requested_by: str = ""  # who sent the prompt
+    requested_signed_in: bool = False  # an issuer has signed them in; otherwise a key's holder says who it is
     tags: tuple[str, ...] = ()  # of the session

@@ -33,6 +33,7 @@ _NAMES: Mapping[str, cel.Type] = MappingProxyType(
         "run.toolCalls": cel.Type.INT,
         "run.nodeId": cel.Type.STRING,
         "run.requestedBy": cel.Type.STRING,
+        "run.requestedSignedIn": cel.Type.BOOL,
         "session.tags": cel.Type.List(cel.Type.STRING),
     }
 )
@@ -142,6 +143,7 @@ def _data(facts: CallFacts) -> dict[str, object]:
         "run.toolCalls": facts.tool_calls,
         "run.nodeId": facts.node_id,
         "run.requestedBy": facts.requested_by,
+        "run.requestedSignedIn": facts.requested_signed_in,
         "session.tags": list(facts.tags),
     }
 

@@ -41,6 +41,7 @@ def effective(organization: RuntimePolicy, project: RuntimePolicy) -> RuntimePol
         ),
         groups={name: members for name, members in groups.items() if name in named},
         forbid_self_approval=organization.forbid_self_approval or project.forbid_self_approval,
+        signed_in_approvers_only=organization.signed_in_approvers_only or project.signed_in_approvers_only,
     )
 
 

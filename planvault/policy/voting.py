@@ -9,14 +9,22 @@ import unicodedata
 from enum import StrEnum
 from typing import NamedTuple
 
+from pydantic import Field
+
 from models.base import Frozen
 
 
 class Voter(NamedTuple):
-    """Who answers: the person named in `X-Operator-Id`, empty where none was, and the label for the record."""
+    """Who answers: the person, empty where none was named, and the label for the record.
+
+    `proven`: an issuer has signed the person in. Otherwise the holder of a key names them in `X-Operator-Id`: a claim.
+    One spelling is one person, claimed or proven: nobody becomes two by asking or voting both ways. The two are told
+    apart only where a claim would take something from whom it names (`approval_refused`, `Ballot.having`).
+    """
 
     operator: str
     actor: str
+    proven: bool = False
 
 
 class Requirement(Frozen):
@@ -31,6 +39,7 @@ class Requirement(Frozen):
 class Vote(Frozen):
     voter: str  # as `identity` spells it
     actor: str
+    proven: bool = Field(default=False, exclude_if=lambda proven: not proven)  # told only where it is so
 
 
 class Ballot(Frozen):
@@ -40,6 +49,7 @@ class Ballot(Frozen):
     votes: tuple[Vote, ...] = ()
     requested_by: str = ""
     forbid_self: bool = False
+    signed_in_only: bool = Field(default=False, exclude_if=lambda only: not only)  # claims count for nobody
 
     @property
     def quorum(self) -> int:
@@ -56,7 +66,12 @@ class Ballot(Frozen):
         return self.forbid_self or any(each.quorum > 1 or each.approvers is not None for each in self.requirements)
 
     def with_vote(self, voter: Voter) -> Ballot:
-        return self.model_copy(update={"votes": (*self.votes, Vote(voter=identity(voter), actor=voter.actor))})
+        return self.having(Vote(voter=identity(voter), actor=voter.actor, proven=voter.proven))
+
+    def having(self, vote: Vote) -> Ballot:
+        """With the vote, which stands in place of an earlier one of the same person: that was a claim."""
+        others = (each for each in self.votes if each.voter != vote.voter)
+        return self.model_copy(update={"votes": (*others, vote)})
 
     @property
     def is_carried(self) -> bool:
@@ -64,7 +79,8 @@ class Ballot(Frozen):
         return all(self._given(each) >= each.quorum for each in self.requirements)
 
     def _given(self, requirement: Requirement) -> int:
-        return len({vote.voter for vote in self.votes if _counts(vote.voter, requirement)})
+        counted = {vote.voter for vote in self.votes if vote.proven or not self.signed_in_only}
+        return sum(_counts(voter, requirement) for voter in counted)
 
 
 class RefusalCode(StrEnum):
@@ -91,31 +107,44 @@ def person(name: str) -> str:
 def approval_refused(ballot: Ballot, voter: Voter) -> Refusal | None:
     """Why this approval does not count; None: it does."""
     who = identity(voter)
+    if ballot.signed_in_only and not voter.proven:
+        return Refusal(RefusalCode.OPERATOR_REQUIRED, _sign_in("approve"))
     if ballot.needs_names and not voter.operator:
         return Refusal(RefusalCode.OPERATOR_REQUIRED, "policy asks who approves: name the person with X-Operator-Id")
     if ballot.forbid_self and who == ballot.requested_by:
         return Refusal(RefusalCode.SELF_APPROVAL, "whoever sent the prompt may not approve what its run asks")
     if not any(_counts(who, each) for each in ballot.requirements):
         return Refusal(RefusalCode.NOT_AN_APPROVER, f"only members of {_names(ballot)} may approve this")
-    if any(vote.voter == who for vote in ballot.votes):
+    if any(vote.voter == who and (vote.proven or not voter.proven) for vote in ballot.votes):
         return Refusal(RefusalCode.ALREADY_VOTED, "this person has approved already, another one is needed")
     return None
 
 
 def rejection_refused(ballot: Ballot, voter: Voter) -> Refusal | None:
-    """Why this rejection does not count. Whoever sent the prompt may always take it back."""
+    """Why this rejection does not count; None: it does. Whoever sent the prompt may always take it back."""
     if all(each.approvers is None for each in ballot.requirements):
         return None
+    who = identity(voter)
+    if voter.operator and who == ballot.requested_by:
+        return None
+    if ballot.signed_in_only and not voter.proven:
+        return Refusal(RefusalCode.OPERATOR_REQUIRED, _sign_in("reject"))
     if not voter.operator:
         return Refusal(RefusalCode.OPERATOR_REQUIRED, "policy asks who rejects: name the person with X-Operator-Id")
-    who = identity(voter)
-    if who == ballot.requested_by or any(_counts(who, each) for each in ballot.requirements):
+    if any(_counts(who, each) for each in ballot.requirements):
         return None
     return Refusal(RefusalCode.NOT_AN_APPROVER, f"only members of {_names(ballot)} may reject this")
 
 
 def _counts(who: str, requirement: Requirement) -> bool:
     return requirement.approvers is None or who in requirement.approvers
+
+
+def _sign_in(what: str) -> str:
+    return (
+        f"policy lets only people {what} who have signed in: send the token of your sign-in at the issuer in place of "
+        "the key, which only claims a name"
+    )
 
 
 def _names(ballot: Ballot) -> str:

@@ -98,6 +98,7 @@ def _job(job_id: JobId, order: JobOrder, run_at: datetime) -> NewJob:
         secrets=order.secrets,
         created_by=order.created_by,
         operator=order.operator,
+        proven=order.proven,
         by_plan=order.by_plan,
     )
     return NewJob(

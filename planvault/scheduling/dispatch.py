@@ -21,7 +21,7 @@ from planvault.ports import Ids
 from planvault.scheduling.recurrence import latest, next_after
 from planvault.storage.commands import Commands
 from planvault.storage.job_dispatch import DueJob, JobDispatch
-from planvault.storage.pool import Connection, Pool, is_away, transaction
+from planvault.storage.pool import Connection, Pool, is_away, savepoint, transaction
 from planvault.storage.secrets import PostgresSecrets
 from planvault.storage.sessions import SessionDraft, Sessions
 from planvault.storage.tenancy import stepped_into
@@ -84,7 +84,7 @@ class Dispatcher:
     async def _attempt(self, connection: Connection, job: DueJob) -> int | None:
         """The shard to wake. A job that cannot be sent leaves nothing behind but its error, and holds up no other."""
         try:
-            async with connection.transaction(), stepped_into(connection, job.scope):
+            async with savepoint(connection), stepped_into(connection, job.scope):
                 return await self._send(connection, job)
         # Whatever a job carries must not end the scheduler; a database that is away is no job's fault.
         except Exception as fault:
@@ -104,6 +104,7 @@ class Dispatcher:
             text=payload.prompt,
             actor=payload.created_by,
             operator=payload.operator,
+            proven=payload.proven,
             by_plan=payload.by_plan,
         )
         await self._commands.enqueue(connection, session, CommandKind.MESSAGE, message)

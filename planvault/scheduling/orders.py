@@ -43,6 +43,7 @@ class JobOrder:
     external_user_hmac: bytes | None = None
     created_by: str = ""
     operator: str = ""
+    proven: bool = False  # an issuer has signed the operator in; a plan's order is nobody's word
     by_plan: bool = False
     idempotency_key: str | None = None
 

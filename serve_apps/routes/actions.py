@@ -15,7 +15,7 @@ from planvault.storage.pool import Connection
 from planvault.storage.tenancy import within
 from serve_apps import pending
 from serve_apps.changes import record
-from serve_apps.dependencies import Actor, ApiDeps, Deps, InSession, OnceKey, Operator, answers_of
+from serve_apps.dependencies import ApiDeps, Deps, InSession, OnceKey, Speaker, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.actions import ActionAccepted, PostAction
 
@@ -23,12 +23,9 @@ router = APIRouter(prefix="/sessions/{sessionId}/actions", tags=["actions"])
 
 
 @router.post("", status_code=202, response_model=ActionAccepted, responses=problems(409))
-async def post_action(
-    body: PostAction, scope: InSession, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
-) -> Response:
+async def post_action(body: PostAction, scope: InSession, deps: Deps, key: OnceKey, speaker: Speaker) -> Response:
     """Approve or reject a plan or a tool call, fill or cancel slots, cancel a run, resolve a call that was lost."""
-    action = body.command(actor, operator)
-    voter = Voter(operator, actor)
+    action = body.command(speaker)
     shards: list[int] = []
     refused: list[PlanVaultError] = []
 
@@ -41,7 +38,7 @@ async def post_action(
             raise Conflict(CLOSED)
         waiting = await deps.commands.waiting(connection, scope)
         try:
-            run = pending.target(body, open_runs, waiting, deps.clock.now(), voter)
+            run = pending.target(body, open_runs, waiting, deps.clock.now(), speaker)
         except (Conflict, NotAllowed) as fault:
             refused.append(fault)
             raise
@@ -56,15 +53,17 @@ async def post_action(
         answer = await deps.idempotency.once(answers_of(scope), key, enqueue)
     finally:
         for fault in refused:  # what it was judged in is rolled back: this stands by itself
-            await _tell(deps, scope, body, actor, fault)
+            await _tell(deps, scope, body, speaker, fault)
     for shard in shards:
         await deps.commands.wake(shard)
     return respond(answer)
 
 
-async def _tell(deps: ApiDeps, scope: SessionScope, body: PostAction, actor: str, fault: PlanVaultError) -> None:
+async def _tell(deps: ApiDeps, scope: SessionScope, body: PostAction, speaker: Voter, fault: PlanVaultError) -> None:
     """In the words that the engine has for an action that it refuses (planvault.engine.recorder)."""
     run_id = None if body.run_id is None else str(body.run_id)
     what: JsonObject = {"runId": run_id, "action": body.action.command.value, "code": fault.code, "why": fault.detail}
+    if speaker.proven:
+        what["proven"] = True
     async with within(deps.pool, scope) as connection:
-        await record(deps, connection, scope, AuditAction.ACTION_REFUSED, actor, what)
+        await record(deps, connection, scope, AuditAction.ACTION_REFUSED, speaker.actor, what)

@@ -26,6 +26,7 @@ from serve_apps.schemas.admin import (
     ProjectOut,
     ProjectSettingsIn,
     check_ceiling,
+    check_sign_in,
 )
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.members import RenameProject, RestoreProject
@@ -45,6 +46,7 @@ async def put_settings(body: OrgSettingsIn, scope: Organisation, deps: Deps, gra
     sends it as it is."""
     settings = body.settings()
     check_ceiling(settings.egress, ceiling_of(deps.settings))
+    check_sign_in(settings.runtime_policy, "", people_sign_in=bool(deps.settings.oidc_issuer))
 
     def change(before: OrgSettings) -> OrgSettings:
         _check_learning(grant, before, settings)
@@ -61,6 +63,7 @@ async def create_project(body: CreateProject, scope: Organisation, deps: Deps, k
     async def insert(connection: Connection) -> Answer:
         organization = await deps.tenants.organization(scope, connection)
         settings = body.settings.settings(organization.settings, "/settings")
+        check_sign_in(settings.runtime_policy, "/settings", people_sign_in=bool(deps.settings.oidc_issuer))
         project = await deps.tenants.create_project(scope, body.name, settings, connection)
         place = ProjectScope(org_id=scope.org_id, project_id=project.id)
         audit = await settings_changed(deps, place, actor, _in_full(settings))
@@ -128,6 +131,7 @@ async def put_project_settings(
 ) -> ProjectSettings:
     """Holds for runs that start from now on."""
     settings = body.settings((await deps.tenants.organization(scope)).settings)
+    check_sign_in(settings.runtime_policy, "", people_sign_in=bool(deps.settings.oidc_issuer))
     audit = await settings_changed(deps, scope, actor, _in_full(settings))
     return await deps.tenants.change_project(scope, lambda _: settings, audit)
 

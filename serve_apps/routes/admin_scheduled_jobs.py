@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from models.ids import JobId
 from serve_apps import paging
-from serve_apps.dependencies import Actor, Deps, OnceKey, Operator, OrganisationProject
+from serve_apps.dependencies import Actor, Deps, OnceKey, OrganisationProject, Speaker
 from serve_apps.routes.answers import problems
 from serve_apps.routes.scheduled_jobs import (
     OfSession,
@@ -28,10 +28,10 @@ router = APIRouter(prefix="/projects/{projectId}/scheduled-jobs", tags=["admin: 
 
 @router.post("", status_code=201, response_model=JobOut, responses=problems(409))
 async def create_job_of_project(
-    body: CreateJob, scope: OrganisationProject, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
+    body: CreateJob, scope: OrganisationProject, deps: Deps, key: OnceKey, speaker: Speaker
 ) -> Response:
     """As `POST …/scheduled-jobs` of the Runtime API."""
-    return await book_job(body, scope, deps, key, actor, operator)
+    return await book_job(body, scope, deps, key, speaker)
 
 
 @router.get("", responses=problems())

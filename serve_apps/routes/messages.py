@@ -7,7 +7,7 @@ from models.commands import CommandKind, Message
 from models.ids import MessageId
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
-from serve_apps.dependencies import Actor, Deps, InSession, OnceKey, Operator, answers_of
+from serve_apps.dependencies import Deps, InSession, OnceKey, Speaker, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.messages import MessageAccepted, PostMessage
 
@@ -15,11 +15,15 @@ router = APIRouter(prefix="/sessions/{sessionId}/messages", tags=["messages"])
 
 
 @router.post("", status_code=202, response_model=MessageAccepted, responses=problems(409))
-async def post_message(
-    body: PostMessage, scope: InSession, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
-) -> Response:
+async def post_message(body: PostMessage, scope: InSession, deps: Deps, key: OnceKey, speaker: Speaker) -> Response:
     """Send a prompt. Prompts of one session queue up; follow this one on `/chat` or `/history`."""
-    message = Message(message_id=MessageId(deps.ids.new()), text=body.message, actor=actor, operator=operator)
+    message = Message(
+        message_id=MessageId(deps.ids.new()),
+        text=body.message,
+        actor=speaker.actor,
+        operator=speaker.operator,
+        proven=speaker.proven,
+    )
     shards: list[int] = []
 
     async def enqueue(connection: Connection) -> Answer:

@@ -11,6 +11,7 @@ from models.audit import AuditAction, AuditRow
 from models.ids import JobId, SessionId
 from models.schedules import JobStatus, JobTarget
 from models.tenants import ProjectScope
+from planvault.policy.voting import Voter
 from planvault.storage.idempotency import Answer, IdempotencyKey
 from planvault.storage.pool import Connection
 from planvault.storage.scheduled_jobs import JobFilter
@@ -22,7 +23,7 @@ from serve_apps.dependencies import (
     Deps,
     InProject,
     OnceKey,
-    Operator,
+    Speaker,
     answers_of,
 )
 from serve_apps.routes.answers import problems, respond, wire
@@ -38,11 +39,9 @@ Recurring = Annotated[bool | None, Query()]
 
 
 @router.post("", status_code=201, response_model=JobOut, responses=problems(409))
-async def create_job(
-    body: CreateJob, scope: InProject, deps: Deps, key: OnceKey, actor: Actor, operator: Operator
-) -> Response:
+async def create_job(body: CreateJob, scope: InProject, deps: Deps, key: OnceKey, speaker: Speaker) -> Response:
     """Schedule a prompt: for a new session, or for one that is open. Once, or by an hourly, daily or weekly rule."""
-    return await book_job(body, scope, deps, key, actor, operator)
+    return await book_job(body, scope, deps, key, speaker)
 
 
 @router.get("", responses=problems())
@@ -90,12 +89,12 @@ async def cancel_job(
 
 
 async def book_job(
-    body: CreateJob, scope: ProjectScope, deps: ApiDeps, key: IdempotencyKey | None, actor: str, operator: str
+    body: CreateJob, scope: ProjectScope, deps: ApiDeps, key: IdempotencyKey | None, speaker: Voter
 ) -> Response:
     user = await deps.sessions.hashed(scope.org_id, body.external_user_id)
 
     async def book(connection: Connection) -> Answer:
-        booked = await deps.bookings.book(connection, scope, body.order(actor, operator, user))
+        booked = await deps.bookings.book(connection, scope, body.order(speaker, user))
         return Answer(201, wire(JobOut.of(await deps.scheduled_jobs.get(scope, booked.job_id, connection))))
 
     return respond(await deps.idempotency.once(answers_of(scope), key, book))

@@ -12,6 +12,7 @@ from models.commands import Action, CommandKind, Resolution
 from models.ids import RunId
 from models.results import INLINE_BYTES
 from planvault.errors import FieldError, InvalidInput
+from planvault.policy.voting import Voter
 from serve_apps.schemas.base import Body, Json, JsonDocument, Name, Reply, Text
 
 
@@ -42,7 +43,7 @@ class PostAction(Body):
     resolution: Resolution | None = Field(default=None, description="`resolve`: what became of the unknown call.")
     result: Json = Field(default=None, description="`resolve` with `mark_done`: the result to go on with.")
 
-    def command(self, actor: str, operator: str) -> Action:
+    def command(self, speaker: Voter) -> Action:
         """Raises InvalidInput where the action lacks what it needs."""
         if self.action is ActionKind.FILL_SLOTS and not self.values:
             raise _missing("/values", "fill_slots needs `values`: an object with a value for each slot's variable")
@@ -54,8 +55,9 @@ class PostAction(Body):
         _refuse_large("/result", self.result)
         return Action(
             run_id=RunId(self.run_id) if self.run_id else None,
-            actor=actor,
-            operator=operator,
+            actor=speaker.actor,
+            operator=speaker.operator,
+            proven=speaker.proven,
             correlation_id=self.correlation_id,
             reason=self.reason,
             values=self.values,

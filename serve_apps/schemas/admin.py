@@ -42,6 +42,16 @@ def check_ceiling(egress: EgressPolicy, ceiling: EgressCeiling) -> None:
         raise InvalidInput("The egress policy asks for more than the installation allows.", errors=tuple(faults))
 
 
+def check_sign_in(policy: RuntimePolicy, pointer: str, *, people_sign_in: bool) -> None:
+    """Approvers who have signed in are asked for only where somebody can. Raises InvalidInput below `pointer`."""
+    if policy.signed_in_approvers_only and not people_sign_in:
+        fault = FieldError(
+            f"{pointer}/runtimePolicy/signedInApproversOnly",
+            "nobody can sign in at this installation, so nobody could approve: its operator sets PLANVAULT_OIDC_ISSUER",
+        )
+        raise InvalidInput("The runtime policy asks for people who sign in.", errors=(fault,))
+
+
 class RetentionIn(Body):
     """Days for which things are kept."""
 

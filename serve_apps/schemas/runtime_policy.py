@@ -92,6 +92,9 @@ class RuntimePolicyIn(Body):
         default_factory=dict, max_length=50, description="Name → operator ids, as X-Operator-Id spells them."
     )
     forbid_self_approval: StrictBool = False
+    signed_in_approvers_only: StrictBool = Field(
+        default=False, description="Whom an issuer has signed in may approve; a name that a key's holder gives may not."
+    )
 
     def policy(self, pointer: str, organization: RuntimePolicy) -> RuntimePolicy:
         """`organization`: what holds in the project as well, an empty one for its own. Raises InvalidInput."""
@@ -111,6 +114,7 @@ class RuntimePolicyIn(Body):
             slots=SlotRules.model_validate(self.slots.model_dump()),
             groups=self._members(),
             forbid_self_approval=self.forbid_self_approval,
+            signed_in_approvers_only=self.signed_in_approvers_only,
         )
 
     def _members(self) -> dict[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from models.ids import SessionId
 from models.policies import SessionSettings
 from models.runs import RunStatus
 from models.schedules import Frequency, JobStatus, JobTarget, Recurrence, Weekday
+from planvault.policy.voting import Voter
 from planvault.scheduling.orders import JobOrder, Timing
 from planvault.storage.scheduled_jobs import JobRecord, Occurrence
 from serve_apps.schemas.base import Body, JsonDocument, Name, Reply, Text
@@ -68,7 +69,7 @@ class CreateJob(Body):
     metadata: JsonDocument = Field(default_factory=dict)
     settings: SessionSettingsIn = SessionSettingsIn()
 
-    def order(self, actor: str, operator: str, external_user_hmac: bytes | None) -> JobOrder:
+    def order(self, speaker: Voter, external_user_hmac: bytes | None) -> JobOrder:
         rule = None if self.recurrence is None else self.recurrence.rule()
         return JobOrder(
             target=self.target,
@@ -82,8 +83,9 @@ class CreateJob(Body):
             tags=tuple(dict.fromkeys(self.tags)),
             settings=SessionSettings(**self.settings.model_dump()),
             external_user_hmac=external_user_hmac,
-            created_by=actor,
-            operator=operator,
+            created_by=speaker.actor,
+            operator=speaker.operator,
+            proven=speaker.proven,
         )
 
 
