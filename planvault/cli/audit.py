@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from planvault.cli.listing import show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -50,14 +50,14 @@ def list_rows(
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("seq", "at", "action", "actor", "details"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        details = "(erased)" if row.get("erased") else json.dumps(row.get("details"))
-        cells = (row.get("seq"), row.get("at"), row.get("action"), row.get("actor"), details)
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    Console().print(table)
+    cells = [
+        (
+            *(row.get(name) for name in ("seq", "at", "action", "actor")),
+            "(erased)" if row.get("erased") else json.dumps(row.get("details"), ensure_ascii=False),
+        )
+        for row in rows
+    ]
+    show(("seq", "at", "action", "actor", "details"), cells, empty="No such rows yet.", folds=True)
 
 
 @audit.command()
@@ -185,14 +185,15 @@ def _print(report: Report) -> None:
     console = Console(soft_wrap=True, highlight=False)
     if report.ok:
         console.print(
-            Text("✓ ", "green") + Text(f"{report.rows} rows, up to {report.last_seq}, {report.heads} signed heads")
+            Text("✓ ", "green")
+            + Text(f"{_rows(report.rows)}, up to {report.last_seq}, {_many(report.heads, 'signed head')}")
         )
     else:
-        console.print(Text("✗ ", "red") + Text(f"{report.fault_count} faults in {report.rows} rows"))
+        console.print(Text("✗ ", "red") + Text(f"{_many(report.fault_count, 'fault')} in {_rows(report.rows)}"))
     notes = [
         (report.pruned, f"rows up to {report.pruned} were pruned; signed records say so"),
-        (report.erased, f"details of {report.erased} rows were erased"),
-        (report.unproven, f"{report.unproven} rows are from before the chain: no digest covers their details"),
+        (report.erased, f"details of {_rows(report.erased)} were erased"),
+        (report.unproven, f"from before the chain: {_rows(report.unproven)}; no digest covers their details"),
         (not report.details, "the export is without details: they were not verified"),
         (not report.pinned, "no --key: the log's own keys were taken at their word"),
     ]
@@ -201,6 +202,14 @@ def _print(report: Report) -> None:
             console.print(f"  {note}", markup=False)
     for fault in report.faults:
         console.print(f"  row {fault.seq}: {fault.kind}: {fault.detail}", markup=False)
+
+
+def _rows(count: int) -> str:
+    return _many(count, "row")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _print_json(report: Report) -> None:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from models.base import JsonObject
+from planvault.cli.listing import show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -124,13 +123,12 @@ def status(
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("id", "kind", "of", "state", "stage", "rows", "error"):
-        table.add_column(column, overflow="fold")
-    for each in found:
-        cells = (each["id"], each["kind"], _of(each), each["state"], each["stage"], _counts(each), each["error"] or "")
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    Console().print(table if found else "No exports or erasures.")
+    rows = [
+        (each["id"], each["kind"], _of(each), each["state"], each["stage"], each["error"], _counts(each))
+        for each in found
+    ]
+    columns = ("id", "kind", "of", "state", "stage", "error", "rows")
+    show(columns, rows, empty="No exports or erasures.", folds=True)
 
 
 def _target(user: str, project: str, organization: bool, member: str = "") -> JsonObject:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from models.base import JsonObject, JsonValue
+from planvault.cli.listing import show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -48,19 +47,15 @@ def list_imports(
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("id", "status", "prefix", "begun", "documents", "refused", "tools", "error"):
-        table.add_column(column, no_wrap=True)
+    rows = []
     for job in found:
         documents = job.get("documents")
         counts = documents if isinstance(documents, dict) else {}
         begun = str(job.get("createdAt"))[:19].replace("T", " ")
         cells = (job.get("id"), job.get("status"), job.get("namePrefix"), begun, counts.get("total"))
-        more = (counts.get("refused"), job.get("tools"), job.get("error"))
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in (*cells, *more)))
-    console = Console()
-    console.width = max(console.width, 200)  # ids are there to be copied
-    console.print(table if found else "No imports of folders yet.")
+        rows.append((*cells, counts.get("refused"), job.get("tools"), job.get("error")))
+    columns = ("id", "status", "prefix", "begun", "documents", "refused", "tools", "error")
+    show(columns, rows, empty="No imports of folders yet.")
 
 
 @imports.command("report")

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from models.base import JsonObject, JsonValue
 from models.schedules import Frequency, JobStatus, Weekday
+from planvault.cli.listing import show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -26,7 +25,6 @@ jobs = typer.Typer(help="Schedule prompts, and see what became of them.", no_arg
 
 JobId = Annotated[str, typer.Argument(help="The job's id, see `planvault jobs list`.")]
 
-_WIDE = 1_000
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})")
@@ -46,21 +44,14 @@ def list_jobs(
     if as_json:
         _print_json(found)
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("id", "status", "due", "again", "last run", "prompt", "error"):
-        table.add_column(column, no_wrap=True)
+    rows = []
     for job in found:
         last = job.get("lastOccurrence")
         ran = last.get("runStatus") if isinstance(last, dict) else None
         due = str(job.get("runAt"))[:19].replace("T", " ")
         cells = (job.get("id"), job.get("status"), due, _rule(job.get("recurrence")), ran, _short(job.get("prompt")))
-        table.add_row(
-            *(Text("" if cell is None else str(cell)) for cell in (*cells, _short(job.get("lastError") or "")))
-        )
-    # Ids are there to be copied: a line too long for the terminal beats an id in pieces.
-    console = Console()
-    console.width = max(console.width, _WIDE)
-    console.print(table if found else "No jobs yet.")
+        rows.append((*cells, _short(job.get("lastError") or "")))
+    show(("id", "status", "due", "again", "last run", "prompt", "error"), rows, empty="No jobs yet.")
 
 
 @jobs.command("get")

@@ -47,13 +47,13 @@ def rewrap(to: To = None, data: DataDirOption = None, as_json: JsonOption = Fals
 
 def _tell(console: Console, moved: int | None, failed: dict[str, str], left: tuple[Wrapped, ...]) -> None:
     if moved is not None:
-        console.print(f"{moved} organisations wrapped.")
+        console.print(f"Organisations wrapped anew: {moved}.")
     for org, why in failed.items():
         console.print(f"{org}: {why}", soft_wrap=True)
     for one in left:
         still = "" if moved is None else "still "
         console.print(
-            f"{still}wrapped by {one.provider} {one.kek}: {one.keys} keys of {one.organizations} organisations",
+            f"{still}wrapped by {one.provider} {one.kek}: data keys {one.keys}, organisations {one.organizations}",
             soft_wrap=True,
         )
     if moved is not None and not left:

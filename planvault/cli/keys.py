@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from models.base import JsonObject
+from planvault.cli.listing import minute, show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -46,16 +45,14 @@ def list_keys(data: DataDirOption = None, credentials: CredentialsOption = None,
 
         print(json.dumps(found, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("id", "name", "key", "scopes", "state", "last used"):
-        table.add_column(column, overflow="fold")
-    for key in found:
-        scopes = key.get("scopes")
-        listed = " ".join(map(str, scopes)) if isinstance(scopes, list) else ""
-        used = str(key.get("lastUsedAt") or "never")[:16].replace("T", " ")
-        cells = (key.get("id"), key.get("name"), f"…{key.get('preview')}", listed, _state(key), used)
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    Console().print(table)
+    rows = [
+        (
+            *(key.get("id"), key.get("name"), f"…{key.get('preview')}", _state(key), minute(key.get("lastUsedAt"))),
+            " ".join(map(str, scopes)) if isinstance(scopes := key.get("scopes"), list) else "",
+        )
+        for key in found
+    ]
+    show(("id", "name", "key", "state", "last used", "scopes"), rows, empty="None yet.", folds=True)
 
 
 @keys.command()

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from models.access import Role
 from models.base import JsonObject
+from planvault.cli.listing import minute, show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -59,7 +59,7 @@ def invite(
     """Invite a person for 7 days and print the token that accepts, this once. Hand it over yourself."""
     with client(load_credentials(credentials_path(data, credentials))) as api:
         made = api.admin("POST", "invitations", body={"email": email, "role": role.value})
-    until = _minute(made.get("expiresAt"))
+    until = minute(made.get("expiresAt"))
     told = f"{made.get('email')} may become {made.get('role')} until {until}. The token, this once:"
     Console(stderr=True).print(Text(told), soft_wrap=True)
     print(made.get("token"))
@@ -99,14 +99,5 @@ def _show(found: Sequence[JsonObject], columns: dict[str, str], as_json: bool) -
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for one in found:
-        cells = (_minute(one.get(key)) if key.endswith("At") else str(one.get(key) or "") for key in columns.values())
-        table.add_row(*map(Text, cells))
-    Console().print(table if found else "Nobody yet.")
-
-
-def _minute(time: object) -> str:
-    return str(time or "never")[:16].replace("T", " ")
+    rows = [[minute(one.get(key)) if key.endswith("At") else one.get(key) for key in columns.values()] for one in found]
+    show(tuple(columns), rows, empty="Nobody yet.")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from models.base import JsonObject, JsonValue
+from planvault.cli.listing import show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -42,13 +42,9 @@ def list_organizations(
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("id", "name", "owners", "members", "projects", "state"):
-        table.add_column(column, overflow="fold")
-    for each in found:
-        cells = [each.get(name) for name in ("id", "name", "owners", "members", "projects")]
-        table.add_row(*(Text(str(cell)) for cell in (*cells, _state(each))))
-    Console().print(table)
+    columns = ("id", "name", "owners", "members", "projects")
+    rows = [(*(each.get(name) for name in columns), _state(each)) for each in found]
+    show((*columns, "state"), rows, empty="No organisations yet.")
 
 
 @orgs.command()
@@ -90,7 +86,9 @@ def delete(
     """Shut an organisation for everybody. It can be restored for seven days; then its keys are destroyed."""
     with _operator(data, credentials) as api:
         gone = api.delete(org_id, confirm)
-    Console().print(f"Shut. `planvault orgs restore {org_id}` opens it again until {gone.get('purgeAfter')}.")
+    Console().print(
+        f"Shut. `planvault orgs restore {org_id}` opens it again until {gone.get('purgeAfter')}.", soft_wrap=True
+    )
 
 
 @orgs.command()

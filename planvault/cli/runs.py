@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from models.base import JsonObject
+from planvault.cli.listing import show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -19,8 +17,6 @@ from planvault.cli.options import (
     load_credentials,
 )
 from planvault.cli.questions import in_short
-
-_WIDE = 1_000
 
 
 def runs(
@@ -39,17 +35,11 @@ def runs(
 
         print(json.dumps(found, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("session", "run", "status", "ms", "started", "waits for", "reason"):
-        table.add_column(column, no_wrap=True)
+    rows = []
     for run in found:
         duration = run.get("durationMs")
         took = f"{duration:.0f}" if isinstance(duration, int | float) else ""
         started = str(run.get("createdAt"))[:19].replace("T", " ")
         waits = in_short(run.get("pending")) if run.get("isOpen") else ""
-        cells = (run.get("sessionId"), run.get("id"), run.get("status"), took, started, waits, run.get("reason"))
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
-    # Ids are there to be copied: a line too long for the terminal beats an id in pieces.
-    console = Console()
-    console.width = max(console.width, _WIDE)
-    console.print(table if found else "No runs yet.")
+        rows.append((run.get("sessionId"), run.get("id"), run.get("status"), took, started, waits, run.get("reason")))
+    show(("session", "run", "status", "ms", "started", "waits for", "reason"), rows, empty="No runs yet.")

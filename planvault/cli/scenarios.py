@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from models.base import JsonObject, JsonValue
+from planvault.cli.listing import show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -24,8 +23,6 @@ from planvault.cli.options import (
 from planvault.errors import Conflict
 
 scenarios = typer.Typer(help="Map prompts to the tools that they need.", no_args_is_help=True)
-
-_WIDE = 1_000
 
 
 class Vote(StrEnum):
@@ -43,18 +40,12 @@ def list_scenarios(
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("id", "priority", "success", "name", "tools", "for"):
-        table.add_column(column, no_wrap=True)
+    rows = []
     for each in found:
         rate = f"{float(str(each.get('successRate') or 0)):.2f}" if each.get("enabled") else "disabled"
         where = f"project {each['projectId']}" if each.get("projectId") else "organisation"
-        cells = (each.get("id"), each.get("priority"), rate, each.get("name"), _tools(each.get("tools")), where)
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    # Ids are there to be copied: a line too long for the terminal beats an id in pieces.
-    console = Console()
-    console.width = max(console.width, _WIDE)
-    console.print(table if found else "No scenarios yet.")
+        rows.append((each.get("id"), each.get("priority"), rate, each.get("name"), _tools(each.get("tools")), where))
+    show(("id", "priority", "success", "name", "tools", "for"), rows, empty="No scenarios yet.")
 
 
 @scenarios.command("create")

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from models.access import Role
 from models.base import JsonObject
+from planvault.cli.listing import minute, show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -39,14 +39,15 @@ def list_tokens(data: DataDirOption = None, credentials: CredentialsOption = Non
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("id", "name", "token", "role", "by", "last used", "until"):
-        table.add_column(column, overflow="fold")
-    for one in found:
-        until = "revoked" if one.get("revokedAt") else _minute(one.get("expiresAt"))
-        names = (one.get("id"), one.get("name"), f"…{one.get('preview')}", one.get("role"), one.get("createdBy"))
-        table.add_row(*(Text(str(cell)) for cell in (*names, _minute(one.get("lastUsedAt")), until)))
-    Console().print(table if found else "None yet.")
+    rows = [
+        (
+            *(one.get("id"), one.get("name"), f"…{one.get('preview')}", one.get("role"), one.get("createdBy")),
+            minute(one.get("lastUsedAt")),
+            "revoked" if one.get("revokedAt") else minute(one.get("expiresAt")),
+        )
+        for one in found
+    ]
+    show(("id", "name", "token", "role", "by", "last used", "until"), rows, empty="None yet.")
 
 
 @tokens.command()
@@ -90,7 +91,3 @@ def _show_once(made: JsonObject) -> None:
     told = f"Service token {made.get('id')} ({made.get('name')}, {made.get('role')}). It is shown this once:"
     Console(stderr=True).print(Text(told), soft_wrap=True)
     print(made.get("token"))
-
-
-def _minute(time: object) -> str:
-    return str(time or "never")[:16].replace("T", " ")
