@@ -122,9 +122,23 @@ def _approved_call() -> Story:
     return story
 
 
-def _approves(story: Story, operator: str) -> None:
+def _voted_signed_in() -> Story:
+    """Only people whom an issuer has signed in count; a claim was refused, and one of two votes is there."""
+    story = Story()
+    rules = (ApprovalRule(id="seven", when="args.id == 7", quorum=2),)
+    message = Message(message_id=MessageId(story.fresh()), text="do it", actor="eve", operator="eve", proven=True)
+    story.command(CommandKind.MESSAGE, message)
+    policy = RuntimePolicy(runtime_approval=RuntimeApproval(rules=rules), signed_in_approvers_only=True)
+    story.prepared(runtime_policy=policy)
+    story.planned(ONE_CALL, facts("get"))
+    _approves(story, "ann")
+    _approves(story, "ann", proven=True)
+    return story
+
+
+def _approves(story: Story, operator: str, *, proven: bool = False) -> None:
     asked = story.all(EventType.TOOL_APPROVAL_REQUIRED)[-1]["correlationId"]
-    story.acts(CommandKind.APPROVE_TOOL, correlation_id=asked, actor=operator, operator=operator)
+    story.acts(CommandKind.APPROVE_TOOL, correlation_id=asked, actor=operator, operator=operator, proven=proven)
 
 
 def _not_let_in() -> Story:
@@ -173,6 +187,7 @@ RECORDED: Mapping[str, Callable[[], Story]] = {
     "asleep": _asleep,
     "asked_about_a_call": _asked_about_a_call,
     "approved_call": _approved_call,
+    "voted_signed_in": _voted_signed_in,
     "not_let_in": _not_let_in,
     "let_in_again": _let_in_again,
     "past_its_deadline": _past_its_deadline,
