@@ -1,6 +1,13 @@
-"""Applies `migrations/*.sql` in name order, each in its own transaction, under one advisory lock."""
+"""Applies `migrations/*.sql` in name order, each in its own transaction, under one advisory lock.
 
+One whose first line is `-- outside a transaction` is run statement by statement, each committed by itself: what builds
+an index while the platform writes (CREATE INDEX CONCURRENTLY) may be in no transaction. Broken off, it is run again
+from its beginning, so it must bear that.
+"""
+
+import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -11,6 +18,10 @@ from planvault.errors import BringUpFailed
 
 # Any constant will do, as long as nobody else in the database uses it: the ASCII of "planvalt".
 _LOCK = int.from_bytes(b"planvalt", "big") & 0x7FFF_FFFF_FFFF_FFFF
+
+_LOCK_POLL_S = 0.1
+_ALONE = "-- outside a transaction\n"
+_ENDS = re.compile(r";[^\S\n]*\n")  # of statements outside a transaction: at the end of a line, and nowhere else
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -29,6 +40,16 @@ class Migration:
     def sha256(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether it may be in no transaction."""
+        return self.sql.startswith(_ALONE)
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What is run at once; one where a transaction holds the whole."""
+        return tuple(each for each in _ENDS.split(self.sql) if each.strip()) if self.is_alone else (self.sql,)
+
 
 def shipped() -> list[Migration]:
     """The migrations of this build, in order."""
@@ -45,7 +66,9 @@ async def migrate(url: str, migrations: Sequence[Migration] | None = None) -> li
     wanted = list(shipped() if migrations is None else migrations)
     connection = await asyncpg.connect(url, server_settings={"application_name": "planvault/migrate"})
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        # Asked again and again: the build of an index waits for every statement that is older, and one would wait here.
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(_LOCK_POLL_S)
         return await _apply(connection, wanted)
     finally:
         await connection.close()
@@ -67,13 +90,21 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", wanted: Seque
             if done[migration.name] != migration.sha256:
                 raise BringUpFailed(f"Migration {migration.name} was edited after it was applied; restore the file.")
             continue
-        async with connection.transaction():
-            await connection.execute(migration.sql)
-            await connection.execute(
-                "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", migration.name, migration.sha256
-            )
+        if migration.is_alone:
+            await _run(connection, migration)
+        else:
+            async with connection.transaction():
+                await _run(connection, migration)
         applied.append(migration.name)
     return applied
+
+
+async def _run(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+    for statement in migration.statements:
+        await connection.execute(statement)
+    await connection.execute(
+        "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", migration.name, migration.sha256
+    )
 
 
 async def _require_pgvector(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

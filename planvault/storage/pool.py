@@ -46,6 +46,7 @@ _STALE_KEY = "PV001"  # migration 0017: sealed with a key that was retired since
 _AWAY = (
     OSError,  # TimeoutError included
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that was cut between two messages
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutdown, crash of another backend, cancelled query
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
@@ -126,6 +127,50 @@ async def open_pool(
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A transaction of what works across organisations; `tenancy.within` is one organisation's."""
-    async with pool.acquire() as connection, connection.transaction():
+    """A transaction of what works across organisations; `tenancy.within` is one organisation's.
+
+    Neither is one of asyncpg's: `connection.transaction()` inside raises InterfaceError; a part of it is a `savepoint`.
+    """
+    async with begun(pool, "BEGIN") as connection:
         yield connection
+
+
+@asynccontextmanager
+async def begun(pool: Pool, begin: str) -> AsyncIterator[Connection]:
+    """What follows the statements of `begin` is committed at the end, rolled back where it raises.
+
+    Raises InFailedSQLTransactionError where a statement failed and somebody went on: asyncpg's own does not look at
+    what Postgres answers, and takes the rollback for a commit.
+    """
+    async with pool.acquire() as connection:
+        try:
+            await connection.execute(begin)
+            yield connection
+            if await connection.execute("COMMIT") != "COMMIT":
+                raise asyncpg.InFailedSQLTransactionError("A statement failed, somebody went on, and nothing was kept.")
+        except BaseException:
+            # Also where it was cancelled while it began or ended, and asyncpg does not know yet whether one is open.
+            await _undone(connection, "ROLLBACK")
+            raise
+
+
+@asynccontextmanager
+async def savepoint(connection: Connection) -> AsyncIterator[None]:
+    """A part of an open transaction that is undone by itself where it raises; not one inside another."""
+    await connection.execute("SAVEPOINT part")
+    try:
+        yield
+        await connection.execute("RELEASE SAVEPOINT part")
+    except BaseException:
+        await _undone(connection, "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
+        raise
+
+
+async def _undone(connection: Connection, undo: str) -> None:
+    """The fault that is on its way up is the one to be heard: a connection that cannot even do this is given up."""
+    if connection.is_closed():
+        return
+    try:
+        await connection.execute(undo)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+        connection.terminate()  # Postgres rolls back what its client has left

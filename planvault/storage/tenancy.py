@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from models.tenants import OrgScope
-from planvault.storage.pool import Connection, Pool, Queryable, Role
+from planvault.storage.pool import Connection, Pool, Queryable, Role, begun
 
 _SNAPSHOT = " ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -25,19 +25,8 @@ async def within(pool: Pool, scope: OrgScope, *, snapshot: bool = False) -> Asyn
     It begins and is scoped in one round trip. It is not one of asyncpg's: `connection.transaction()` inside it raises
     InterfaceError. `snapshot`: read-only, every statement sees the database as the first one does.
     """
-    async with pool.acquire() as connection:
-        try:
-            await connection.execute(f"BEGIN{_SNAPSHOT if snapshot else ''}; {_scoping(scope)}")
-            yield connection
-            if (
-                await connection.execute("COMMIT") != "COMMIT"
-            ):  # Postgres rolls back what has failed, and says just that
-                raise asyncpg.InFailedSQLTransactionError("A statement failed, somebody went on, and nothing was kept.")
-        except BaseException:
-            # Also where it was cancelled while it began or ended, and asyncpg does not know yet whether one is open.
-            if not connection.is_closed():
-                await connection.execute("ROLLBACK")
-            raise
+    async with begun(pool, f"BEGIN{_SNAPSHOT if snapshot else ''}; {_scoping(scope)}") as connection:
+        yield connection
 
 
 async def enter(connection: Connection, scope: OrgScope) -> None:

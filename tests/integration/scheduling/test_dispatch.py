@@ -15,7 +15,7 @@ from planvault.clock import SystemClock
 from planvault.errors import Conflict
 from planvault.scheduling.dispatch import MAX_ATTEMPTS, wait_before
 from planvault.storage.commands import Commands
-from planvault.storage.pool import open_pool, transaction
+from planvault.storage.pool import is_away, open_pool, transaction
 from planvault.storage.retention import Retention, rules
 from tests.integration.scheduling.conftest import Desk, utc
 
@@ -343,8 +343,9 @@ class Cut(Commands):
 
 async def test_a_connection_cut_before_the_commit_leaves_nothing_and_another_scheduler_sends(desk: Desk) -> None:
     job_id = await desk.book()
-    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)):
+    with pytest.raises(Exception) as cut:  # noqa: PT011 - which of several depends on the moment
         await desk.dispatcher(commands=Cut(desk.pool, desk.keyring, desk.ids)).dispatch_due()
+    assert is_away(cut.value)
     assert (await desk.messages(), await desk.pool.fetchval("SELECT count(*) FROM sessions")) == (0, 0)
     job = await desk.job(job_id)
     assert (job.status, job.attempts, job.last_error) == ("scheduled", 0, None)
