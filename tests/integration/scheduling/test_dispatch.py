@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 
 from models.commands import CommandKind
@@ -343,7 +342,7 @@ class Cut(Commands):
 
 async def test_a_connection_cut_before_the_commit_leaves_nothing_and_another_scheduler_sends(desk: Desk) -> None:
     job_id = await desk.book()
-    with pytest.raises(Exception) as cut:  # noqa: PT011 - which of several depends on the moment
+    with pytest.raises(Exception) as cut:
         await desk.dispatcher(commands=Cut(desk.pool, desk.keyring, desk.ids)).dispatch_due()
     assert is_away(cut.value)
     assert (await desk.messages(), await desk.pool.fetchval("SELECT count(*) FROM sessions")) == (0, 0)
