@@ -80,6 +80,8 @@ class CatalogImporter:
             extraction = await self._held(claim, extract_isolated(text))
             if not extraction.drafts and not extraction.skipped:
                 raise SpecRejected("The document describes no operations, so nothing was changed.")
+            server = _server(extraction, claim.spec_url)
+            extraction = await self._warned(claim.scope, integration.base_url or server, extraction)
             foreseen = await self._held(claim, foresee_one(self._pool, claim.scope, integration, extraction, self._ids))
             await store(
                 self._pool,
@@ -89,11 +91,20 @@ class CatalogImporter:
                 self._ids,
                 model=self._options.embedding_model,
                 lease_s=self._options.lease_s,
-                server=_server(extraction, claim.spec_url),
+                server=server,
             )
         await self._embed(claim, integration)
         await self._held(claim, self._groups.follow(claim.scope, integration.id))
         await catalog_imports.complete_import(scoped(self._pool, claim.scope), claim)
+
+    async def _warned(self, scope: OrgScope, address: str, extraction: Extraction) -> Extraction:
+        """With a note where calls to `address` would be refused now. Not more: a setting may open it later."""
+        policy = (await self._tenants.organization(OrgScope(org_id=scope.org_id))).settings.egress
+        why = self._http.forbids(address, policy) if address else ""
+        if not why:
+            return extraction
+        note = f"Calls to {address} are refused as things stand: {why}."
+        return extraction.model_copy(update={"notes": (*extraction.notes, note)})
 
     async def _text(self, claim: ClaimedImport) -> str:
         if claim.document is not None:

@@ -18,6 +18,7 @@ import planvault
 from models.policies import EgressPolicy
 from planvault.errors import EgressDenied
 from planvault.net.ceiling import OPEN, EgressCeiling
+from planvault.net.guard import check_url
 from planvault.net.pinned import Resolver, system_resolver
 from planvault.net.redirects import next_request
 from planvault.net.transport import GuardedTransport
@@ -99,6 +100,14 @@ class GuardedHttp:
             found = GuardedTransport(policy, self._resolver, self._ssl_context, self._ceiling)
         self._transports[policy] = found  # newest last
         return found
+
+    def forbids(self, url: str, policy: EgressPolicy) -> str:
+        """Why a request to `url` would be refused without a look-up; empty where it would not, or not for that."""
+        try:
+            check_url(httpx.URL(url), policy, self._ceiling)
+        except (EgressDenied, httpx.InvalidURL) as fault:
+            return str(fault)
+        return ""
 
     async def aclose(self) -> None:
         transports, self._transports = list(self._transports.values()), {}

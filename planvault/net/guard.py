@@ -129,7 +129,9 @@ def check_address(address: Address, policy: EgressPolicy, ceiling: EgressCeiling
         or (kind is AddressClass.PRIVATE and policy.allow_private)
     )
     if not allowed:
-        raise EgressDenied(f"{address} is {kind.value}, which the organisation's egress policy does not allow")
+        openable = kind in (AddressClass.LOOPBACK, AddressClass.PRIVATE)
+        by_whom = "the organisation's egress policy does not allow" if openable else "no call may reach"
+        raise EgressDenied(f"{address} is {kind.value}, which {by_whom}")
 
 
 def check_url(url: httpx.URL, policy: EgressPolicy, ceiling: EgressCeiling = OPEN) -> None:

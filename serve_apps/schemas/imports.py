@@ -1,23 +1,18 @@
 """Registering an API description, on the wire."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 import orjson
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from models.base import JsonObject
 from models.imports import ImportJob
 from models.tools import ImportStatus, Integration, OperationReport, ToolSource
 from planvault.ingestion.native import ALIAS as NATIVE_ALIAS
+from serve_apps.schemas.addresses import BaseUrl, SpecUrl
 from serve_apps.schemas.base import Body, Name, Reply, Text
 from serve_apps.schemas.tools import Alias
-
-# No user and password: they would stand in the open in the catalog, and no request goes to such an address.
-_ORIGIN = r"https?://[^\s/?#{}@\\\x00-\x1f\x7f]+"
-BaseUrl = Annotated[str, StringConstraints(pattern=rf"^{_ORIGIN}(/[^\s?#{{}}\x00-\x1f\x7f]*)?$", max_length=2_048)]
-SpecUrl = Annotated[str, StringConstraints(pattern=rf"^{_ORIGIN}([/?#][^\s\x00-\x1f\x7f]*)?$", max_length=2_048)]
 
 
 class PutTools(Body):

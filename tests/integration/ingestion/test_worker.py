@@ -241,7 +241,7 @@ async def test_a_document_that_names_no_server_means_the_one_it_came_from(
 async def test_a_url_that_the_policy_denies_or_that_does_not_answer_fails_the_import(desk: Desk) -> None:
     integration_id = await desk.integration()
     denied = await desk.run(integration_id, None, url="http://169.254.169.254/latest/meta-data")
-    assert (denied.status, "policy" in str(denied.error)) == (ImportStatus.FAILED, True)
+    assert (denied.status, "no call may reach" in str(denied.error)) == (ImportStatus.FAILED, True)
     async with counting(answering(404, b"")) as server:
         missing = await desk.run(integration_id, None, url=server.url)
         assert "answered 404" in str(missing.error)
@@ -251,6 +251,25 @@ async def test_a_given_base_url_is_kept(desk: Desk) -> None:
     integration_id = await desk.integration(base_url="http://mine")
     await desk.run(integration_id, document("a", server="http://theirs"))
     assert (await catalog.get_integration(desk.pool, desk.org, integration_id)).base_url == "http://mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "named", "warned"),
+    [
+        ("http://10.1.2.3/v1", "http://shop.example", "10.1.2.3 is a private address"),
+        ("", "http://10.1.2.3/v1", "10.1.2.3 is a private address"),
+        ("http://shop.example", "http://10.1.2.3/v1", ""),
+    ],
+)
+async def test_an_address_that_is_shut_now_is_imported_with_a_warning(
+    desk: Desk, given: str, named: str, warned: str
+) -> None:
+    """What a policy, or the operator, may open later is no fault of the document."""
+    integration_id = await desk.integration(base_url=given)
+    job = await desk.run(integration_id, document("a", server=named))
+    assert job.status is ImportStatus.COMPLETED
+    notes = [note for note in job.notes if "refused as things stand" in note]
+    assert [warned in note and "egress policy" in note for note in notes] == ([True] if warned else [])
 
 
 async def test_a_document_that_takes_too_long_is_refused_and_its_process_ended() -> None:

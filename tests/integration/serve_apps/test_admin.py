@@ -52,12 +52,17 @@ async def test_an_integration_is_listed_shown_replaced_and_deleted(admin: httpx.
     made = await register(admin, tenant)
     url = f"{tenant.admin}/tools/{made['toolId']}"
     assert [item["name"] for item in (await admin.get(f"{tenant.admin}/tools")).json()["items"]] == ["shop"]
-    body = {"name": "shop", "displayName": "The shop", "baseUrl": "http://127.0.0.1:1", "openApiSpec": "openapi: 3.0.3"}
+    body = {
+        "name": "shop",
+        "displayName": "The shop",
+        "baseUrl": "http://127.0.0.1:8001",
+        "openApiSpec": "openapi: 3.0.3",
+    }
     replaced = await admin.put(url, json=body)
     assert replaced.status_code == 200
     assert replaced.json()["toolId"] == made["toolId"]
     shown = (await admin.get(url)).json()
-    assert (shown["displayName"], shown["baseUrl"], shown["tools"]) == ("The shop", "http://127.0.0.1:1", [])
+    assert (shown["displayName"], shown["baseUrl"], shown["tools"]) == ("The shop", "http://127.0.0.1:8001", [])
     assert [job["id"] for job in shown["imports"]] == [replaced.json()["importId"], made["importId"]]
     renamed = await admin.put(url, json=body | {"name": "other"})
     assert renamed.status_code == 422
@@ -118,8 +123,8 @@ async def test_a_bare_document_is_named_by_the_query_or_by_its_title(
 ) -> None:
     yaml = "openapi: 3.0.3\ninfo: {title: 'Task API (v2)', version: '1'}\npaths: {}\n"
     headers = {"Content-Type": "application/yaml"}
-    query = {"name": "tasks", "baseUrl": "http://127.0.0.1:9"}
-    for params, name, base in (({}, "task-api-v2", ""), (query, "tasks", "http://127.0.0.1:9")):
+    query = {"name": "tasks", "baseUrl": "http://127.0.0.1:8009"}
+    for params, name, base in (({}, "task-api-v2", ""), (query, "tasks", "http://127.0.0.1:8009")):
         answer = await admin.post(f"{tenant.admin}/tools", content=yaml, headers=headers, params=params)
         assert answer.status_code == 201, answer.text
         shown = (await admin.get(f"{tenant.admin}/tools/{answer.json()['toolId']}")).json()
