@@ -1,7 +1,7 @@
 """Approvals over the public API, with a real host behind it: rules, denial, votes, expiry, the audit log."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,108 +10,19 @@ import pytest
 
 from models.events import EventType
 from models.ids import SessionId
-from models.plans import FieldAccess, Lit, Plan, SecretRef, Text
+from models.plans import Lit, Plan, SecretRef
 from models.tenants import SessionScope
-from models.tools import ApprovalPolicy, Idempotency
-from planvault.runtime.host import SessionRuntime
+from models.tools import ApprovalPolicy
 from planvault.settings import Settings
-from tests.integration.runtime.harness import SHARDS, Platform, World, eventually
+from tests.integration.runtime.harness import SHARDS
+from tests.integration.serve_apps.approving import BIG, Setup
 from tests.integration.serve_apps.conftest import ADMIN, ObservedDeps, Tenant
 from tests.unit.engine.plans import call, plan, reply, var
-
-PAY = plan(
-    call("n1", "lookup", "who"),
-    call("n2", "pay", "x", amount=Lit(value=500), to=FieldAccess(base=var("who"), key="name")),
-    reply(Text(parts=(Lit(value="paid "), FieldAccess(base=var("who"), key="name")))),
-)
-BIG = {"id": "big", "tools": ["pay"], "when": "args.amount > 100", "message": "Large payment"}
 
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     return Settings(database_url=database_url, data_dir=tmp_path, admin_token_sha256=ADMIN.sha256.hex(), shards=SHARDS)
-
-
-class Chat:
-    """One session of the tenant's project, spoken to over the API only."""
-
-    def __init__(self, client: httpx.AsyncClient, url: str, wake: Callable[[], None]) -> None:
-        self._client = client
-        self.url = url
-        self._wake = wake
-
-    async def says(self, text: str = "pay ada", operator: str = "") -> None:
-        answer = await self._client.post(f"{self.url}/messages", json={"message": text}, headers=_as(operator))
-        assert answer.status_code == 202
-        self._wake()
-
-    async def acts(self, action: str, operator: str = "", **fields: Any) -> httpx.Response:
-        body = {"action": action, **fields}
-        answer = await self._client.post(f"{self.url}/actions", json=body, headers=_as(operator))
-        self._wake()
-        return answer
-
-    async def history(self) -> list[dict[str, Any]]:
-        answer = await self._client.get(f"{self.url}/history")
-        assert answer.status_code == 200
-        events: list[dict[str, Any]] = answer.json()["events"]
-        return events
-
-    async def saw(self, kind: EventType, times: int = 1) -> dict[str, Any]:
-        """The payload of the last event of this kind, once there are so many."""
-        found: list[dict[str, Any]] = []
-
-        async def there() -> bool:
-            found[:] = [event["payload"] for event in await self.history() if event["eventType"] == kind.value]
-            return len(found) >= times
-
-        await eventually(there, what=f"{kind.value} ×{times}")
-        return found[-1]
-
-    async def run(self) -> dict[str, Any]:
-        run: dict[str, Any] = (await self._client.get(f"{self.url}/runs")).json()["items"][0]
-        return run
-
-
-def _as(operator: str) -> dict[str, str]:
-    return {"X-Operator-Id": operator} if operator else {}
-
-
-class Setup:
-    def __init__(self, deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
-        self.world = World(PAY)
-        self.world.tool("lookup", lambda call: {"name": "Ada"})
-        self.world.tool("pay", lambda call: {"ok": True}, Idempotency.NONE)
-        self.platform = Platform(deps.database, deps.keyring, tenant.scope, self.world)  # type: ignore[arg-type]
-        self.tenant, self.client, self.admin = tenant, client, admin
-        self.hosts: list[SessionRuntime] = []
-
-    def wake(self) -> None:
-        """What LISTEN does in a cluster; without it a host looks once a second."""
-        for host in self.hosts:
-            host.wake()
-
-    async def policy(self, mode: str = "auto", **runtime_policy: Any) -> httpx.Response:
-        url = f"{self.tenant.admin}/projects/{self.tenant.scope.project_id}/settings"
-        return await self.admin.put(url, json={"planApprovalMode": mode, "runtimePolicy": runtime_policy})
-
-    async def rules(self, *rules: dict[str, Any], **runtime_policy: Any) -> None:
-        answer = await self.policy(runtimeApproval={"rules": list(rules)}, **runtime_policy)
-        assert answer.status_code == 200, answer.text
-
-    async def chat(self, **body: Any) -> Chat:
-        answer = await self.client.post(f"{self.tenant.base}/sessions", json=body)
-        return Chat(self.client, f"{self.tenant.base}/sessions/{answer.json()['id']}", self.wake)
-
-    async def audit(self, **query: Any) -> list[dict[str, Any]]:
-        answer = await self.admin.get(f"{self.tenant.admin}/audit", params=query)
-        assert answer.status_code == 200, answer.text
-        rows: list[dict[str, Any]] = answer.json()["items"]
-        return rows
-
-    @property
-    def paid(self) -> int:
-        return sum(call.tool.name == "pay" for call in self.world.calls)
 
 
 @pytest.fixture
@@ -448,3 +359,16 @@ async def test_a_parameter_s_secret_value_is_nowhere_in_the_question(setup: Setu
 
 def secret_plan() -> Plan:
     return plan(call("n1", "pay", "x", key=SecretRef(name="SHOP"), amount=Lit(value=1)), reply(var("x")))
+
+
+async def test_who_signs_in_is_asked_for_only_where_somebody_can(setup: Setup) -> None:
+    """This installation has no issuer: nobody could ever approve."""
+    strict = {"signedInApproversOnly": True}
+    organization = await setup.admin.put(f"{setup.tenant.admin}/settings", json={"runtimePolicy": strict})
+    made = {"name": "p4", "settings": {"runtimePolicy": strict}}
+    created = await setup.admin.post(f"{setup.tenant.admin}/projects", json=made)
+    for answer, above in ((organization, ""), (await setup.policy(**strict), ""), (created, "/settings")):
+        assert answer.status_code == 422
+        [fault] = answer.json()["errors"]
+        assert fault["pointer"] == f"{above}/runtimePolicy/signedInApproversOnly"
+        assert "PLANVAULT_OIDC_ISSUER" in fault["detail"]
