@@ -69,8 +69,7 @@ class IssuerKeys:
         try:
             yield
         finally:
-            if self._fetch is not None:
-                self._fetch.cancel()
+            if self._fetch is not None and self._fetch.cancel():
                 with suppress(asyncio.CancelledError):
                     await self._fetch
 
@@ -121,13 +120,11 @@ class IssuerKeys:
             raise IssuerUnavailable
 
     def _begin(self) -> asyncio.Task[None]:
-        if self._fetch is None:
+        # Asked of the task itself: a callback at its end would come a turn of the loop later, and whoever is told in
+        # that turn to wait for what has ended does not wait, asks again, and lets nobody else have the turn.
+        if self._fetch is None or self._fetch.done():
             self._fetch = asyncio.create_task(self._fetch_when_due(), name="issuer-keys")
-            self._fetch.add_done_callback(self._ended)
         return self._fetch
-
-    def _ended(self, _: asyncio.Task[None]) -> None:
-        self._fetch = None
 
     async def _fetch_when_due(self) -> None:
         await asyncio.sleep(max(0.0, self._next_at - self._elapsed()))
