@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +19,28 @@ from cluster.server_user import server_user
 from planvault.storage.migrate import migrate
 from planvault.storage.pool import Pool, open_pool
 
+# No test turns the machine's power off: what a killed server had written, its successor reads from the page cache.
+FORGETFUL = {"fsync": "off", "full_page_writes": "off"}
 SHARED = Path(os.environ.get("PLANVAULT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In `make test`'s workers a module stays whole, for its database; and all that starts Ray stays in one worker.
+
+    That part takes longest, so it is handed out first. It would also be most disturbed by its like: bring-ups use both
+    of two cores.
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        group = "ray" if _starts_ray(item) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_starts_ray, reverse=True)
+
+
+def _starts_ray(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("ray", "e2e"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,7 +64,7 @@ def postgres_server() -> Iterator[str]:
     """URL of the `postgres` database of a real server, the one that `planvault up` embeds; torn down with its data."""
     root = Path(tempfile.mkdtemp(prefix="planvault-pg-"))
     user = server_user()
-    server = embedded(prepare(root, user), user)
+    server = replace(embedded(prepare(root, user), user), settings=FORGETFUL)
     server.start()
     try:
         yield server.url("postgres")

@@ -90,9 +90,12 @@ def fresh_dir() -> Iterator[Path]:
     shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(planvault: PlanVault) -> Iterator[Platform]:
-    """The shared platform. Tests leave it as they found it: sessions and integrations of their own, under own names."""
+    """The shared platform. Tests leave it as they found it: sessions and integrations of their own, under own names.
+
+    Down after the last of them: an idle platform takes a part of a core from the thousands of tests that follow.
+    """
     root = Path(tempfile.mkdtemp(prefix="pv-", dir="/tmp"))
     root.chmod(0o755)
     data_dir = root / "data"
@@ -109,7 +112,7 @@ def platform(planvault: PlanVault) -> Iterator[Platform]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(platform: Platform) -> Iterator[ApiClient]:
     """A client of the shared platform's public API, with its project key and its admin token."""
     made = platform.credentials

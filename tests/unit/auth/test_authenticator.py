@@ -60,6 +60,11 @@ async def test_the_admin_token_is_known_by_its_digest_in_either_case() -> None:
         "Bearer sk_live_ÿ",
         "Bearer " + "x" * 10_000,
     ],
+    # Named: the keys are made anew by every process, and workers must agree on what the tests are called.
+    ids=[
+        *("nothing", "empty", "a scheme alone", "a scheme and a space", "no scheme", "another scheme"),
+        *("a character more", "a character less", "an admin token and a character", "a prefix", "not ASCII", "long"),
+    ],
 )
 async def test_anything_else_is_refused_without_being_repeated(header: str | None) -> None:
     with pytest.raises(NotAuthenticated) as refused:
