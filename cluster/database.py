@@ -11,8 +11,9 @@ from cluster.logins import APP, PLATFORM, Login, Logins, stretching
 from cluster.postgres import DATABASE
 from models.tenants import OrgScope
 from planvault.clock import TimeOrderedIds
-from planvault.crypto.keyset import load_or_create
-from planvault.errors import BringUpFailed
+from planvault.crypto.assembly import key_providers
+from planvault.crypto.providers import KeyProviders
+from planvault.errors import BringUpFailed, PlanVaultError
 from planvault.ingestion.native import install_native_tools
 from planvault.settings import Settings
 from planvault.storage.bootstrap import TenantCredentials, ensure_default_tenant, organizations
@@ -93,7 +94,7 @@ async def ready(url: str, settings: Settings, known: TenantCredentials | None) -
             keyset = settings.keyset
             if not await asyncio.to_thread(keyset.exists):
                 await _refuse_lost_keyset(pool, keyset)
-            load_or_create(keyset)
+            await _prove_provider(key_providers(settings))
             await create_shards(pool, settings.shards)
             ids = TimeOrderedIds()
             await SessionStore(settings.events_folder).claim(pool, ids)
@@ -137,6 +138,17 @@ async def check_role(url: str, role: Role, variable: str) -> None:
         ) from error
     finally:
         await connection.close()
+
+
+async def _prove_provider(providers: KeyProviders) -> None:
+    """Without it no organisation could be given keys, and those of which it wrapped them would open for nobody."""
+    try:
+        await providers.prove(providers.primary)
+    except PlanVaultError as fault:
+        raise BringUpFailed(
+            f"The key provider {providers.primary} (PLANVAULT_KEK_PROVIDER) is of no use: {fault.detail} "
+            "Look at the PLANVAULT_KEK_… settings; `planvault doctor` asks it again."
+        ) from fault
 
 
 async def _refuse_lost_keyset(pool: "asyncpg.Pool[asyncpg.Record]", keyset: Path) -> None:

@@ -18,7 +18,11 @@ from cluster.data_dir import DataDir, check, existing
 from cluster.ports import is_free
 from cluster.server_user import server_user
 from cluster.topology import DEFAULT_PORT, LOOPBACK
-from planvault.errors import BringUpFailed
+from planvault.crypto.assembly import key_providers
+from planvault.crypto.kek import LocalKeyWrapper
+from planvault.crypto.providers import KeyProviders
+from planvault.errors import BringUpFailed, PlanVaultError
+from planvault.settings import Settings
 from planvault.storage.files.folder import EventFolder
 from planvault.storage.redis_link import LOST, open_link
 
@@ -39,9 +43,9 @@ class Finding:
         return asdict(self)
 
 
-def examine(data_dir: Path, database_url: str, redis_url: str = "", events_folder: Path | None = None) -> list[Finding]:
-    """Everything that can be known without starting anything. `events_folder`: as `Settings` has it."""
-    data = existing(data_dir)
+def examine(settings: Settings) -> list[Finding]:
+    """Everything that can be known without starting anything."""
+    data, database_url = existing(settings.data_dir), settings.database_url
     return [
         _python(),
         _ray(),
@@ -50,8 +54,9 @@ def examine(data_dir: Path, database_url: str, redis_url: str = "", events_folde
         _guarded("data directory", lambda: _data_dir(data, database_url)),
         _guarded("credentials", lambda: _credentials(data)),
         _guarded("database", lambda: _database(data, database_url)),
-        _session_events(events_folder),
-        _redis(redis_url),
+        *_key_providers(settings),
+        _session_events(settings.events_folder),
+        _redis(settings.redis_url),
         _port(data),
         _memory(),
         _disk(data),
@@ -113,6 +118,31 @@ def _database(data: DataDir, database_url: str) -> Finding:
         return Finding("database", "ok", f"{where}: Postgres {facts.postgres}, pgvector {facts.pgvector}")
     server = postgres.embedded(data, server_user())
     return Finding("database", "ok", f"embedded, {'running' if server.pid() is not None else 'stopped'}")
+
+
+def _key_providers(settings: Settings) -> Iterator[Finding]:
+    """Whether each that the settings name wraps a key and gives it back. Makes no keyset: that is for `up`."""
+    subject = "key providers"
+    if settings.kek_provider == LocalKeyWrapper.name and not settings.keyset.exists():
+        yield Finding(subject, "ok", f"local: {settings.keyset} (will be made)")
+        return
+    try:
+        yield from asyncio.run(_proven(key_providers(settings)))
+    except BringUpFailed as fault:
+        yield Finding(subject, "failed", fault.detail)
+
+
+async def _proven(providers: KeyProviders) -> list[Finding]:
+    found = []
+    for name in sorted(providers.names):
+        try:
+            await providers.prove(name)
+        except PlanVaultError as fault:
+            verdict: Verdict = "failed" if name == providers.primary else "warning"
+            found.append(Finding("key providers", verdict, f"{name} is of no use: {fault.detail}"))
+        else:
+            found.append(Finding("key providers", "ok", f"{name} wraps and unwraps"))
+    return found
 
 
 def _session_events(folder: Path | None) -> Finding:

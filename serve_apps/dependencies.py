@@ -21,6 +21,7 @@ from planvault.auth.principals import Principal
 from planvault.auth.tenancy import CachedTenancy
 from planvault.clock import SystemClock, TimeOrderedIds
 from planvault.crypto.assembly import key_providers
+from planvault.crypto.providers import KeyProviders
 from planvault.errors import NotAllowed
 from planvault.policy.voting import Voter, person
 from planvault.ports import Clock, Embedder, Ids, Keyring, ToolSelector
@@ -65,7 +66,7 @@ from serve_apps.history_feed import HistoryFeed
 from serve_apps.limits.address import Clients, networks
 from serve_apps.limits.meter import Meter
 from serve_apps.limits.parts import Limits, remembered
-from serve_apps.readiness import Probe, redis_probe
+from serve_apps.readiness import Probe, key_provider_probe, redis_probe
 from serve_apps.schemas.health import PartHealth
 
 _STATEMENT_S = 30.0
@@ -78,6 +79,7 @@ class ApiDeps:
     clock: Clock
     pool: Pool
     keyring: Keyring
+    key_providers: KeyProviders
     authenticator: Authenticator
     tenancy: Tenancy
     members: Members
@@ -121,7 +123,8 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
         pool = await stack.enter_async_context(await _own_pool(settings, "api", 8))
         # Apart from the others: a cipher may be needed inside a transaction that holds the last connection.
         keys = await stack.enter_async_context(await _own_pool(settings, "api-keys", 2))
-        keyring = PostgresKeyring(keys, key_providers(settings), ids)
+        providers = key_providers(settings)
+        keyring = PostgresKeyring(keys, providers, ids)
         api_keys = ApiKeys(pool, ids)
         tenants = Tenants(pool, ids)
         members = Members(pool, ids)
@@ -148,6 +151,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             clock=SystemClock(),
             pool=pool,
             keyring=keyring,
+            key_providers=providers,
             authenticator=authenticator,
             tenancy=CachedTenancy(members),
             members=members,
@@ -181,6 +185,7 @@ async def open_deps(settings: Settings, embedder: Embedder, probes: Mapping[str,
             feed=feed,
             probes={
                 **_database_probes(pool, settings, session_store),
+                "keyProviders": key_provider_probe(providers),
                 **({} if link is None else {"redis": redis_probe(link)}),
                 **probes,
             },

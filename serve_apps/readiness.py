@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from math import inf
+from time import monotonic
 
+import structlog
 from ray import serve
 
+from planvault.crypto.providers import KeyProviders
+from planvault.errors import PlanVaultError
 from planvault.storage.redis_link import LOST, RedisLink
 from serve_apps.schemas.health import Health, PartHealth
 
 PROBE_S = 2.0
+_PROVEN_S = 15.0
+_NOT_PROVEN_S = 2.0
+_log = structlog.get_logger(__name__)
 
 Probe = Callable[[], Awaitable[PartHealth]]
 
@@ -52,6 +60,40 @@ def redis_probe(link: RedisLink) -> Probe:
         return PartHealth(ready=True, needed=False)
 
     return ask
+
+
+def key_provider_probe(providers: KeyProviders, elapsed: Callable[[], float] = monotonic) -> Probe:
+    """Whether each provider wraps and unwraps now; asked as seldom as the constants say, since some cost money.
+
+    Needed until the one that wraps new organisations' keys has answered once: a replica with a wrong token must not
+    take the place of one that works. From then on known organisations work without it.
+    """
+    asked_at = -inf
+    answer = PartHealth(ready=False)
+    answered = False
+
+    async def ask() -> PartHealth:
+        nonlocal asked_at, answer, answered
+        if elapsed() - asked_at >= (_PROVEN_S if answer.ready else _NOT_PROVEN_S):
+            names = sorted(providers.names)
+            proven = await asyncio.gather(*(_proves(providers, name) for name in names))
+            away = [name for name, proves in zip(names, proven, strict=True) if not proves]
+            answered = answered or providers.primary not in away
+            detail = f"no use of {', '.join(away)} (planvault doctor says why)" if away else ", ".join(names)
+            asked_at, answer = elapsed(), PartHealth(ready=not away, needed=not answered, detail=detail)
+        return answer
+
+    return ask
+
+
+async def _proves(providers: KeyProviders, name: str) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_S * 0.75):  # one that hangs must not look like a part that is needed
+            await providers.prove(name)
+    except (TimeoutError, PlanVaultError) as fault:
+        _log.warning("key_provider.away", provider=name, cause=str(fault) or type(fault).__name__)
+        return False
+    return True
 
 
 def application_probes(applications: Mapping[str, str]) -> dict[str, Probe]:

@@ -16,7 +16,7 @@ def doctor(data: DataDirOption = None, as_json: JsonOption = False) -> None:
     from planvault.settings import Settings
 
     settings = Settings(data_dir=data_dir(data))
-    findings = examine(settings.data_dir, settings.database_url, settings.redis_url, settings.events_folder)
+    findings = examine(settings)
     if as_json:
         import json
 

@@ -36,11 +36,16 @@ def rewrap(to: To = None, data: DataDirOption = None, as_json: JsonOption = Fals
     failed = {str(org): why for org, why in done.failed.items()} if isinstance(done, Rewrapped) else {}
     if as_json:
         moved = done.organizations if isinstance(done, Rewrapped) else 0
-        print(
-            json.dumps({"organizations": moved, "failed": failed, "wrapped": [asdict(one) for one in left]}, indent=2)
-        )
+        told = {"organizations": moved, "failed": failed, "wrapped": [asdict(one) for one in left]}
+        print(json.dumps(told | {"newOrganizations": settings.kek_provider}, indent=2))
     else:
         _tell(Console(), done.organizations if isinstance(done, Rewrapped) else None, failed, left)
+        if to not in (None, settings.kek_provider):
+            Console().print(
+                f"New organisations are still wrapped by {settings.kek_provider}: keep its key. Set "
+                f"PLANVAULT_KEK_PROVIDER={to}, start the platform anew, and run this once more.",
+                soft_wrap=True,
+            )
     if failed:
         raise typer.Exit(1)
 
@@ -57,4 +62,4 @@ def _tell(console: Console, moved: int | None, failed: dict[str, str], left: tup
             soft_wrap=True,
         )
     if moved is not None and not left:
-        console.print("Nothing is wrapped by another key: the old one is no longer needed.")
+        console.print("Nothing is wrapped by another key.")

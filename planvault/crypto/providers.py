@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
+from uuid import UUID
 
+from models.ids import OrgId
+from planvault.crypto.committing import KEY_BYTES
 from planvault.crypto.kek import KeyPlace, KeyWrapper, WrappedKey
 from planvault.errors import Unavailable
 
 ANSWER_S = 5.0
 """How long one call to a provider may take. Other organisations do not wait for it."""
+# An organisation's, as policies of the provider may ask for, and of none that there is.
+_NOBODYS = KeyPlace(OrgId(UUID(int=0)), "org", UUID(int=0), 1)
 
 
 class KeyProviders:
@@ -56,6 +62,15 @@ class KeyProviders:
                 return await self.of(name).unwrap(wrapped, place)
         except TimeoutError:
             raise self._too_slow(name) from None
+
+    async def prove(self, name: str) -> None:
+        """That the provider wraps a key and gives it back. Raises as `unwrap` does.
+
+        Its operator may allow no more than these two calls, so nothing else is asked.
+        """
+        key = os.urandom(KEY_BYTES)
+        if await self.unwrap(name, await self.wrap(name, key, _NOBODYS), _NOBODYS) != key:
+            raise Unavailable(f"The key provider {name!r} does not give back what it was given.")
 
     def _too_slow(self, name: str) -> Unavailable:
         return Unavailable(f"The key provider {name!r} did not answer within {self._answer_s:g} s. Try again.")

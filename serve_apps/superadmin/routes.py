@@ -52,6 +52,8 @@ async def create_organization(
     OWNER. Names need not be unique."""
     if body.owner_email is not None:
         checked_address(body.owner_email, "/ownerEmail")  # before anything is made
+    # None stays behind that has no keys, no log and no tools.
+    await deps.key_providers.prove(deps.key_providers.primary)
     made = await deps.tenants.create_organization(body.name)
     scope = OrgScope(org_id=made.id)
     # The first row of its log, in a transaction of its own: an organisation has keys once it is there.

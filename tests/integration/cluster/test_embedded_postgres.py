@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from cluster import database
 from cluster.data_dir import prepare
@@ -23,6 +24,7 @@ from cluster.server_user import server_user
 from planvault.errors import BringUpFailed
 from planvault.settings import Settings
 from planvault.storage.migrate import shipped
+from tests.integration.crypto.vault_server import vault_server
 
 pytestmark = pytest.mark.postgres
 
@@ -228,6 +230,24 @@ async def test_a_lost_keyset_is_not_replaced(database_url: str, tmp_path: Path) 
         await database.ready(database_url, Settings(keyset_path=tmp_path / "keyset.json"), tenant)
     assert not (tmp_path / "keyset.json").exists()
     await ask(database_url, "DELETE FROM data_keys")
+
+
+async def test_a_provider_that_does_not_work_is_said_at_the_start_and_makes_no_keyset(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Every part was ready, and each organisation answered 503."""
+    keyset = tmp_path / "none" / "keyset.json"
+    with vault_server() as vault:
+        wrong, right = (
+            Settings(
+                keyset_path=keyset, kek_provider="vault-transit", kek_vault_address=vault.url, kek_vault_token=token
+            )
+            for token in (SecretStr("another"), SecretStr("token"))
+        )
+        with pytest.raises(BringUpFailed, match=r"vault-transit .* permission denied"):
+            await database.ready(database_url, wrong, None)
+        await database.ready(database_url, right, None)
+    assert not keyset.exists()
 
 
 async def test_making_ready_twice_gives_the_same_tenant(database_url: str, tmp_path: Path) -> None:

@@ -87,6 +87,17 @@ async def test_the_same_key_is_never_wrapped_alike(wrapper: KeyWrapper) -> None:
     assert (await wrapper.wrap(KEY, PLACE)).blob != (await wrapper.wrap(KEY, PLACE)).blob
 
 
+async def test_a_provider_proves_that_it_gives_back_what_it_is_given(wrapper: KeyWrapper) -> None:
+    await KeyProviders.only(wrapper).prove(wrapper.name)
+
+
+async def test_a_provider_that_refuses_proves_nothing(vault: VaultServer) -> None:
+    refused = VaultKeyWrapper(vault.url, "planvault", VaultToken("another"))
+    with pytest.raises(Unavailable, match="permission denied"):
+        await KeyProviders.only(refused).prove("vault-transit")
+    await refused.aclose()
+
+
 @pytest.mark.parametrize("place", ELSEWHERE, ids=["organisation", "purpose", "key", "version"])
 async def test_a_wrapped_key_unwraps_in_no_other_place(wrapper: KeyWrapper, place: KeyPlace) -> None:
     wrapped = await wrapper.wrap(KEY, PLACE)

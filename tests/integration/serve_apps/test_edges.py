@@ -58,7 +58,8 @@ async def test_ready_means_every_part_and_the_answer_names_the_one_that_is_not(
     assert (waiting.json()["live"], waiting.json()["ready"]) == (True, False)
     parts = waiting.json()["parts"]
     assert {name: part["ready"] for name, part in parts.items()} == {
-        "database": True, "sessionHosts": False, "sessionEvents": True, "embedder": True, "planner": True,
+        "database": True, "keyProviders": True, "sessionHosts": False, "sessionEvents": True,
+        "embedder": True, "planner": True,
     }  # fmt: skip
     await deps.database.execute("INSERT INTO hosts (id, build_id, heartbeat_at) VALUES ('h', 'b', now())")
     ready = await anonymous.get("/health")

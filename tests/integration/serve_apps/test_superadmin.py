@@ -3,12 +3,15 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import httpx
 import pytest
 
 from planvault.auth.keys import digest
+from planvault.crypto.providers import KeyProviders
+from planvault.crypto.vault import VaultKeyWrapper, VaultToken
 from planvault.errors import BringUpFailed
 from planvault.settings import Settings
 from serve_apps.superadmin.app import create_superadmin
@@ -169,6 +172,20 @@ async def test_what_is_no_organisation_is_refused_and_makes_none(
 ) -> None:
     before = await deps.database.fetchval("SELECT count(*) FROM organizations")
     assert (await operator.post(ORGS, json=body)).status_code == 422
+    assert await deps.database.fetchval("SELECT count(*) FROM organizations") == before
+
+
+async def test_no_organisation_stays_behind_while_nobody_wraps_its_keys(
+    deps: ObservedDeps, settings: Settings, port: int
+) -> None:
+    """Each attempt was answered 503 and left another one, without a log and without tools."""
+    away = KeyProviders.only(VaultKeyWrapper("http://127.0.0.1:1", "planvault", VaultToken("token")))
+    broken = replace(deps, key_providers=away)
+    open_port = settings.model_copy(update={"superadmin_port": port})
+    before = await deps.database.fetchval("SELECT count(*) FROM organizations")
+    async with superadmin(open_port, broken), calling(f"http://127.0.0.1:{port}", ADMIN.text) as client:
+        answer = await client.post(ORGS, json={"name": "Acme"})
+    assert (answer.status_code, "Vault" in answer.text) == (503, True)
     assert await deps.database.fetchval("SELECT count(*) FROM organizations") == before
 
 
