@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from models.base import Frozen
-from models.ids import InvitationId, OrgId, UserId
+from models.ids import InvitationId, KeyId, OrgId, ProjectId, ServiceTokenId, UserId
 
 SESSION_CREATE = "hrn:project:session:create"
 SESSION_WRITE = "hrn:project:session:write"
@@ -136,6 +136,49 @@ class Asker(Frozen):
 
     role: Role
     user_id: UserId | None = None
+
+
+class MakerKind(StrEnum):
+    UNKNOWN = ""  # made at bring-up, or before makers were noted
+    ADMIN = "admin"
+    PERSON = "person"
+    SERVICE = "service"
+
+
+class Maker(Frozen):
+    """Who was shown the text of a key or a token: it is known to them until it is rotated."""
+
+    kind: MakerKind = MakerKind.UNKNOWN
+    user_id: UserId | None = None  # PERSON
+    token_id: ServiceTokenId | None = None  # SERVICE
+
+
+class KnownKey(Frozen):
+    """A project key that still opens, and whose text somebody was shown."""
+
+    id: KeyId
+    project_id: ProjectId
+    name: str
+    preview: str
+    is_primary: bool
+    old_text_only: bool  # what they were shown opens only for the rest of a rotation's grace
+
+
+class KnownToken(Frozen):
+    """The same of a service token."""
+
+    id: ServiceTokenId
+    name: str
+    preview: str
+    old_text_only: bool
+
+
+class LeftBehind(Frozen):
+    """What somebody who goes was shown of keys and tokens; `ended`: they open nothing any more."""
+
+    keys: tuple[KnownKey, ...]
+    tokens: tuple[KnownToken, ...]
+    ended: bool
 
 
 class Membership(Frozen):

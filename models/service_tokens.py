@@ -23,3 +23,4 @@ class ServiceToken(Frozen):
     rotated_at: datetime | None
     retiring_until: datetime | None  # the text before the last rotation opens until then
     revoked_at: datetime | None
+    maker_is_gone: bool = False  # who was shown its text is no member any more; the token opens all the same

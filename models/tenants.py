@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from models.access import MakerKind
 from models.base import Frozen
-from models.ids import KeyId, OrgId, ProjectId, SessionId
+from models.ids import KeyId, OrgId, ProjectId, ServiceTokenId, SessionId, UserId
 from models.policies import OrgSettings, ProjectSettings
 
 
@@ -59,3 +60,7 @@ class ApiKey(Frozen):
     rotated_at: datetime | None = None
     retiring_until: datetime | None = None  # after a rotation: how long the text before it still opens
     revoked_at: datetime | None
+    maker_kind: MakerKind = MakerKind.UNKNOWN  # who was shown the text that opens now
+    maker_user: UserId | None = None  # of SERVICE: the person who was shown the token
+    maker_token: ServiceTokenId | None = None
+    maker_is_gone: bool = False  # they have no place in the organisation any more; the key opens all the same

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from models.access import Role, User
-from models.ids import KeyId, OrgId, ProjectId, UserId
+from models.access import Maker, MakerKind, Role, User
+from models.ids import KeyId, OrgId, ProjectId, ServiceTokenId, UserId
 
 
 class PrincipalKind(StrEnum):
@@ -47,6 +47,18 @@ class Principal:
     def proven_operator(self) -> str:
         """The person behind the request, where the credential proves who it is; empty where it only may be claimed."""
         return self.actor if self.kind is PrincipalKind.USER else ""
+
+    @property
+    def maker(self) -> Maker:
+        """Who is shown the text of a key that this caller makes."""
+        match self.kind:
+            case PrincipalKind.USER:
+                return Maker(kind=MakerKind.PERSON, user_id=self.user_id)
+            case PrincipalKind.SERVICE if self.key_id is not None:
+                return Maker(kind=MakerKind.SERVICE, token_id=ServiceTokenId(self.key_id))
+            case PrincipalKind.ADMIN:
+                return Maker(kind=MakerKind.ADMIN)
+        return Maker()
 
 
 def project_key(

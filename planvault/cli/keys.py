@@ -114,4 +114,5 @@ def _state(key: JsonObject) -> str:
     ends = key.get("expiresAt")
     if isinstance(ends, str):
         return f"until {ends[:10]}" if datetime.fromisoformat(ends) > datetime.now(UTC) else "expired"
-    return "primary" if key.get("isPrimary") is True else "active"
+    state = "primary" if key.get("isPrimary") is True else "active"
+    return f"{state}, its maker is gone" if key.get("makerIsGone") is True else state

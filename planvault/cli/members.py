@@ -12,6 +12,7 @@ from rich.text import Text
 
 from models.access import Role
 from models.base import JsonObject
+from planvault.cli.left_behind import WithKeysOption, asked, show_left_behind
 from planvault.cli.listing import minute, show
 from planvault.cli.options import (
     CredentialsOption,
@@ -76,11 +77,17 @@ def set_role(
 
 
 @members.command()
-def remove(user_id: UserId, data: DataDirOption = None, credentials: CredentialsOption = None) -> None:
-    """End a membership; within seconds it opens nothing any more."""
+def remove(
+    user_id: UserId,
+    with_keys: WithKeysOption = False,
+    data: DataDirOption = None,
+    credentials: CredentialsOption = None,
+) -> None:
+    """End a membership; within seconds it opens nothing any more. Says which keys and tokens the person was shown."""
     with client(load_credentials(credentials_path(data, credentials))) as api:
-        api.admin("DELETE", f"members/{user_id}")
+        left = api.admin("DELETE", f"members/{user_id}", query=asked(with_keys=with_keys))
     Console().print(f"{user_id} is no member any more.")
+    show_left_behind(left)
 
 
 @members.command()

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from models.access import Role
 from models.base import JsonObject
+from planvault.cli.left_behind import WithKeysOption, asked, show_left_behind
 from planvault.cli.listing import minute, show
 from planvault.cli.options import (
     CredentialsOption,
@@ -80,11 +81,17 @@ def rotate(
 
 
 @tokens.command()
-def revoke(token_id: TokenId, data: DataDirOption = None, credentials: CredentialsOption = None) -> None:
-    """End a token; within seconds it opens nothing any more."""
+def revoke(
+    token_id: TokenId,
+    with_keys: WithKeysOption = False,
+    data: DataDirOption = None,
+    credentials: CredentialsOption = None,
+) -> None:
+    """End a token; within seconds it opens nothing any more. Says which project keys it has made."""
     with client(load_credentials(credentials_path(data, credentials))) as api:
-        api.admin("DELETE", f"{_ROUTE}/{token_id}")
+        left = api.admin("DELETE", f"{_ROUTE}/{token_id}", query=asked(with_keys=with_keys))
     Console().print(f"Service token {token_id} is revoked.")
+    show_left_behind(left)
 
 
 def _show_once(made: JsonObject) -> None:

@@ -35,7 +35,8 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
         "api_keys": _holding(
             "name",
             "id org_id project_id key_sha256 preview scopes is_primary created_at last_used_at revoked_at "
-            "expires_at rotated_at retiring_sha256 retiring_until",
+            "expires_at rotated_at retiring_sha256 retiring_until maker_kind maker_user maker_token retiring_user "
+            "retiring_token",
             "names of keys",
             "with the project",
             "with projects and organisations",
@@ -329,7 +330,7 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
         "service_tokens": _holding(
             "name created_by",
             "id org_id role token_sha256 preview created_at expires_at last_used_at rotated_at "
-            "retiring_sha256 retiring_until revoked_at",
+            "retiring_sha256 retiring_until revoked_at maker_user retiring_user",
             "who made a token",
             "with the organisation; its maker's label by their erasure",
             "service_tokens.json of organisations",

@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from models.access import ALL_OF_PROJECT
-from models.ids import KeyId
+from models.access import ALL_OF_PROJECT, Maker
+from models.ids import KeyId, ServiceTokenId, UserId
 from models.tenants import ApiKey, ProjectScope
 from planvault.auth.authenticator import KeyRecord
 from planvault.auth.keys import NewKey, new_project_key
 from planvault.auth.scopes import check_scopes
 from planvault.errors import Conflict, FieldError, InvalidInput, NotFound, QuotaReached
 from planvault.ports import Ids
+from planvault.storage.key_makers import hold_maker
 from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
 from planvault.storage.tenancy import scoped, within
@@ -22,6 +23,7 @@ from planvault.storage.tenants import checked_name
 _SQL = load("planvault.storage", "sql/api_keys.sql")
 LONGEST_GRACE = timedelta(days=7)
 NO_GRACE = timedelta(0)
+_NOBODY = Maker()
 
 
 class ApiKeys:
@@ -57,25 +59,37 @@ class ApiKeys:
         db: Connection | None = None,
         *,
         expires_at: datetime | None = None,
+        maker: Maker = _NOBODY,
     ) -> tuple[ApiKey, NewKey]:
         """A scoped key and its text, which exists only in this answer. `expires_at`: timezone-aware; None: never.
 
-        `db`, here and below, is the caller's open transaction. Raises InvalidInput, NotFound, QuotaReached.
+        `db`, here and below, is the caller's open transaction; `maker` is shown the text. Raises InvalidInput,
+        NotFound, QuotaReached, and NotAuthenticated where the maker is a token that has ended.
         """
         allowed = check_scopes(scopes)
         if db is not None:
-            return await self._create(db, scope, name, allowed, expires_at)
+            return await self._create(db, scope, name, allowed, expires_at, maker)
         async with within(self._pool, scope) as connection:
-            return await self._create(connection, scope, name, allowed, expires_at)
+            return await self._create(connection, scope, name, allowed, expires_at, maker)
 
     async def create_primary(
-        self, scope: ProjectScope, name: str = "primary", db: Queryable | None = None
+        self, scope: ProjectScope, name: str = "primary", db: Connection | None = None, *, maker: Maker = _NOBODY
     ) -> tuple[ApiKey, NewKey]:
         """The project's one key with every scope; it never expires. Raises Conflict where there is one already."""
-        return await self._insert(db or scoped(self._pool, scope), scope, name, (ALL_OF_PROJECT,), is_primary=True)
+        if db is None:
+            async with within(self._pool, scope) as connection:
+                return await self.create_primary(scope, name, connection, maker=maker)
+        await hold_maker(db, scope, maker)
+        return await self._insert(db, scope, name, (ALL_OF_PROJECT,), maker, is_primary=True)
 
     async def rotate(
-        self, scope: ProjectScope, key_id: KeyId, db: Queryable | None = None, *, grace: timedelta = NO_GRACE
+        self,
+        scope: ProjectScope,
+        key_id: KeyId,
+        db: Connection | None = None,
+        *,
+        grace: timedelta = NO_GRACE,
+        maker: Maker = _NOBODY,
     ) -> tuple[ApiKey, NewKey]:
         """A new text under the same id and scopes; the old one opens for `grace` more, without it for the cache time.
 
@@ -84,9 +98,13 @@ class ApiKeys:
         if not NO_GRACE <= grace <= LONGEST_GRACE:
             fault = FieldError("/graceSeconds", f"must be between 0 and {LONGEST_GRACE.total_seconds():.0f}")
             raise InvalidInput("The grace period is not valid", errors=(fault,))
+        if db is None:
+            async with within(self._pool, scope) as connection:
+                return await self.rotate(scope, key_id, connection, grace=grace, maker=maker)
+        await hold_maker(db, scope, maker)
         key = new_project_key()
         values = (scope.org_id, scope.project_id, key_id, key.sha256, key.preview, grace.total_seconds())
-        return _api_key(await (db or scoped(self._pool, scope)).fetchrow(_SQL["rotate"], *values)), key
+        return _api_key(await db.fetchrow(_SQL["rotate"], *values, *_shown_to(maker))), key
 
     async def revoke(self, scope: ProjectScope, key_id: KeyId, db: Queryable | None = None) -> ApiKey:
         """For good, with the text before a rotation; repeating it changes nothing. Raises NotFound."""
@@ -112,14 +130,16 @@ class ApiKeys:
         name: str,
         scopes: tuple[str, ...],
         expires_at: datetime | None,
+        maker: Maker,
     ) -> tuple[ApiKey, NewKey]:
+        await hold_maker(connection, scope, maker)
         await connection.execute(_SQL["hold"], scope.org_id, scope.project_id)
         room = await connection.fetchval(_SQL["room"], scope.org_id, scope.project_id)
         if room is None:
             raise NotFound("There is no such project in this organisation")
         if room < 1:
             raise QuotaReached("The project has all the keys that it may have: revoke one that nobody uses")
-        return await self._insert(connection, scope, name, scopes, is_primary=False, expires_at=expires_at)
+        return await self._insert(connection, scope, name, scopes, maker, is_primary=False, expires_at=expires_at)
 
     async def _insert(
         self,
@@ -127,6 +147,7 @@ class ApiKeys:
         scope: ProjectScope,
         name: str,
         scopes: tuple[str, ...],
+        maker: Maker,
         *,
         is_primary: bool,
         expires_at: datetime | None = None,
@@ -134,12 +155,16 @@ class ApiKeys:
         key = new_project_key()
         values = (self._ids.new(), checked_name(name), key.sha256, key.preview, list(scopes), is_primary, expires_at)
         try:
-            row = await db.fetchrow(_SQL["create"], scope.org_id, scope.project_id, *values)
+            row = await db.fetchrow(_SQL["create"], scope.org_id, scope.project_id, *values, *_shown_to(maker))
         except asyncpg.UniqueViolationError as error:
             raise Conflict("The project has a primary key; rotate it instead") from error
         if row is None:
             raise NotFound("There is no such project in this organisation")
         return _api_key(row), key
+
+
+def _shown_to(maker: Maker) -> tuple[str, UserId | None, ServiceTokenId | None]:
+    return maker.kind.value, maker.user_id, maker.token_id
 
 
 def _api_key(row: asyncpg.Record | None) -> ApiKey:

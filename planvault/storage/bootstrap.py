@@ -77,5 +77,5 @@ async def _new_key(connection: Connection, ids: Ids, scope: ProjectScope) -> str
     has_primary = await connection.fetchval(_SQL["has_primary"], scope.org_id, scope.project_id)
     name = "planvault up" if has_primary else "primary"
     values = (ids.new(), name, key.sha256, key.preview, [ALL_OF_PROJECT], not has_primary, None)
-    await connection.execute(_KEYS["create"], scope.org_id, scope.project_id, *values)
+    await connection.execute(_KEYS["create"], scope.org_id, scope.project_id, *values, "", None, None)
     return key.text

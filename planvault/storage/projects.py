@@ -38,6 +38,8 @@ class Projects:
         It can be restored for a week; then what it held is erased (planvault.storage.project_ends). Raises NotFound.
         """
         async with within(self._pool, scope) as connection:
+            # What is being made there is waited for, and closed; what comes later sees the deletion (migration 0022).
+            await connection.execute(_SQL["meet_erasures"], scope.org_id, scope.project_id)
             if await connection.fetchval(_SQL["delete"], scope.org_id, scope.project_id, RESTORABLE_DAYS) is None:
                 raise NotFound("There is no such project in this organisation")
             await self._stop(connection, scope)

@@ -6,14 +6,15 @@ from datetime import timedelta
 
 import asyncpg
 
-from models.access import Role
-from models.ids import ServiceTokenId
+from models.access import Maker, Role
+from models.ids import ServiceTokenId, UserId
 from models.service_tokens import ServiceToken
 from models.tenants import OrgScope
 from planvault.auth.keys import NewKey, new_service_token
 from planvault.auth.service_tokens import ServiceTokenRecord
 from planvault.errors import Conflict, FieldError, InvalidInput, NotAllowed, NotFound, QuotaReached
 from planvault.ports import Ids
+from planvault.storage.key_makers import hold_maker
 from planvault.storage.pool import Connection, Pool, Queryable
 from planvault.storage.queries import load
 from planvault.storage.tenancy import scoped
@@ -55,8 +56,10 @@ class ServiceTokens:
         *,
         by: Role,
         created_by: str,
+        shown_to: UserId | None = None,
     ) -> tuple[ServiceToken, NewKey]:
-        """A token and its text, which exists only in this answer. `by` is the role of who asks, `created_by` its label.
+        """A token and its text, which exists only in this answer. `by` is the role of who asks, `created_by` its label,
+        `shown_to` the person, where it is one.
 
         In the caller's transaction of the organisation. Raises InvalidInput, NotAllowed for a role above ADMIN or the
         caller's own, Conflict for a name that a live token has, QuotaReached.
@@ -64,6 +67,7 @@ class ServiceTokens:
         _check_life(life)
         if role is Role.OWNER or not by.covers(role):
             raise NotAllowed("A service token's role is ADMIN at most, and never above your own")
+        await hold_maker(connection, scope, Maker(user_id=shown_to))
         await connection.execute(_SQL["hold"], scope.org_id)
         if await connection.fetchval(_SQL["live"], scope.org_id) >= MOST_LIVE:
             raise QuotaReached(f"The organisation has {MOST_LIVE} service tokens: revoke one that nobody uses")
@@ -71,7 +75,7 @@ class ServiceTokens:
         values = (self._ids.new(), checked_name(name), role.value, token.sha256, token.preview, created_by)
         await connection.execute(_SQL["make_way"], scope.org_id, name)
         try:
-            row = await connection.fetchrow(_SQL["create"], scope.org_id, *values, life.total_seconds())
+            row = await connection.fetchrow(_SQL["create"], scope.org_id, *values, life.total_seconds(), shown_to)
         except asyncpg.UniqueViolationError as error:
             raise Conflict(f"The organisation has a service token named {name!r}: rotate or revoke it") from error
         except asyncpg.ForeignKeyViolationError as error:
@@ -87,6 +91,7 @@ class ServiceTokens:
         *,
         by: Role,
         grace: timedelta = NO_GRACE,
+        shown_to: UserId | None = None,
     ) -> tuple[ServiceToken, NewKey]:
         """A new text under the same id and role, for `life` from now; the old one opens for `grace` more.
 
@@ -99,8 +104,9 @@ class ServiceTokens:
             raise InvalidInput("The grace period is not valid", errors=(fault,))
         if not by.covers((await self.get(scope, token_id, connection)).role):
             raise NotAllowed("This service token's role is above your own")
+        await hold_maker(connection, scope, Maker(user_id=shown_to))
         token = new_service_token()
-        values = (token_id, token.sha256, token.preview, life.total_seconds(), grace.total_seconds())
+        values = (token_id, token.sha256, token.preview, life.total_seconds(), grace.total_seconds(), shown_to)
         return _token(await connection.fetchrow(_SQL["rotate"], scope.org_id, *values)), token
 
     async def revoke(self, connection: Connection, scope: OrgScope, token_id: ServiceTokenId) -> ServiceToken:

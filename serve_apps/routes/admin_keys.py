@@ -15,7 +15,7 @@ from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
 from planvault.storage.tenancy import within
 from serve_apps.changes import record
-from serve_apps.dependencies import Actor, Deps, OnceKey, OrganisationProject, answers_of
+from serve_apps.dependencies import Actor, Caller, Deps, OnceKey, OrganisationProject, answers_of
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.base import Page
 from serve_apps.schemas.keys import CreateKey, KeyOut, NewKeyOut, RotateKey
@@ -29,7 +29,9 @@ async def list_keys(scope: OrganisationProject, deps: Deps) -> Page[KeyOut]:
 
 
 @router.post("", status_code=201, response_model=NewKeyOut, responses=problems(409))
-async def create_key(body: CreateKey, scope: OrganisationProject, deps: Deps, key: OnceKey, actor: Actor) -> Response:
+async def create_key(
+    body: CreateKey, scope: OrganisationProject, deps: Deps, key: OnceKey, actor: Actor, caller: Caller
+) -> Response:
     """The key's text is in this answer and nowhere else. A project has one primary key (`primary`), with every scope,
     and beside it as many scoped ones as the platform allows (409 `QUOTA_REACHED`)."""
     if body.expires_at is not None and body.expires_at <= deps.clock.now():
@@ -37,10 +39,10 @@ async def create_key(body: CreateKey, scope: OrganisationProject, deps: Deps, ke
 
     async def insert(connection: Connection) -> Answer:
         if body.primary:
-            made, secret = await deps.api_keys.create_primary(scope, body.name, connection)
+            made, secret = await deps.api_keys.create_primary(scope, body.name, connection, maker=caller.maker)
         else:
             made, secret = await deps.api_keys.create(
-                scope, body.name, body.scopes, connection, expires_at=body.expires_at
+                scope, body.name, body.scopes, connection, expires_at=body.expires_at, maker=caller.maker
             )
         await record(deps, connection, scope, AuditAction.KEY_CREATED, actor, _details(made))
         return Answer(201, wire(NewKeyOut.with_text(made, secret.text)))
@@ -55,6 +57,7 @@ async def rotate_key(
     deps: Deps,
     key: OnceKey,
     actor: Actor,
+    caller: Caller,
     body: RotateKey | None = None,
 ) -> Response:
     """A new text under the same id. The old one ends within seconds, or after `graceSeconds`: time to roll out the new
@@ -62,7 +65,7 @@ async def rotate_key(
     grace = timedelta(seconds=body.grace_seconds if body else 0)
 
     async def rotate(connection: Connection) -> Answer:
-        made, secret = await deps.api_keys.rotate(scope, KeyId(keyId), connection, grace=grace)
+        made, secret = await deps.api_keys.rotate(scope, KeyId(keyId), connection, grace=grace, maker=caller.maker)
         what: JsonObject = {**_details(made), "graceSeconds": int(grace.total_seconds())}
         await record(deps, connection, scope, AuditAction.KEY_ROTATED, actor, what)
         return Answer(200, wire(NewKeyOut.with_text(made, secret.text)))

@@ -5,17 +5,21 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from models.access import Asker, Invitation, Member
+from models.access import Asker, Invitation, LeftBehind, Maker, MakerKind, Member
 from models.audit import AuditAction
 from models.base import JsonObject
 from models.ids import InvitationId, UserId
+from planvault.auth.principals import PrincipalKind
+from planvault.errors import NotAllowed
 from planvault.storage.idempotency import Answer
 from planvault.storage.pool import Connection
 from serve_apps import paging
 from serve_apps.changes import record
 from serve_apps.dependencies import Actor, Deps, Grant, OnceKey, Organisation, answers_of
+from serve_apps.left_behind import WithKeys, let_go
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.base import Page
+from serve_apps.schemas.keys import LeftBehindOut
 from serve_apps.schemas.members import InvitationOut, Invite, MemberOut, NewInvitationOut, PutMember
 
 router = APIRouter(tags=["admin: members"])
@@ -62,21 +66,30 @@ async def put_member(
     return MemberOut.of(await deps.members.change(scope, UserId(userId), body.role, asker(grant), told))
 
 
-@router.delete("/members/{userId}", status_code=204, responses=problems(409))
+@router.delete("/members/{userId}", responses=problems(409))
 async def remove_member(
     userId: UUID,  # noqa: N803 - the path's own name
     scope: Organisation,
     deps: Deps,
     grant: Grant,
     actor: Actor,
-) -> None:
-    """Whoever is removed is refused within seconds, open streams included. The last OWNER stays (409 `LAST_OWNER`)."""
+    withKeys: WithKeys = False,  # noqa: N803 - as it stands in the query
+) -> LeftBehindOut:
+    """Whoever is removed is refused within seconds, open streams included. The last OWNER stays (409 `LAST_OWNER`).
+    Project keys and service tokens that they were shown go on, unless `withKeys` ends them too; the answer names them.
+    To end service tokens takes a person, or the admin token."""
+    if withKeys and grant.principal.kind is PrincipalKind.SERVICE:
+        raise NotAllowed("`withKeys` ends service tokens too, which people may, and no service token: leave it out")
+    found: list[LeftBehind] = []
 
     async def told(connection: Connection, before: Member) -> None:
         what: JsonObject = {**_place(before), "left": False}
         await record(deps, connection, scope, AuditAction.MEMBER_REMOVED, actor, what)
+        person = Maker(kind=MakerKind.PERSON, user_id=before.user_id)
+        found.append(await let_go(deps, connection, scope, person, actor, end=withKeys))
 
     await deps.members.remove(scope, UserId(userId), asker(grant), told)
+    return LeftBehindOut.of(found[0])
 
 
 @router.get("/invitations", responses=problems())

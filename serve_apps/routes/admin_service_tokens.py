@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from models.access import Role
+from models.access import Maker, MakerKind, Role
 from models.audit import AuditAction
 from models.base import JsonObject
 from models.ids import ServiceTokenId
@@ -17,8 +17,10 @@ from planvault.storage.tenancy import within
 from serve_apps import paging
 from serve_apps.changes import record
 from serve_apps.dependencies import Actor, Deps, Grant, OnceKey, Organisation, answers_of
+from serve_apps.left_behind import WithKeys, let_go
 from serve_apps.routes.answers import problems, respond, wire
 from serve_apps.schemas.base import Page
+from serve_apps.schemas.keys import LeftBehindOut
 from serve_apps.schemas.service_tokens import (
     CreateServiceToken,
     NewServiceTokenOut,
@@ -38,7 +40,14 @@ async def create_service_token(
 
     async def create(connection: Connection) -> Answer:
         made, secret = await deps.service_tokens.create(
-            connection, scope, body.name, body.role, life, by=_role(grant.role), created_by=actor
+            connection,
+            scope,
+            body.name,
+            body.role,
+            life,
+            by=_role(grant.role),
+            created_by=actor,
+            shown_to=grant.principal.user_id,
         )
         await record(deps, connection, scope, AuditAction.SERVICE_TOKEN_CREATED, actor, _details(made))
         return Answer(201, wire(NewServiceTokenOut.with_text(made, secret.text)))
@@ -80,7 +89,13 @@ async def rotate_service_token(
 
     async def rotate(connection: Connection) -> Answer:
         made, secret = await deps.service_tokens.rotate(
-            connection, scope, ServiceTokenId(tokenId), life, by=_role(grant.role), grace=grace
+            connection,
+            scope,
+            ServiceTokenId(tokenId),
+            life,
+            by=_role(grant.role),
+            grace=grace,
+            shown_to=grant.principal.user_id,
         )
         what: JsonObject = {**_details(made), "graceSeconds": asked.grace_seconds}
         await record(deps, connection, scope, AuditAction.SERVICE_TOKEN_ROTATED, actor, what)
@@ -89,17 +104,22 @@ async def rotate_service_token(
     return respond(await deps.idempotency.once(answers_of(scope), key, rotate))
 
 
-@router.delete("/{tokenId}", status_code=204, responses=problems())
+@router.delete("/{tokenId}", responses=problems())
 async def revoke_service_token(
     tokenId: UUID,  # noqa: N803 - the path's own name
     scope: Organisation,
     deps: Deps,
     actor: Actor,
-) -> None:
-    """For good, within seconds, whichever text of it is used."""
+    withKeys: WithKeys = False,  # noqa: N803 - as it stands in the query
+) -> LeftBehindOut:
+    """For good, within seconds, whichever text of it is used. The project keys that it has made go on, unless
+    `withKeys` ends them with it; the answer names them. Repeated, it answers what is left."""
     async with within(deps.pool, scope) as connection:
         ended = await deps.service_tokens.revoke(connection, scope, ServiceTokenId(tokenId))
         await record(deps, connection, scope, AuditAction.SERVICE_TOKEN_REVOKED, actor, _details(ended))
+        token = Maker(kind=MakerKind.SERVICE, token_id=ended.id)
+        left = await let_go(deps, connection, scope, token, actor, end=withKeys)
+    return LeftBehindOut.of(left)
 
 
 def _role(role: Role | None) -> Role:

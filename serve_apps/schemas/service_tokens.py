@@ -41,6 +41,9 @@ class ServiceTokenOut(Reply):
     rotated_at: datetime | None
     retiring_until: datetime | None = Field(description="Until then the text before the last rotation opens too.")
     revoked_at: datetime | None
+    maker_is_gone: bool = Field(
+        description="Who was shown its text is no member any more; the token opens all the same. Rotate it, or revoke."
+    )
 
     @classmethod
     def of(cls, token: ServiceToken) -> "ServiceTokenOut":

@@ -33,7 +33,7 @@ SELECT id, name_before AS name, deleted_at, purge_after FROM projects
 WHERE org_id = $1 AND purge_after > now() ORDER BY id;
 
 -- name: meet_erasures
--- Whoever asks for an erasure of the project waits, and has been waited for.
+-- Whoever asks for an erasure of the project, or makes sessions or jobs in it, waits, and has been waited for.
 SELECT pg_advisory_xact_lock(erasure_lock($1, uuid_send($2::uuid)));
 
 -- name: hold_deleted

@@ -4,6 +4,7 @@ import pytest
 
 from planvault.audit.faults import FaultKind
 from planvault.storage.pool import transaction
+from planvault.storage.tenancy import scoped
 from tests.integration.audit.conftest import Room
 
 SWAP = "UPDATE audit_log SET seq = -seq WHERE org_id = $org AND seq IN (2, 3)"
@@ -89,7 +90,8 @@ async def test_details_that_somebody_with_the_key_wrote_anew_are_found(room: Roo
     [row, _] = await room.write(2)
     cipher = await room.keyring.cipher(room.scope.org_id)
     sealed = cipher.seal(pack_details(b'{"actor":"bob"}')[0], audit_seal(row.id))
-    await room.pool.execute("SELECT audit_log_reseal($1, $2, $3)", room.scope.org_id, [row.id], [sealed])
+    here = scoped(room.pool, room.scope)
+    await here.execute("SELECT audit_log_reseal($1, $2, $3)", room.scope.org_id, [row.id], [sealed])
     assert await room.faults() == [(1, FaultKind.DETAILS_EDITED)]
     assert await room.offline() == [(1, FaultKind.DETAILS_EDITED)]
 

@@ -7,7 +7,7 @@ import pytest
 from models.audit import AuditAction
 from planvault.audit.faults import FaultKind
 from planvault.storage.audit import AuditFilter, audit_seal
-from planvault.storage.tenancy import within
+from planvault.storage.tenancy import scoped, within
 from tests.integration.audit.conftest import Room
 
 
@@ -48,7 +48,7 @@ async def test_the_row_that_tells_of_an_erasure_is_never_erased(room: Room) -> N
 async def test_details_that_went_without_a_word_are_a_fault(room: Room) -> None:
     rows = await room.write(3)
     await _erase(room, 1)
-    await room.pool.fetch("SELECT audit_log_erase($1, $2)", room.scope.org_id, [rows[2].id])
+    await scoped(room.pool, room.scope).fetch("SELECT audit_log_erase($1, $2)", room.scope.org_id, [rows[2].id])
     assert await room.faults() == [(3, FaultKind.DETAILS_UNREADABLE)]
     assert await room.offline() == [(3, FaultKind.DETAILS_UNREADABLE)]
 
@@ -61,7 +61,7 @@ async def test_a_row_speaks_of_erasures_before_it_and_in_no_other_words(room: Ro
     async with within(room.pool, room.scope) as connection:
         await witness(connection)
     [row] = await room.write(1)
-    await room.pool.fetch("SELECT audit_log_erase($1, $2)", room.scope.org_id, [row.id])
+    await scoped(room.pool, room.scope).fetch("SELECT audit_log_erase($1, $2)", room.scope.org_id, [row.id])
     assert await room.faults() == [(2, FaultKind.DETAILS_UNREADABLE)]
     assert await room.offline() == [(2, FaultKind.DETAILS_UNREADABLE)]
 
@@ -83,7 +83,8 @@ async def test_sealing_anew_changes_nothing_of_the_chain_and_brings_nothing_back
     await _erase(room, 2)
     ids = [row.id for row in rows]
     anew = [cipher.seal(stored[row_id], audit_seal(row_id)) for row_id in ids]
-    assert await room.pool.fetchval("SELECT audit_log_reseal($1, $2, $3)", room.scope.org_id, ids, anew) == 2
+    here = scoped(room.pool, room.scope)
+    assert await here.fetchval("SELECT audit_log_reseal($1, $2, $3)", room.scope.org_id, ids, anew) == 2
     [report] = await room.verify()
     assert (report.ok, report.erased) == (True, 1)
     assert orjson.loads(stored[ids[0]][33:]) == rows[0].details
@@ -95,8 +96,17 @@ async def test_the_doors_open_for_the_organisation_of_the_transaction_only(
 ) -> None:
     [row] = await other.write(1)
     arguments = [[row.id], [b"x" * 90]][: function.count("$") - 1]
-    async with within(room.pool, room.scope) as connection:
-        await connection.fetch(f"SELECT {function}", other.scope.org_id, *arguments)
+
+    async def ask(scoping: str, org: object) -> None:
+        async with within(room.pool, room.scope) as connection:
+            await connection.execute(scoping)
+            await connection.fetch(f"SELECT {function}", org, *arguments)
+
+    for scoping in ("SELECT", "SET LOCAL planvault.org_id = ''", "SET LOCAL ROLE planvault_platform"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await ask(scoping, other.scope.org_id)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await ask("SET LOCAL planvault.org_id = ''", None)
     assert await other.faults() == []
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from models.runs import RunStatus
 from planvault.storage.privacy_work import PrivacyWork
+from planvault.storage.tenancy import scoped
 from tests.integration.serve_apps.conftest import ObservedDeps, Tenant, open_session
 from tests.integration.serve_apps.test_privacy import ADA, all_done, erase, exported, leaves_everything, work
 
@@ -27,7 +28,7 @@ async def test_a_row_of_the_audit_log_that_does_not_open_holds_no_erasure_up(
         "SELECT id FROM audit_log WHERE org_id = $1 AND session_id IS NULL LIMIT 1", tenant.scope.org_id
     )
     assert damaged is not None
-    await deps.database.execute(
+    await scoped(deps.database, tenant.scope).execute(
         "SELECT audit_log_reseal($1, ARRAY[$2::uuid], ARRAY[decode(repeat('01', 100), 'hex')])",
         *(tenant.scope.org_id, damaged),
     )

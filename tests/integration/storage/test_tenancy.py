@@ -13,7 +13,7 @@ from models.ids import OrgId
 from models.tenants import Organization, OrgScope
 from planvault.clock import TimeOrderedIds
 from planvault.errors import NotFound
-from planvault.storage.pool import Pool, Role, open_pool, transaction
+from planvault.storage.pool import Pool, Role, open_pool, savepoint, transaction
 from planvault.storage.tenancy import enter, scoped, stepped_into, within
 from planvault.storage.tenants import Tenants
 
@@ -66,7 +66,7 @@ async def test_without_a_scope_nothing_is_there(tenants: Pool, here: OrgScope) -
     async with transaction(tenants) as connection:
         assert await connection.fetch(NAMES) == []
         assert await connection.execute("UPDATE projects SET name = 'mine'") == "UPDATE 0"
-        assert await connection.execute("DELETE FROM organizations") == "DELETE 0"
+        assert await connection.execute("DELETE FROM projects") == "DELETE 0"
 
 
 async def test_an_empty_or_malformed_scope_opens_nothing(tenants: Pool, here: OrgScope) -> None:
@@ -183,7 +183,7 @@ async def test_a_platform_connection_steps_down_for_what_is_one_organisations(
 async def test_a_step_that_fails_is_undone_with_its_savepoint(platform: Pool, here: OrgScope) -> None:
     async with transaction(platform) as connection:
         with pytest.raises(asyncpg.DivisionByZeroError):
-            async with connection.transaction(), stepped_into(connection, here):
+            async with savepoint(connection), stepped_into(connection, here):
                 await connection.execute("SELECT 1 / 0")
         row = await connection.fetchrow(WHO)
         assert row is not None
