@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.patience import late, patience
 from planvault.errors import BringUpFailed
 
 TIMEOUT_S = 90.0
@@ -18,15 +19,14 @@ class ActorsDriver:
 
     process: subprocess.Popen[bytes]
     log: Path
+    limit_s: float = TIMEOUT_S
 
     def wait(self) -> None:
         """Raises BringUpFailed with the driver's last words."""
         try:
-            status = self.process.wait(TIMEOUT_S)
+            status = self.process.wait(self.limit_s)
         except subprocess.TimeoutExpired:
-            raise BringUpFailed(
-                f"The platform's actors did not start within {TIMEOUT_S:g} s. Log: {self.log}"
-            ) from None
+            raise late(f"The platform's actors (log: {self.log}) did not start", self.limit_s) from None
         if status != 0:
             lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
             raise BringUpFailed(f"The platform's actors did not start: {lines[-1] if lines else 'no reason given'}")
@@ -44,7 +44,7 @@ def started(address: str, environment: Mapping[str, str], log: Path) -> Iterator
             stderr=output,
         )
     try:
-        yield ActorsDriver(process, log)
+        yield ActorsDriver(process, log, TIMEOUT_S * patience(environment))
     finally:
         process.kill()
         process.wait()

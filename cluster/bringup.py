@@ -22,6 +22,7 @@ from cluster.environment import process_environment, urls_of
 from cluster.health import wait_until_ready
 from cluster.installation import refuse_foreign_packages
 from cluster.logins import APP, PLATFORM, kept
+from cluster.patience import patience
 from cluster.ports import free_port, is_free
 from cluster.processes import ProcessSession
 from cluster.ray_head import RayHead
@@ -131,7 +132,7 @@ class _Bringup:
         made = self._credentials(tenant.result())
         files.write(self._data.credentials, made)
         self._report("health", "waiting for every part")
-        wait_until_ready(self._base_url, timeout_s=READY_TIMEOUT_S)
+        wait_until_ready(self._base_url, timeout_s=READY_TIMEOUT_S * patience(self._environment))
         self._report("health", "")
         self._record(phase="healthy")
         return made
@@ -180,7 +181,8 @@ class _Bringup:
             serve.deploy(serving.config(self._port))
             actors.wait()
         self._report("actors", "")
-        serve.wait_until_running(APPS, lambda app: self._report(app, ""), timeout_s=APPS_TIMEOUT_S)
+        limit_s = APPS_TIMEOUT_S * patience(self._environment)
+        serve.wait_until_running(APPS, lambda app: self._report(app, ""), timeout_s=limit_s)
 
     def _credentials(self, tenant: TenantCredentials) -> Credentials:
         return Credentials(

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cluster import state, watchdog
 from cluster.data_dir import existing
+from cluster.patience import late
 from cluster.teardown import embedded_server
-from planvault.errors import BringUpFailed
 
 _POLL_S = 0.1
 _PROBE_TIMEOUT_S = 5.0
@@ -83,7 +83,7 @@ def wait_until_ready(base_url: str, *, timeout_s: float) -> None:
             return
         if time.monotonic() >= deadline:
             missing = "the API does not answer" if health is None else health.missing
-            raise BringUpFailed(f"Not healthy after {timeout_s:g} s: {missing}.")
+            raise late(f"The platform did not become healthy ({missing})", timeout_s)
         time.sleep(_POLL_S)
 
 

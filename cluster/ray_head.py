@@ -16,6 +16,7 @@ import psutil
 
 from cluster import watchdog
 from cluster.data_dir import DataDir, private_folder
+from cluster.patience import late, patience
 from cluster.ports import free_port, is_free
 from cluster.processes import ProcessSession, describe, stop
 from cluster.topology import DASHBOARD_PORT, LOOPBACK, OBJECT_STORE_BYTES, RAY_DIR_MAX
@@ -51,6 +52,7 @@ def start(
 
     `watched`: the watchdog of the embedded Postgres runs beside it. Raises BringUpFailed with what Ray said.
     """
+    limit_s = START_TIMEOUT_S * patience(environment)
     folder = home(data)
     private_folder(folder.parent)
     _forget_old_sessions(folder)
@@ -71,9 +73,9 @@ def start(
         session = ProcessSession(process.pid, launched_at)
         started(session, folder)
         try:
-            status = process.wait(START_TIMEOUT_S)
+            status = process.wait(limit_s)
         except subprocess.TimeoutExpired:
-            raise BringUpFailed(f"Ray did not start within {START_TIMEOUT_S:g} s. Its log: {log}") from None
+            raise late(f"Ray (log: {log}) did not start", limit_s) from None
     if status != 0:
         raise BringUpFailed(f"Ray did not start: {_last_lines(log)} (log: {log})")
     address = (folder / "ray_current_cluster").read_text(encoding="utf-8").strip()

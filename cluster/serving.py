@@ -8,6 +8,7 @@ import httpx
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from cluster.patience import late
 from cluster.topology import LOOPBACK, SERVE_CONFIG, App
 from models.base import JsonObject
 from planvault.errors import BringUpFailed
@@ -90,8 +91,8 @@ class ServeApi:
             if not waiting:
                 return
             if time.monotonic() >= deadline:
-                late = ", ".join(f"{app} ({_state(found.get(app))})" for app in waiting)
-                raise BringUpFailed(f"Not ready after {timeout_s:g} s: {late}.")
+                missing = ", ".join(f"{app} ({_state(found.get(app))})" for app in waiting)
+                raise late(f"Not all applications were ready ({missing})", timeout_s)
             time.sleep(_POLL_S)
 
     def _call(self, method: str, *, body: JsonObject | None = None) -> httpx.Response:
