@@ -1,6 +1,5 @@
 """The platform's database, whichever it is: reached, fit, migrated, with its default tenant."""
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from cluster.postgres import DATABASE
 from models.tenants import OrgScope
 from planvault.clock import TimeOrderedIds
 from planvault.crypto.assembly import key_providers
+from planvault.crypto.keyset import load
 from planvault.crypto.providers import KeyProviders
 from planvault.errors import BringUpFailed, PlanVaultError
 from planvault.ingestion.native import install_native_tools
@@ -91,9 +91,7 @@ async def ready(url: str, settings: Settings, known: TenantCredentials | None) -
         await migrate(url)
         pool = await open_pool(url, name="up", maximum=2)
         async with pool:
-            keyset = settings.keyset
-            if not await asyncio.to_thread(keyset.exists):
-                await _refuse_lost_keyset(pool, keyset)
+            await _refuse_lost_keyset(pool, settings.keyset)
             await _prove_provider(key_providers(settings))
             await create_shards(pool, settings.shards)
             ids = TimeOrderedIds()
@@ -152,14 +150,26 @@ async def _prove_provider(providers: KeyProviders) -> None:
 
 
 async def _refuse_lost_keyset(pool: "asyncpg.Pool[asyncpg.Record]", keyset: Path) -> None:
-    """A fresh keyset beside old data keys would open nothing, and its first use would hide the loss."""
-    if await pool.fetchval(
-        "SELECT EXISTS (SELECT FROM data_keys k JOIN organizations o ON o.id = k.org_id"
-        " WHERE k.purpose = 'org' AND k.status <> 'destroyed' AND o.dek_wrap = 'local')"
-    ):
+    """A fresh keyset beside old data keys would open nothing, and its first use would hide the loss; so would another
+    installation's, or one that a process made because it found none."""
+    rows = await pool.fetch(
+        "SELECT DISTINCT k.wrapped_by FROM data_keys k JOIN organizations o ON o.id = k.org_id"
+        " WHERE k.purpose IN ('org', 'hmac') AND k.status <> 'destroyed' AND o.dek_wrap = 'local'"
+    )
+    wrapped_by = {row["wrapped_by"] for row in rows}
+    if not wrapped_by:
+        return
+    wanted = "Restore the file from a backup, or set PLANVAULT_KEYSET_PATH; without it the data cannot be read."
+    try:
+        held = set(load(keyset).keys)
+    except FileNotFoundError:
         raise BringUpFailed(
-            f"The database holds encrypted data, but its keyset {keyset} is missing. Restore the file from a backup, "
-            "or set PLANVAULT_KEYSET_PATH; without it the data cannot be read."
+            f"The database holds encrypted data, but its keyset {keyset} is missing. {wanted}"
+        ) from None
+    if wrapped_by - held:
+        raise BringUpFailed(
+            f"The keyset {keyset} is not this database's: it does not hold {', '.join(sorted(wrapped_by - held))}. "
+            f"{wanted}"
         )
 
 

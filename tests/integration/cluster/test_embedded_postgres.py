@@ -21,6 +21,7 @@ from cluster.data_dir import prepare
 from cluster.postgres import Server, copy_server, embedded
 from cluster.schema import migrate_only
 from cluster.server_user import server_user
+from planvault.crypto.keyset import load_or_create
 from planvault.errors import BringUpFailed
 from planvault.settings import Settings
 from planvault.storage.migrate import shipped
@@ -229,6 +230,9 @@ async def test_a_lost_keyset_is_not_replaced(database_url: str, tmp_path: Path) 
     with pytest.raises(BringUpFailed, match=r"keyset .* is missing"):
         await database.ready(database_url, Settings(keyset_path=tmp_path / "keyset.json"), tenant)
     assert not (tmp_path / "keyset.json").exists()
+    load_or_create(tmp_path / "keyset.json")  # as a process of the running platform does that finds none
+    with pytest.raises(BringUpFailed, match=r"not this database's: it does not hold local-1"):
+        await database.ready(database_url, Settings(keyset_path=tmp_path / "keyset.json"), tenant)
     await ask(database_url, "DELETE FROM data_keys")
 
 
