@@ -16,6 +16,8 @@ import orjson
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from planvault.errors import NotAuthenticated
+
 RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 EDWARDS = frozenset({"EdDSA", "Ed25519"})  # RFC 8037, and its name since RFC 9864
 CURVES: Mapping[str, str] = MappingProxyType({"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"})
@@ -24,6 +26,9 @@ ALGORITHMS = RSA | EDWARDS | frozenset(CURVES.values())
 
 MOST_KEYS = 100
 MOST_BYTES = 512 * 1024
+MOST_TRIED = 4
+"""Keys of one algorithm that are tried for a token that names none: two, in a rotation. A stranger's token costs as
+many verifications as there are candidates; an issuer of more keys must name them (OpenID Connect Core 1.0 §10.1)."""
 _RSA_BITS = range(2_048, 8_193)  # NIST SP 800-131A; above, a stranger's token costs more than it should
 _SHORTEST_MODULUS = 341  # characters of 2,048 bits in base64url
 _LONGEST_NUMBER = 1_400  # of 8,192 bits, with room
@@ -58,9 +63,15 @@ class KeySet:
         return len(self._keys)
 
     def candidates(self, kid: str, algorithm: str) -> tuple[VerificationKey, ...]:
-        """The keys that a token of this header may be signed with; without a `kid` all that serve the algorithm."""
+        """The keys that a token of this header may be signed with; without a `kid` all that serve the algorithm.
+
+        Raises NotAuthenticated where those are more than MOST_TRIED.
+        """
         named = self._by_kid.get(kid, ()) if kid else self._keys
-        return tuple(key for key in named if algorithm in key.algorithms)
+        found = tuple(key for key in named if algorithm in key.algorithms)
+        if len(found) > MOST_TRIED:
+            raise NotAuthenticated("The token does not say which of the issuer's many keys has signed it (`kid`).")
+        return found
 
 
 def read_key_set(document: bytes) -> KeySet:

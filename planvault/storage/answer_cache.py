@@ -2,6 +2,9 @@
 
 An entry is written after the row's commit, from the row, and ends before it; it is sealed whole, bound to the key that
 it answers. What is missing, unreadable or too late is looked up in Postgres.
+
+An answer that is erased leaves an empty entry, for as long as one could live: a repeat that read the row a moment
+before may write it down a moment later, and writes only where nothing is.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ _log = structlog.get_logger(__name__)
 _PREFIX = "planvault:answer:"
 _MARGIN_S = 300.0  # an entry ends so long before its row, whatever the clocks say
 _LARGEST = 256 * 1024  # bytes of an entry
+_ERASED = b""
+_ERASED_MS = 24 * 3_600 * 1_000  # the longest that Postgres keeps an answer
 
 
 class RedisAnswers:
@@ -32,7 +37,7 @@ class RedisAnswers:
 
     async def recall(self, scope: AnswerScope, key: IdempotencyKey) -> KeptAnswer | None:
         entry = await self._link.ask("GET", _name(scope, key))
-        if not isinstance(entry, bytes):
+        if not isinstance(entry, bytes) or entry == _ERASED:
             return None
         cipher = await self._keyring.cipher(scope.org_id)
         try:
@@ -50,11 +55,11 @@ class RedisAnswers:
         entry = {"bodySha256": kept.body_sha256.hex(), "status": kept.answer.status, "body": kept.answer.body}
         sealed = (await self._keyring.cipher(scope.org_id)).seal(orjson.dumps(entry), _seal(scope, key))
         if len(sealed) <= _LARGEST:
-            await self._link.ask("SET", _name(scope, key), sealed, "PX", ends_in_ms)
+            await self._link.ask("SET", _name(scope, key), sealed, "PX", ends_in_ms, "NX")
 
     async def forget(self, scope: AnswerScope, key: IdempotencyKey) -> None:
-        """The answer is gone when this returns. Raises Unavailable where Redis does not say so."""
-        if await self._link.ask("DEL", _name(scope, key)) is None:
+        """The answer is gone when this returns, and stays gone. Raises Unavailable where Redis does not say so."""
+        if await self._link.ask("SET", _name(scope, key), _ERASED, "PX", _ERASED_MS) is None:
             raise Unavailable("Redis does not answer: kept answers of the API cannot be erased there now.")
 
 

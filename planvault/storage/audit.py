@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -102,16 +101,23 @@ class AuditErasure:
         self, connection: Connection, scope: OrgScope, sessions: Sequence[SessionId], limit: int, actor: str, why: str
     ) -> int:
         """Of up to `limit` rows of these sessions; how many. Fewer than `limit`: none are left."""
-        return await self._erase(connection, scope, "rows_of_sessions", list(sessions), limit, actor, why)
+        rows = await connection.fetch(_SQL["rows_of_sessions"], scope.org_id, list(sessions), limit)
+        return len(await self.of_rows(connection, scope, [row["id"] for row in rows], actor, why))
 
-    async def of_project(self, connection: Connection, scope: ProjectScope, limit: int, actor: str, why: str) -> int:
-        """The same of a project's rows."""
-        return await self._erase(connection, scope, "rows_of_project", scope.project_id, limit, actor, why)
+    async def of_project(
+        self, connection: Connection, scope: ProjectScope, after: int, limit: int, actor: str, why: str
+    ) -> tuple[int, int]:
+        """The same of a project's rows behind place `after`; and the place where the next ones begin."""
+        rows = await connection.fetch(_SQL["rows_of_project"], scope.org_id, scope.project_id, limit, after)
+        blanked = len(await self.of_rows(connection, scope, [row["id"] for row in rows], actor, why))
+        return blanked, rows[-1]["seq"] if rows else after
 
     async def of_rows(
         self, connection: Connection, scope: OrgScope, ids: Sequence[UUID], actor: str, why: str
     ) -> list[int]:
         """Of rows by id, inside the caller's transaction; the places of those that had details."""
+        if not ids:
+            return []
         erased = [row["seq"] for row in await connection.fetch(_SQL["erase"], scope.org_id, list(ids))]
         if not erased:
             return []
@@ -122,12 +128,6 @@ class AuditErasure:
         told = (scope.org_id, row_id, None, None, None, self._clock.now(), AuditAction.AUDIT_ERASED.value)
         await connection.execute(_SQL["insert"], *told, sealed, digest)
         return erased
-
-    async def _erase(
-        self, connection: Connection, scope: OrgScope, rows: str, of: Any, limit: int, actor: str, why: str
-    ) -> int:
-        found = [row["id"] for row in await connection.fetch(_SQL[rows], scope.org_id, of, limit)]
-        return len(await self.of_rows(connection, scope, found, actor, why)) if found else 0
 
 
 def opened_details(cipher: OrgCipher, row: asyncpg.Record) -> Details | None:

@@ -74,5 +74,8 @@ class TraceErasure:
             return False
         scope = ProjectScope(org_id=claim.request.org_id, project_id=claim.request.project_id)
         why = f"erasure {claim.request.id}"
-        counts["audit_log"] = await self._audit.of_project(connection, scope, _AUDIT_ROWS, "erasure", why)
-        return counts["audit_log"] == _AUDIT_ROWS
+        after = int(str((await position_of(connection, claim)).get("audit", 0)))
+        blanked, seq = await self._audit.of_project(connection, scope, after, _AUDIT_ROWS, "erasure", why)
+        await set_position(connection, claim, {"audit": seq})
+        counts["audit_log"] = blanked
+        return blanked == _AUDIT_ROWS

@@ -35,10 +35,10 @@ ORDER BY seq DESC;
 SELECT audit_log_erase AS seq FROM audit_log_erase($1, $2::uuid[]) ORDER BY 1;
 
 -- name: rows_of_project
--- Ids of up to $3 rows of a project that still have details.
-SELECT id FROM audit_log
-WHERE org_id = $1 AND project_id = $2 AND octet_length(details) > 0 AND action <> 'AUDIT_ERASED'
-LIMIT $3;
+-- Up to $3 rows of a project that still have details, behind place $4: what was blanked is not gone through again.
+SELECT id, seq FROM audit_log
+WHERE org_id = $1 AND project_id = $2 AND seq > $4 AND octet_length(details) > 0 AND action <> 'AUDIT_ERASED'
+ORDER BY seq LIMIT $3;
 
 -- name: rows_of_sessions
 -- Ids of up to $3 rows of these sessions that still have details.

@@ -5,7 +5,10 @@ import orjson
 import pytest
 
 from models.audit import AuditAction
+from models.ids import ProjectId
+from models.tenants import ProjectScope
 from planvault.audit.faults import FaultKind
+from planvault.clock import TimeOrderedIds
 from planvault.storage.audit import AuditFilter, audit_seal
 from planvault.storage.tenancy import scoped, within
 from tests.integration.audit.conftest import Room
@@ -161,3 +164,22 @@ async def test_an_organisation_that_is_gone_takes_its_log_along(room: Room) -> N
     for table in ("audit_log", "audit_heads", "audit_anchors", "audit_signing_keys"):
         left = f"SELECT count(*) FROM {table} WHERE org_id = $1"
         assert await room.pool.fetchval(left, room.scope.org_id) == 0
+
+
+async def test_the_rows_of_a_project_are_gone_through_once(room: Room) -> None:
+    project = ProjectScope(org_id=room.scope.org_id, project_id=ProjectId(TimeOrderedIds().new()))
+    for _ in range(5):
+        row = room.row().model_copy(update={"project_id": project.project_id})
+        witness = await room.log.witness(room.scope.org_id, row)
+        async with within(room.pool, room.scope) as connection:
+            await witness(connection)
+    walked, after = [], 0
+    while True:
+        async with within(room.pool, room.scope) as connection:
+            blanked, after = await room.erasure.of_project(connection, project, after, 2, "t", "why")
+        walked.append((blanked, after))
+        if blanked < 2:
+            break
+    assert [blanked for blanked, _ in walked] == [2, 2, 1]
+    assert [place for _, place in walked] == sorted({place for _, place in walked})
+    assert await room.faults() == []

@@ -11,6 +11,7 @@ import pytest
 
 from models.policies import EgressPolicy
 from planvault.auth.issuer_keys import Pace
+from planvault.auth.jwks import MOST_TRIED
 from planvault.errors import IssuerUnavailable, NotAuthenticated
 from tests.integration.auth.conftest import Door, OpenDoor
 from tests.integration.auth.issuer import DISCOVERY, JWKS, Issuer, signer
@@ -245,3 +246,17 @@ async def until_it_ends(door: Door, token: Callable[[], str]) -> None:
         while True:
             await door.identify(token())
             await asyncio.sleep(0.01)
+
+
+async def test_a_token_that_names_no_key_is_not_tried_against_a_hundred(door: Door, issuer: Issuer) -> None:
+    many = [signer(f"of many {number}", "ES256") for number in range(MOST_TRIED + 1)]
+    issuer.keys = [one.jwk() for one in many]
+    with pytest.raises(NotAuthenticated, match="kid"):
+        await door.identify(many[0].sign(issuer.claims(), kid=None))
+    assert (await door.identify(many[0].sign(issuer.claims()))).name == "Mia"
+
+
+async def test_keys_of_other_algorithms_do_not_count_for_a_token_that_names_none(door: Door, issuer: Issuer) -> None:
+    few = [signer(f"of many {number}", "ES256") for number in range(MOST_TRIED)]
+    issuer.keys = [*(one.jwk() for one in few), signer().jwk(), NEW.jwk()]
+    assert (await door.identify(few[-1].sign(issuer.claims(), kid=None))).name == "Mia"
