@@ -74,7 +74,7 @@ class ErasureUnderWay(Conflict):
 
 
 class AlreadyVoted(Conflict):
-    code, title = "ALREADY_VOTED", "This person has approved already"
+    code, title = "ALREADY_VOTED", "This person has voted already"
 
 
 class QuotaReached(Conflict):

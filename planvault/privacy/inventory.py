@@ -155,7 +155,7 @@ HOLDINGS: Mapping[str, Holding] = MappingProxyType(
         ),
         "feedback": _holding(
             "voter value comment",
-            "id org_id project_id session_id run_id learned taught taught_at created_at updated_at",
+            "id org_id project_id session_id run_id learned taught taught_at created_at updated_at proven",
             "votes on runs and comments; the voter as a keyed hash",
             "with the session; the person's votes on others' runs by their hash",
             "sessions/ID/feedback.json, votes.json",

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from models.ids import RunId
 from models.tenants import SessionScope
-from planvault.errors import NotFound
+from planvault.errors import AlreadyVoted
 from planvault.ports import Ids, Keyring, Seal
 from planvault.storage.pool import Connection
 from planvault.storage.queries import load
@@ -49,15 +49,20 @@ class Feedback:
         value: Vote,
         comment: str,
         at: datetime,
+        *,
+        proven: bool = False,
     ) -> FeedbackRecord:
-        """A vote of `voter`, in place of the one before. The caller has found the run in its session, and ended."""
+        """A vote of `voter`, in place of the one before. The caller has found the run in its session, and ended.
+
+        `proven`: an issuer has signed the voter in. Raises AlreadyVoted for a claim where who is named has voted so.
+        """
         who = await self._pseudonym(scope.org_id, f"voter:{voter}")
         sealed = None
         if comment:
             cipher = await self._keyring.session_cipher(scope)
             sealed = cipher.seal(comment.encode(), comment_seal(scope, run_id, who))
         place = (scope.org_id, scope.project_id, scope.session_id, run_id)
-        row = await connection.fetchrow(_SQL["vote"], *place, self._ids.new(), who, value.value, sealed, at)
+        row = await connection.fetchrow(_SQL["vote"], *place, self._ids.new(), who, value.value, sealed, at, proven)
         if row is None:
-            raise NotFound("There is no such run in this session.")
+            raise AlreadyVoted("Who is named has voted signed in; what a key claims does not replace it.")
         return FeedbackRecord(run_id, Vote(row["value"]), row["created_at"], row["updated_at"])

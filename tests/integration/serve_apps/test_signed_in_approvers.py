@@ -188,3 +188,24 @@ async def test_settings_that_ask_for_it_are_shown_and_written_back_and_audited(r
     assert (await room.admin.put(url, json=read)).json() == read
     rows = await room.audit(action="SETTINGS_CHANGED")
     assert rows[0]["details"]["settings"]["runtimePolicy"]["signedInApproversOnly"] is True
+
+
+async def test_a_claim_does_not_replace_what_a_person_said_of_a_run_and_is_replaced_by_it(room: Room) -> None:
+    await room.rules()
+    chat = await room.chat()
+    await chat.says()
+    run = (await chat.saw(EventType.DONE))["runId"]
+    ada = await room.person(ADA)
+
+    async def says(client: httpx.AsyncClient, value: str, **headers: str) -> tuple[int, str]:
+        answer = await client.post(f"{chat.url}/feedback", json={"runId": run, "value": value}, headers=headers)
+        return answer.status_code, answer.json().get("value") or answer.json()["type"].rpartition(":")[2]
+
+    claim = {"X-Operator-Id": ADA.upper()}
+    assert await says(room.client, "like", **claim) == (200, "like")
+    assert await says(ada, "dislike") == (200, "dislike")
+    assert await says(room.client, "like", **claim) == (409, "ALREADY_VOTED")
+    assert await says(ada, "like") == (200, "like")
+    assert await says(room.client, "dislike") == (200, "dislike")  # the key's own
+    told = await room.deps.database.fetch("SELECT value, proven FROM feedback WHERE run_id = $1", run)
+    assert sorted((row["value"], row["proven"]) for row in told) == [("dislike", False), ("like", True)]
