@@ -1,6 +1,8 @@
 """TCP ports of this machine."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import SystemRandom
 
@@ -33,6 +35,22 @@ def free_port(host: str) -> int:
         probe.bind((host, 0))
         port = int(probe.getsockname()[1])
     return port
+
+
+@contextmanager
+def preferred_port(host: str, port: int) -> Iterator[int]:
+    """`port` where nobody has it and nobody else is about to take it, else a free one; the choice holds for the block.
+
+    Two that are brought up at once would both find it free. Who has chosen it says so by a socket of that name in
+    Linux's abstract namespace: one a machine (a network namespace, as with ports), gone with its process.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claim:
+        try:
+            claim.bind(f"\0planvault/port/{host}/{port}")
+        except OSError:
+            yield free_port(host)  # another one has chosen it, or this system has no such names
+        else:
+            yield port if is_free(host, port) else free_port(host)
 
 
 def kernels_first() -> int:

@@ -17,7 +17,7 @@ import psutil
 from cluster import watchdog
 from cluster.data_dir import DataDir, private_folder
 from cluster.patience import late, patience
-from cluster.ports import free_port, is_free
+from cluster.ports import free_port, preferred_port
 from cluster.processes import ProcessSession, describe, stop
 from cluster.topology import DASHBOARD_PORT, LOOPBACK, OBJECT_STORE_BYTES, RAY_DIR_MAX
 from planvault.errors import BringUpFailed
@@ -52,11 +52,26 @@ def start(
 
     `watched`: the watchdog of the embedded Postgres runs beside it. Raises BringUpFailed with what Ray said.
     """
-    limit_s = START_TIMEOUT_S * patience(environment)
     folder = home(data)
     private_folder(folder.parent)
     _forget_old_sessions(folder)
-    dashboard_port = DASHBOARD_PORT if is_free(LOOPBACK, DASHBOARD_PORT) else free_port(LOOPBACK)
+    with preferred_port(LOOPBACK, DASHBOARD_PORT) as dashboard_port:
+        session = _launched(data, environment, started, folder, dashboard_port, watched=watched)
+    address = (folder / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    return RayHead(session, folder, address, f"http://{LOOPBACK}:{dashboard_port}")
+
+
+def _launched(
+    data: DataDir,
+    environment: Mapping[str, str],
+    started: Callable[[ProcessSession, Path], None],
+    folder: Path,
+    dashboard_port: int,
+    *,
+    watched: bool,
+) -> ProcessSession:
+    """The head, answering. Raises BringUpFailed with what Ray said."""
+    limit_s = START_TIMEOUT_S * patience(environment)
     log = data.logs / "ray-start.log"
     command = _command(folder, dashboard_port)
     with log.open("wb") as output:
@@ -78,8 +93,7 @@ def start(
             raise late(f"Ray (log: {log}) did not start", limit_s) from None
     if status != 0:
         raise BringUpFailed(f"Ray did not start: {_last_lines(log)} (log: {log})")
-    address = (folder / "ray_current_cluster").read_text(encoding="utf-8").strip()
-    return RayHead(session, folder, address, f"http://{LOOPBACK}:{dashboard_port}")
+    return session
 
 
 def runs(session: ProcessSession) -> bool:
