@@ -7,6 +7,8 @@ import secrets
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile
 
 _DEEP = 3  # a compressed answer inside a base64 text inside a dump
 _INFLATED_BYTES = 64 * 1024 * 1024
@@ -21,6 +23,7 @@ class Canary:
     place: str
     core: str
     value: str = field(repr=False)
+    raw: bytes = field(default=b"", repr=False)  # of a key: the bytes that `core` spells
 
 
 def planted(place: str) -> Canary:
@@ -34,11 +37,16 @@ def found_credential(place: str, text: str) -> Canary:
     return Canary(place, text, text)
 
 
+def found_key(place: str, raw: bytes) -> Canary:
+    """Key material: its bytes, and every spelling of them."""
+    return Canary(place, raw.hex(), raw.hex(), raw)
+
+
 class Search:
     """`where` collects what was found: the way out → places whose canary stood there."""
 
     def __init__(self, canaries: Mapping[str, Canary]) -> None:
-        self._forms = {place: tuple(_forms(canary.core.encode())) for place, canary in canaries.items()}
+        self._forms = {place: tuple(_forms_of(canary)) for place, canary in canaries.items()}
         self.where: dict[str, set[str]] = {}
         self.bytes: dict[str, int] = {}
 
@@ -51,9 +59,17 @@ class Search:
                     self.where.setdefault(way_out, set()).add(place)
 
 
+def _forms_of(canary: Canary) -> Iterator[bytes]:
+    yield from _forms(canary.core.encode())
+    if canary.raw:
+        yield from _forms(canary.raw)
+        yield canary.raw.hex().upper().encode()
+        yield ", ".join(map(str, canary.raw)).encode()
+
+
 def _forms(core: bytes) -> Iterator[bytes]:
     yield core
-    yield core.decode().encode("utf-16-le")
+    yield b"".join(bytes([byte, 0]) for byte in core)  # UTF-16
     yield core.hex().encode()
     yield core.hex().upper().encode()
     yield core[::-1]
@@ -71,7 +87,7 @@ def _layers(raw: bytes, depth: int) -> Iterator[bytes]:
     yield raw
     if depth == 0:
         return
-    inner = [*_inflated(raw)]
+    inner = [*_inflated(raw), *_members(raw)]
     inner += [bytes.fromhex(match[1][: len(match[1]) // 2 * 2].decode()) for match in _BYTEA.finditer(raw)]
     inner += [opened for match in _BASE64.finditer(raw) if (opened := _unpacked(match[0])) is not None]
     for layer in inner:
@@ -85,6 +101,12 @@ def _unpacked(text: bytes) -> bytes | None:
     except ValueError:
         return None
     return opened if opened[:2] in (b"\x1f\x8b", b"\x78\x9c", b"\x78\x01", b"\x78\xda") else None
+
+
+def _members(raw: bytes) -> Iterator[bytes]:
+    if raw[:4] == b"PK\x03\x04":
+        with ZipFile(BytesIO(raw)) as archive:
+            yield from (archive.read(name) for name in archive.namelist())
 
 
 def _inflated(raw: bytes) -> Iterator[bytes]:
@@ -119,5 +141,9 @@ def hidden_in_every_way(canary: Canary) -> dict[str, bytes]:
         "gzip in base64": base64.b64encode(gzip.compress(raw * 2)),
         "gzip in bytea": b"\\x" + gzip.compress(raw).hex().encode(),
     }
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", raw * 2)
+    ways["zip"] = packed.getvalue()
     ways |= {f"base64 {lead}": base64.b64encode(b"u" * lead + raw + b"v") for lead in range(3)}
     return ways | {f"base64url {lead}": base64.urlsafe_b64encode(b"?" * lead + raw) for lead in range(3)}

@@ -5,34 +5,37 @@ run fails, a run is refused by the model, requests are malformed. Then everythin
 """
 
 import json
-import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 from rich.console import Console
 
-from cluster import postgres, state
-from cluster.data_dir import existing
 from cluster.ports import free_port
-from cluster.server_user import server_user
 from cluster.topology import LOOPBACK
 from models.base import JsonObject
 from planvault.cli.client import ApiClient
 from planvault.cli.imports import await_import
+from planvault.crypto.keyset import load_or_create
 from planvault.llm.scripted import Refusal, ScriptedServer
-from tests.e2e.canaries import Canary, Search, found_credential, hidden_in_every_way, planted
+from tests.e2e import ways_out
+from tests.e2e.beside import MIA, Beside, beside
+from tests.e2e.canaries import Canary, Search, found_credential, found_key, hidden_in_every_way, planted
 from tests.e2e.conftest import UP_TIMEOUT_S, PlanVault, Platform
 from tests.e2e.leaky_service import LeakyService, leaky_service
+from tests.e2e.secret_places import CONTENTS, kind, planted_kinds
 
-SECRETS = ("organisation", "project", "session", "auth", "overridden_org", "overridden_project", "overriding_session")
+SECRETS = (
+    *("organisation", "project", "session", "auth", "overridden_org", "overridden_project", "overriding_session"),
+    *("job secret", *sorted(CONTENTS)),
+)
 FAULTY = '<script>\nx = echo_itt(a="{{secrets.SESSION}}")\nreply(x)\n</script>'
 PLAN = """<script>
 echoed = echo_it(a="{{secrets.ORGANISATION}}", b="Bearer {{secrets.PROJECT}} of {{secrets.SESSION}}")
@@ -52,12 +55,13 @@ FAILING = '<script>\nx = broken_it(a="{{secrets.SESSION}}", b="{{secrets.ORGANIS
 
 @dataclass
 class Planted:
-    """A platform with a canary in every secret place, and the two that it speaks to."""
+    """A platform with a canary in every secret place, and those that it speaks to."""
 
     platform: Platform
     api: ApiClient
     service: LeakyService
     model: ScriptedServer
+    others: Beside
     canaries: dict[str, Canary]
     session: str = ""
 
@@ -69,12 +73,17 @@ class Planted:
 def everywhere(planvault: PlanVault) -> Iterator[Planted]:
     root = Path(tempfile.mkdtemp(prefix="pv-", dir="/tmp"))
     root.chmod(0o755)
-    data = root / "data"
+    data, keyset = root / "data", root / "keyset.json"
+    load_or_create(keyset)  # it wraps nothing here, but is held by every process
     canaries = {place: planted(place) for place in SECRETS}
     provider, vendor = (found_credential(place, f"sk-{planted(place).core}") for place in ("provider", "vendor"))
     canaries |= {"provider key": provider, "vendor key": vendor}
     try:
-        with leaky_service() as service, ScriptedServer([FAULTY, PLAN, FAILING]) as model:
+        with (
+            leaky_service() as service,
+            ScriptedServer([FAULTY, PLAN, FAILING]) as model,
+            beside(root) as others,
+        ):
             up = planvault(
                 *("up", "--detach", "--json", "--data-dir", str(data), "--port", str(free_port(LOOPBACK))),
                 timeout=UP_TIMEOUT_S,
@@ -82,11 +91,13 @@ def everywhere(planvault: PlanVault) -> Iterator[Planted]:
                 PLANVAULT_LLM_API_KEY=provider.value,
                 ANTHROPIC_API_KEY=vendor.value,
                 PLANVAULT_LOG_LEVEL="DEBUG",
+                PLANVAULT_KEYSET_PATH=str(keyset),
+                **others.environment,
             )
             assert up.returncode == 0, f"the platform did not come up:\n{up.stderr}"
             platform = Platform(data, json.loads(up.stdout))
             made = platform.credentials
-            canaries |= of_the_platform(platform)
+            canaries |= of_the_platform(platform, keyset) | others.secrets
             with ApiClient(
                 platform.base_url,
                 project_id=made["projectId"],
@@ -94,38 +105,29 @@ def everywhere(planvault: PlanVault) -> Iterator[Planted]:
                 org_id=made["orgId"],
                 admin_token=made["adminToken"],
             ) as api:
-                yield Planted(platform, api, service, model, canaries)
+                yield Planted(platform, api, service, model, others, canaries)
     finally:
         planvault("down", "--data-dir", str(data))
         shutil.rmtree(root, ignore_errors=True)
 
 
-def of_the_platform(platform: Platform) -> dict[str, Canary]:
+def of_the_platform(platform: Platform, keyset_file: Path) -> dict[str, Canary]:
     """What the bring-up made: every private file of the data directory is a secret place."""
     made = platform.credentials
-    keyset = json.loads((platform.data_dir / "keyset.json").read_text())
+    keyset = json.loads(keyset_file.read_text())
     logins = json.loads((platform.data_dir / "database.json").read_text())
     found = {
         "admin token": made["adminToken"],
         "project key": made["projectKey"],
         "ray token": (platform.data_dir / "ray_token").read_text().strip(),
         **{f"database password of {login}": password for login, password in logins.items()},
-        **{f"keyset {number}": text for number, text in enumerate(_texts(keyset)) if len(text) >= 32},
     }
-    assert any(place.startswith("keyset") for place in found)
-    return {place: found_credential(place, text) for place, text in found.items()}
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
+    keys = {f"keyset {key['id']}": found_key(f"keyset {key['id']}", b64decode(key["key"])) for key in keyset["keys"]}
+    return {place: found_credential(place, text) for place, text in found.items()} | keys
 
 
 def plant(at: Planted) -> None:
-    """Secrets at three levels, one of them overridden twice; a header template; a key of its own."""
+    """Secrets at three levels, one of them overridden twice; a header template; keys and tokens of every kind."""
     api, project = at.api, at.platform.credentials["projectId"]
     started = api.import_spec("leaky", base_url=at.service.base_url, spec=at.service.spec())
     await_import(api, str(started["importId"]), Console(file=StringIO()), timeout_s=120)
@@ -133,10 +135,41 @@ def plant(at: Planted) -> None:
     put_secrets(at, f"projects/{project}/secrets", PROJECT="project", OVER="overridden_project")
     api.set_integration("leaky", enabled=True, auth={"X-Auth": "Token {{secrets.AUTH}}", "?key": "{{secrets.AUTH}}"})
     settings: JsonObject = {"autoApprovePlan": True, "plannerMode": "python_dsl"}
-    at.session = str(api.create_session({"settings": settings, "secrets": {"SESSION": at.value("session")}})["id"])
+    body: JsonObject = {"settings": settings, "secrets": {"SESSION": at.value("session")}}
+    facts: JsonObject = {"contextVars": {"fact": at.value("context")}, "externalUserId": at.value("external user")}
+    at.session = str(api.create_session(body | facts)["id"])
     api.put_secrets(at.session, {"OVER": at.value("overriding_session")})
-    key = api.create_key("canary", ["hrn:project:*"])
-    at.canaries["second key"] = found_credential("second key", str(key["key"]))
+    plant_credentials(at)
+    tomorrow: JsonObject = {"delaySeconds": 86_400.0, "secrets": {"JOB": at.value("job secret")}}
+    api.create_job({"prompt": at.value("job prompt"), **tomorrow})
+    sample: JsonObject = {"sampleQueries": [at.value("scenario sample")], "tools": ["echo_it"]}
+    api.admin("POST", "scenarios", body={"name": "c", "systemInstruction": at.value("scenario instruction"), **sample})
+
+
+def plant_credentials(at: Planted) -> None:
+    """Each is asked for twice with one Idempotency-Key, so that its text is kept; some are replaced afterwards."""
+    keys = f"projects/{at.platform.credentials['projectId']}/keys"
+    key = made(at, keys, "second key", "key", {"name": "canary", "scopes": ["hrn:project:*"]})
+    made(at, f"{keys}/{key['id']}/rotate", "rotated key", "key", {"graceSeconds": 3_600})
+    token = made(at, "service-tokens", "service token", "token", {"name": "canary", "role": "ADMIN"})
+    made(at, f"service-tokens/{token['id']}/rotate", "rotated service token", "token", {"graceSeconds": 3_600})
+    made(at, "invitations", "invitation", "token", {"email": MIA, "role": "MEMBER"})
+    mia = at.others.issuer.token(email=MIA)
+    at.canaries["person's token"] = found_credential("person's token", mia.rpartition(".")[2])
+    url, accept = f"{at.platform.base_url}/api/v1/account/invitations", {"token": at.value("invitation")}
+    joined = httpx.post(url, json=accept, headers={"Authorization": f"Bearer {mia}"}, trust_env=False)
+    assert joined.is_success, joined.text
+
+
+def made(at: Planted, route: str, place: str, member: str, body: JsonObject) -> JsonObject:
+    """What the Admin API answers to a POST, and again; `member` of it is the credential."""
+    headers = at.platform.admin_headers | {"Idempotency-Key": f"for-{route}"}
+    first, again = (httpx.post(f"{at.platform.admin_url}/{route}", json=body, headers=headers) for _ in range(2))
+    assert first.is_success, first.text
+    assert again.json() == first.json()
+    answer: JsonObject = first.json()
+    at.canaries[place] = found_credential(place, str(answer[member]))
+    return answer
 
 
 def put_secrets(at: Planted, route: str, **places: str) -> None:
@@ -182,27 +215,37 @@ def malformed(at: Planted) -> Iterator[str]:
 def test_no_canary_stands_anywhere_but_in_the_call_it_is_for(everywhere: Planted, planvault: PlanVault) -> None:
     at = everywhere
     plant(at)
-    seen = prompt(at, "Give everything away, and wait for the signal paid")
+    seen = prompt(at, f"Give everything away, and wait for the signal paid {at.value('prompt')}")
     assert json.loads(seen[-1].removeprefix("done "))["status"] == "completed", "\n".join(seen)[-4_000:]
     assert len(at.model.requests) == 2, seen  # the faulty plan went back
     seen += prompt(at, "Now fail")
     at.model.then(Refusal(401, f"the key {at.value('provider key')} is not valid"))
     seen += prompt(at, "Now be refused")
     the_service_got_them(at)
+    run = str(at.api.runs(at.session)[-1]["id"])
+    at.api.give_feedback(at.session, run, "like", at.value("feedback comment"))
+    export = exported(at)
+    at.canaries |= at.others.data_keys()
+    assert {kind(place) for place in at.canaries} == planted_kinds()
     search = Search(at.canaries)
-    search.look("sse", "\n".join(seen))
+    search.look("export of personal data", export, CONTENTS)
+    search.look("sse", "\n".join(seen), CONTENTS)
     search.look("problems", "\n".join(malformed(at)))
-    every_answer_of_the_api(at, search)
+    the_api(at, run, search)
     for request in at.model.requests:
-        search.look("model requests", json.dumps(request.body, ensure_ascii=False))
+        search.look("model requests", json.dumps(request.body, ensure_ascii=False), CONTENTS)
         search.look("model request headers", json.dumps(request.headers), frozenset({"provider key"}))
-    every_file(at, search)
-    rays_surface(at, search)
-    search.look("database dump", dumped(at))
-    the_command_line(at, planvault, search)
+    ways_out.command_line(at.platform, search)
+    ways_out.every_file(at.platform, search)
+    ways_out.rays_surface(at.platform, at.value("ray token"), search)
+    ways_out.command_lines(at.platform, search)
+    ways_out.database_dump(at.platform, search)
+    with at.others.redis.client() as client:
+        ways_out.redis_contents(client, search)
     assert search.where == {}
     assert all(search.bytes.values()), f"nothing was looked at: {search.bytes}"
     assert search.bytes["database dump"] > 100_000
+    assert "redis" in search.bytes
 
 
 def the_service_got_them(at: Planted) -> None:
@@ -217,105 +260,30 @@ def the_service_got_them(at: Planted) -> None:
     assert at.service.delivered == [200]
     paths = [path.partition("?")[0] for path, _ in at.service.requests]
     assert {"/echo", "/redirect", "/landing", "/broken", "/large", "/packed", "/typed", "/remembered"} <= set(paths)
+    called_back = next(request for path, request in at.service.requests if path.startswith("/call_back"))
+    token = json.loads(called_back[called_back.index("{") :])["b"]
+    at.canaries["signal token"] = found_credential("signal token", token)
 
 
-def every_answer_of_the_api(at: Planted, search: Search) -> None:
-    """Every GET of the public document that needs no id but those we know, and what the run left."""
-    base, session = at.platform.base_url, at.session
-    document = httpx.get(f"{base}/api/openapi.json").text
-    search.look("openapi", document)
-    known = {
-        "projectId": at.platform.credentials["projectId"],
-        "orgId": at.platform.credentials["orgId"],
-        "sessionId": session,
-        "runId": str(at.api.runs(session)[-1]["id"]),
-    }
-    headers = {"/api/": at.platform.project_headers, "/admin/": at.platform.admin_headers}
-    asked = 0
-    for path, operations in json.loads(document)["paths"].items():
-        url = path
-        for name, value in known.items():
-            url = url.replace(f"{{{name}}}", value)
-        prefix = next((prefix for prefix in headers if path.startswith(prefix)), None)
-        # The chat is searched event by event; open signals are listed with their token, for keys that may write.
-        if "get" in operations and "{" not in url and prefix and not url.endswith(("/chat", "/signals")):
-            answer = httpx.get(base + url, headers=headers[prefix], timeout=30)
-            search.look(f"api {path}", f"{answer.headers}\n{answer.text}")
-            asked += answer.status_code == 200
-    assert asked >= 15
-    for event in at.api.history(session):
-        search.look("history", json.dumps(event, ensure_ascii=False))
+def exported(at: Planted) -> bytes:
+    """The file of an export of the person whose session it is."""
+    who: JsonObject = {"target": "external_user", "externalUserId": at.value("external user")}
+    route = f"gdpr/exports/{at.api.admin('POST', 'gdpr/exports', body=who)['id']}"
+    deadline = time.monotonic() + 60
+    while (request := at.api.admin("GET", route))["state"] in ("queued", "running"):
+        assert time.monotonic() < deadline, request
+        time.sleep(0.1)
+    assert request["state"] == "completed", request
+    return httpx.get(f"{at.platform.admin_url}/{route}/file", headers=at.platform.admin_headers).content
+
+
+def the_api(at: Planted, run: str, search: Search) -> None:
+    known = {name: at.platform.credentials[name] for name in ("projectId", "orgId")}
+    mia = {"Authorization": f"Bearer {at.others.issuer.token(email=MIA)}"}
+    ways_out.every_answer(at.platform, known | {"sessionId": at.session, "runId": run}, mia, search)
+    for event in at.api.history(at.session):
+        search.look("history", json.dumps(event, ensure_ascii=False), CONTENTS)
     search.look("integrations", json.dumps(at.api.integrations()))
-
-
-def every_file(at: Planted, search: Search) -> None:
-    """All that the platform wrote but the database's own files, and the private files that are the secret places."""
-    found = state.read(existing(at.platform.data_dir))
-    assert found is not None
-    assert found.ray_dir is not None
-    private = {"keyset.json", "credentials.json", "ray_token", "database.json"}
-    for folder in (at.platform.data_dir, found.ray_dir):
-        for directory, folders, names in os.walk(folder):
-            folders[:] = [name for name in folders if not (Path(directory) / name / "PG_VERSION").exists()]
-            for name in names:
-                path = Path(directory) / name
-                if name in private or path.name.startswith("keyset") or not path.is_file():
-                    assert not path.is_file() or path.stat().st_mode & 0o077 == 0, f"{path} is not private"
-                    continue
-                search.look("ray's files" if folder == found.ray_dir else "log files", path.read_bytes())
-    for log in (at.platform.data_dir / "postgres" / "log").glob("*"):
-        search.look("database log", log.read_bytes())
-
-
-def rays_surface(at: Planted, search: Search) -> None:
-    """The dashboard with its token, every metrics page, and what `ps` shows of every process."""
-    found = state.read(existing(at.platform.data_dir))
-    assert found is not None
-    assert found.ray is not None
-    headers = {"Authorization": f"Bearer {at.value('ray token')}"}
-    for route in ("v0/tasks?limit=5000&detail=1", "v0/actors?limit=500&detail=1", "v0/workers?limit=500&detail=1",
-                  "v0/objects?limit=500", "v0/logs?node_ip=127.0.0.1", "jobs/", "serve/applications/"):  # fmt: skip
-        answer = httpx.get(f"{found.dashboard_url}/api/{route}", headers=headers, timeout=30)
-        search.look("ray's dashboard", answer.text)
-    ports: set[int] = set()
-    for process in found.ray.members():
-        try:
-            search.look("command lines", "\0".join(process.cmdline()))
-            listening = process.net_connections(kind="tcp")
-        except psutil.NoSuchProcess:
-            continue
-        ports |= {each.laddr.port for each in listening if each.status == psutil.CONN_LISTEN}
-    pages = 0
-    for port in ports:
-        try:
-            answer = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=headers, timeout=2, trust_env=False)
-        except httpx.HTTPError:
-            continue  # speaks gRPC
-        if answer.status_code == 200 and "# TYPE" in answer.text:
-            pages += 1
-            search.look("metrics", answer.text)
-    assert pages > 0
-
-
-def dumped(at: Planted) -> bytes:
-    server = postgres.embedded(existing(at.platform.data_dir), server_user())
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(server.binaries / "lib")}
-    made = subprocess.run(
-        [str(server.binaries / "bin" / "pg_dump"), "--dbname", server.url()], capture_output=True, env=environment
-    )
-    assert made.returncode == 0, made.stderr.decode()
-    return made.stdout
-
-
-def the_command_line(at: Planted, planvault: PlanVault, search: Search) -> None:
-    for arguments in (
-        *(("status", "--json"), ("doctor", "--json"), ("runs",), ("keys", "list"), ("keys", "list", "--json")),
-        *(("tools", "list"), ("imports", "list"), ("scenarios", "list"), ("jobs", "list"), ("logs",)),
-        ("runs", "--json"),
-    ):
-        ran = planvault(*arguments, "--data-dir", str(at.platform.data_dir), timeout=60)
-        assert ran.returncode in (0, 1), (arguments, ran.stderr)
-        search.look(f"planvault {' '.join(arguments)}", ran.stdout + ran.stderr)
 
 
 def test_the_search_finds_a_canary_in_every_form_that_it_claims_to() -> None:
@@ -324,3 +292,12 @@ def test_the_search_finds_a_canary_in_every_form_that_it_claims_to() -> None:
         search = Search({"somewhere": canary, "elsewhere": other})
         search.look(way, content)
         assert search.where == {way: {"somewhere"}}, way
+
+
+@pytest.mark.parametrize("way", [bytes, bytes.hex, lambda raw: raw.hex().upper(), b64encode, list])
+def test_the_search_finds_a_key_in_every_spelling(way: Callable[[bytes], object]) -> None:
+    raw = bytes(range(100, 132))
+    told = way(raw)
+    search = Search({"key": found_key("key", raw)})
+    search.look("out", b"x" + (told if isinstance(told, bytes) else str(told).encode()) + b"x")
+    assert search.where == {"out": {"key"}}

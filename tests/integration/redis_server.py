@@ -22,25 +22,29 @@ def _executable() -> str:
 
 
 class RedisServer:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, password: str = "") -> None:
+        self._password = password
         self._socket = folder / "redis.sock"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"unix://{self._socket}"
+        return f"unix://:{self._password}@{self._socket}" if self._password else f"unix://{self._socket}"
 
     def start(self) -> None:
         """Empty: nothing is kept on disk. Returns when it answers."""
         self._socket.unlink(missing_ok=True)
-        command = [_executable(), "--port", "0", "--unixsocket", str(self._socket)]
+        settings = self._folder / "redis.conf"  # and not the command line, which everybody may read
+        settings.write_text(f"requirepass {self._password}\n" if self._password else "")
+        settings.chmod(0o600)
+        command = [_executable(), str(settings), "--port", "0", "--unixsocket", str(self._socket)]
         quiet = ["--save", "", "--appendonly", "no", "--logfile", str(self._folder / "redis.log")]
         self._process = subprocess.Popen([*command, *quiet, "--dir", str(self._folder)])
         deadline = time.monotonic() + _START_S
         while True:
             try:
-                with redis.Redis(unix_socket_path=str(self._socket)) as client:
+                with self.client() as client:
                     client.ping()
                 return
             except redis.RedisError:
@@ -64,4 +68,4 @@ class RedisServer:
         self._process.send_signal(signal.SIGCONT)
 
     def client(self) -> redis.Redis:
-        return redis.Redis(unix_socket_path=str(self._socket))
+        return redis.Redis(unix_socket_path=str(self._socket), password=self._password or None)

@@ -89,8 +89,8 @@ class VaultServer:
 
 
 @contextmanager
-def vault_server() -> Iterator[VaultServer]:
-    vault = VaultServer()
+def vault_server(vault: VaultServer | None = None) -> Iterator[VaultServer]:
+    vault = vault or VaultServer()
     vault.answers.set()
 
     class Handler(BaseHTTPRequestHandler):
