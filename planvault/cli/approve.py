@@ -14,6 +14,7 @@ from planvault.cli.options import (
     OperatorOption,
     client,
     credentials_path,
+    in_person,
     load_credentials,
 )
 from planvault.errors import Conflict
@@ -32,7 +33,7 @@ def approve(
     credentials: CredentialsOption = None,
 ) -> None:
     """Approve the plan or the call that the session's run waits with."""
-    with client(load_credentials(credentials_path(data, credentials)), operator) as api:
+    with client(in_person(load_credentials(credentials_path(data, credentials))), operator) as api:
         run = _waiting(api.open_run(session), session)
         question = _question(run)
         if not yes:
@@ -50,7 +51,7 @@ def reject(
     credentials: CredentialsOption = None,
 ) -> None:
     """Reject the plan or the call that the session's run waits with: the run ends."""
-    with client(load_credentials(credentials_path(data, credentials)), operator) as api:
+    with client(in_person(load_credentials(credentials_path(data, credentials))), operator) as api:
         run = _waiting(api.open_run(session), session)
         question = _question(run)
         api.act(session, "reject_tool" if question["kind"] == "tool" else "reject", **_answer(run, question, reason))

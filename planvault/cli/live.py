@@ -86,7 +86,8 @@ def _confirm_call(console: Console, data: JsonObject) -> None:
 
 
 def _vote(console: Console, data: JsonObject) -> None:
-    _line(console, "✓", "green", f"{data.get('actor')} approves ({data.get('votes')} of {data.get('quorum')})")
+    proven = ", signed in," if data.get("proven") is True else ""
+    _line(console, "✓", "green", f"{data.get('actor')}{proven} approves ({data.get('votes')} of {data.get('quorum')})")
 
 
 def _denied(console: Console, data: JsonObject) -> None:

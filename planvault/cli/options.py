@@ -66,6 +66,19 @@ def admin_token(credentials: Credentials) -> str:
     return os.environ.get("PLANVAULT_TOKEN") or credentials.admin_token
 
 
+def in_person(credentials: Credentials) -> Credentials:
+    """Who is signed in votes in their own name: the token of PLANVAULT_TOKEN opens the project in place of its key.
+
+    Not one of our own: the admin token opens no project, and no service token is a person.
+    """
+    from planvault.auth.keys import ADMIN_PREFIX, SERVICE_PREFIX
+
+    token = os.environ.get("PLANVAULT_TOKEN", "")
+    if not token or token.startswith((ADMIN_PREFIX, SERVICE_PREFIX)):
+        return credentials
+    return credentials.model_copy(update={"project_key": token})
+
+
 def client(credentials: Credentials, operator: str = "") -> ApiClient:
     from planvault.cli.client import ApiClient
 

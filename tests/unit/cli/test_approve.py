@@ -10,6 +10,7 @@ from cluster import credentials
 from cluster.credentials import Credentials
 from models.base import JsonObject
 from planvault.cli import approve
+from planvault.cli.client import ApiClient
 from planvault.cli.main import app
 from tests.unit.cli.scripted_platform import ScriptedPlatform, problem
 
@@ -25,6 +26,7 @@ TOOL: JsonObject = {
     "votes": [{"actor": "bob"}],
     "expiresAt": "2026-01-01T00:00:00+00:00",
 }
+spoken_with: list[tuple[str, str]] = []  # credential and operator of the last command
 PLAN: JsonObject = {"kind": "plan", "planHash": "a" * 64, "tools": ["pay"]}
 
 
@@ -36,7 +38,13 @@ def say(
     platform.run = {"id": "r1", "status": status, "isOpen": True, "pending": pending}
     held = Credentials(base_url="http://pv", org_id="o", project_id="p", project_key="k", admin_token="t")
     credentials.write(tmp_path / "credentials.json", held)
-    monkeypatch.setattr(approve, "client", lambda *_: platform.client())
+    spoken_with.clear()
+
+    def client(held: Credentials, operator: str) -> ApiClient:
+        spoken_with.append((held.project_key, operator))
+        return platform.client()
+
+    monkeypatch.setattr(approve, "client", client)
     return platform, CliRunner().invoke(app, [word, "s1", *more, "--data-dir", str(tmp_path)], input=typed)
 
 
@@ -74,3 +82,16 @@ def test_a_vote_that_does_not_count_fails_the_command_with_the_reason(
     _, result = say("approve", TOOL, tmp_path, monkeypatch, "--yes")
     assert result.exit_code != 0
     assert "SELF_APPROVAL" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("token", "with_"), [("", "k"), ("eyJ.of.mia", "eyJ.of.mia"), ("st_live_ci", "k"), ("pv_admin_x", "k")]
+)
+@pytest.mark.parametrize("word", ["approve", "reject"])
+def test_who_is_signed_in_votes_with_their_own_token(
+    word: str, token: str, with_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANVAULT_TOKEN", token)
+    _, result = say(word, TOOL, tmp_path, monkeypatch, *(["--yes"] if word == "approve" else []))
+    assert result.exit_code == 0, result.stderr
+    assert spoken_with == [(with_, "")]
