@@ -123,11 +123,8 @@ def status(
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    rows = [
-        (each["id"], each["kind"], _of(each), each["state"], each["stage"], each["error"], _counts(each))
-        for each in found
-    ]
-    columns = ("id", "kind", "of", "state", "stage", "error", "rows")
+    rows = [(each["id"], each["kind"], _of(each), _how_far(each), each["error"], _counts(each)) for each in found]
+    columns = ("id", "kind", "of", "state", "error", "rows")
     show(columns, rows, empty="No exports or erasures.", folds=True)
 
 
@@ -148,7 +145,7 @@ def _finished(api: ApiClient, route: str, pause: Callable[[float], None] | None 
     told = ""
     while True:
         request = api.admin("GET", route)
-        line = f"{request['state']} {request['stage']} {request['error'] or ''}".strip()
+        line = f"{_how_far(request)} {request['error'] or ''}".strip()
         if line != told:
             Console(stderr=True).print(line, soft_wrap=True, markup=False)
             told = line
@@ -158,6 +155,12 @@ def _finished(api: ApiClient, route: str, pause: Callable[[float], None] | None 
     if request["state"] != "completed":
         raise Conflict(f"The request is {request['state']}: {request['error'] or 'somebody ended it'}.")
     return request
+
+
+def _how_far(request: JsonObject) -> str:
+    """The state, and which step is under way: of one that has ended, where it ended is nobody's concern."""
+    state = str(request["state"])
+    return f"{state}: {str(request['stage']).replace('_', ' ')}" if state == "running" else state
 
 
 def _counts(request: JsonObject) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from models.base import JsonObject, JsonValue
-from planvault.cli.listing import show
+from planvault.cli.listing import minute, show
 from planvault.cli.options import (
     CredentialsOption,
     DataDirOption,
@@ -87,7 +87,8 @@ def delete(
     with _operator(data, credentials) as api:
         gone = api.delete(org_id, confirm)
     Console().print(
-        f"Shut. `planvault orgs restore {org_id}` opens it again until {gone.get('purgeAfter')}.", soft_wrap=True
+        f"Shut. `planvault orgs restore {org_id}` opens it again until {minute(gone.get('purgeAfter'))} UTC.",
+        soft_wrap=True,
     )
 
 
@@ -115,11 +116,11 @@ def _operator(data: Path | None, credentials: Path | None) -> OperatorClient:
 def _show_invitation(made: JsonValue) -> None:
     if not isinstance(made, dict):
         return
-    told = f"{made.get('email')} may become OWNER until {made.get('expiresAt')}. The token, this once:"
+    told = f"{made.get('email')} may become OWNER until {minute(made.get('expiresAt'))}. The token, this once:"
     Console(stderr=True).print(Text(told), soft_wrap=True)
     print(made.get("token"))
 
 
 def _state(organization: JsonObject) -> str:
     until = organization.get("purgeAfter")
-    return "active" if until is None else f"deleted, restorable until {until}"
+    return "active" if until is None else f"deleted, restorable until {minute(until)}"
