@@ -46,7 +46,6 @@ ACROSS: Final = {
     "planvault/storage/service_tokens.py": "the digest of a token says whose it is: one definer function",
     "planvault/storage/session_retention.py": "the caretaker finds aged sessions",
     "planvault/storage/session_store.py": "where events are: one definer function",
-    "planvault/storage/tenancy.py": "what a scope is made of",
     "serve_apps/dependencies.py": "whether the database answers",
     "serve_apps/routes/callbacks.py": "the project of the path says whose token it is; the transaction is then scoped",
 }
