@@ -34,7 +34,7 @@ from tests.e2e.secret_places import CONTENTS, kind, planted_kinds
 
 SECRETS = (
     *("organisation", "project", "session", "auth", "overridden_org", "overridden_project", "overriding_session"),
-    *("job secret", *sorted(CONTENTS)),
+    *("job secret", "header template", *sorted(CONTENTS)),
 )
 FAULTY = '<script>\nx = echo_itt(a="{{secrets.SESSION}}")\nreply(x)\n</script>'
 PLAN = """<script>
@@ -133,7 +133,8 @@ def plant(at: Planted) -> None:
     await_import(api, str(started["importId"]), Console(file=StringIO()), timeout_s=120)
     put_secrets(at, "secrets", ORGANISATION="organisation", OVER="overridden_org", AUTH="auth")
     put_secrets(at, f"projects/{project}/secrets", PROJECT="project", OVER="overridden_project")
-    api.set_integration("leaky", enabled=True, auth={"X-Auth": "Token {{secrets.AUTH}}", "?key": "{{secrets.AUTH}}"})
+    auth = {"X-Auth": "Token {{secrets.AUTH}}", "?key": "{{secrets.AUTH}}", "X-Api-Key": at.value("header template")}
+    api.set_integration("leaky", enabled=True, auth=auth)
     settings: JsonObject = {"autoApprovePlan": True, "plannerMode": "python_dsl"}
     body: JsonObject = {"settings": settings, "secrets": {"SESSION": at.value("session")}}
     facts: JsonObject = {"contextVars": {"fact": at.value("context")}, "externalUserId": at.value("external user")}
