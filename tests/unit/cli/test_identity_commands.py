@@ -32,6 +32,13 @@ TOKEN: JsonObject = {
     "createdBy": "ada@example.com",
     "expiresAt": "2026-11-27T10:00:00Z",
 }
+LEFT: JsonObject = {
+    "keys": [
+        {"id": "k1", "name": "[bold]deploy", "oldTextOnly": False},
+        {"id": "k2", "name": "x", "oldTextOnly": True},
+    ],
+    "serviceTokens": [],
+}
 ORG: JsonObject = {"id": "o7", "name": "Acme", "owners": 0, "members": 0, "projects": 1, "purgeAfter": None}
 INVITED: JsonObject = {"email": "mia@acme.example", "expiresAt": "2026-11-27T10:00:00Z", "token": "pv_invite_x"}
 
@@ -42,7 +49,7 @@ def answer(request: httpx.Request) -> httpx.Response:
     path, reads = request.url.path, request.method == "GET"
     if "service-tokens" in path:
         if request.method == "DELETE":
-            return httpx.Response(204)
+            return httpx.Response(200, json=LEFT | {"ended": request.url.params.get("withKeys") == "true"})
         return httpx.Response(200, json={"items": [TOKEN]} if reads else TOKEN | {"token": "st_live_new"})
     if reads:
         first = "cursor" not in request.url.params
@@ -103,6 +110,17 @@ def test_a_service_token_is_printed_once_and_nothing_else_on_stdout(run: Run, as
 def test_tokens_are_listed_for_people_and_for_programs(run: Run) -> None:
     assert "…wxyz" in run("tokens", "list").stdout
     assert json.loads(run("tokens", "list", "--json").stdout) == [TOKEN]
+
+
+@pytest.mark.parametrize(("asking", "end"), [([], "still opens"), (["--with-keys"], "ended")])
+def test_revoking_a_token_tells_what_it_leaves_behind(run: Run, asking: list[str], end: str) -> None:
+    lines = run("tokens", "revoke", "t1", *asking).stdout.splitlines()
+    assert lines[:3] == [
+        "Service token t1 is revoked.",
+        f"Key k1 ([bold]deploy) {end}.",
+        f"Key k2 (x) {end} (its text before the last rotation).",
+    ]
+    assert ("--with-keys" in "".join(lines[3:])) is (not asking)
 
 
 def test_a_new_organisations_owner_is_invited_and_the_invitation_printed_once(
