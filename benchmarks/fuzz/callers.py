@@ -7,18 +7,22 @@ import copy
 import json
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
+from benchmarks.fuzz.people import address
 from benchmarks.fuzz.room import Room
+from models.access import Role
 from models.base import JsonObject, JsonValue
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance"
 )
-# Its answer never ends: tests/integration/serve_apps/test_chat.py reads it.
-_STREAMS = re.compile(r"/chat$")
+# What ends the organisation, or a membership in it: the fuzzed one is needed.
+_ENDS_ORGANIZATION = re.compile(r"/(orgs|organizations)/\{orgId\}$")
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,17 @@ class Caller:
     paths: str  # regular expression
     token: str
     share: float = 1.0  # of the examples
+    operator: str = ""  # the only one whom X-Operator-Id may name; empty: anybody
 
 
 def callers(place: Room) -> list[Caller]:
+    """Who may remove others comes after them."""
+    people, services = place.tokens
+    rising = [role for role in (Role.MEMBER, Role.DEVELOPER, Role.ADMIN, Role.OWNER) if role in people]
     return [
         Caller("project key", r"^/api/", place.key.text),
+        *(Caller(f"service {role.lower()}", r"", services[role], 0.15) for role in rising if role in services),
+        *(Caller(f"person {role.lower()}", r"", people[role], 0.3, address(role)) for role in rising),
         Caller("admin token", r"^(?!/api/)", place.admin),
         Caller("a stranger", r"", "sk_live_" + "0" * 43, 0.1),
     ]
@@ -46,12 +56,12 @@ def document_for(place: Room, caller: Caller, only: str) -> JsonObject:
     for path in list(paths):
         operations = paths[path]
         assert isinstance(operations, dict)
-        if _STREAMS.search(path) or not re.search(caller.paths, path) or not re.search(only, path):
+        if not re.search(caller.paths, path) or not re.search(only, path):
             gone |= {str(_object(operation)["operationId"]) for operation in operations.values()}
             del paths[path]
             continue
         for method, operation in operations.items():
-            _fix(_object(operation), place, doomed=method == "delete" and path.endswith("/projects/{projectId}"))
+            _fix(_object(operation), _ids(place, path, method), caller.operator)
     for operations in paths.values():
         for operation in _object(operations).values():
             for answer in _object(_object(operation)["responses"]).values():
@@ -66,8 +76,15 @@ def _object(value: JsonValue) -> JsonObject:
     return value
 
 
-def _fix(operation: JsonObject, place: Room, *, doomed: bool) -> None:
-    known = {"orgId": place.org_id, "projectId": place.doomed_project_id if doomed else place.project_id}
+def _ids(place: Room, path: str, method: str) -> dict[str, UUID]:
+    """What stands in a path's places. What deletes is pointed at what nobody needs."""
+    if method == "delete" and _ENDS_ORGANIZATION.search(path):
+        return {"orgId": place.doomed_org_id}
+    doomed = method == "delete" and path.endswith("/projects/{projectId}")
+    return {"orgId": place.org_id, "projectId": place.doomed_project_id if doomed else place.project_id}
+
+
+def _fix(operation: JsonObject, known: Mapping[str, UUID], operator: str) -> None:
     parameters = operation.get("parameters", [])
     assert isinstance(parameters, list)
     for parameter in parameters:
@@ -75,6 +92,8 @@ def _fix(operation: JsonObject, place: Room, *, doomed: bool) -> None:
         name = str(parameter["name"])
         if parameter["in"] == "path" and name in known:
             parameter["schema"] = {"type": "string", "enum": [str(known[name])]}
+        elif operator and name == "X-Operator-Id":  # a signed-in person who names another ends at the door as well
+            parameter["schema"] = {"type": "string", "enum": [operator]}
 
 
 @dataclass(frozen=True)

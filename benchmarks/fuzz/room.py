@@ -9,14 +9,16 @@ import socket
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from benchmarks.fuzz.host import HangsUp, working
+from benchmarks.fuzz.people import AUDIENCE, Issuer, Tokens, appoint
 from cluster.data_dir import prepare
 from cluster.postgres import embedded
 from cluster.server_user import server_user
@@ -74,6 +76,8 @@ class Room:
     org_id: UUID
     project_id: UUID
     doomed_project_id: UUID  # for the route that deletes projects
+    doomed_org_id: UUID  # for the routes that end an organisation, or leave it
+    tokens: Tokens  # none where nobody was appointed
 
 
 @asynccontextmanager
@@ -86,7 +90,7 @@ async def throw_away() -> AsyncIterator[Room]:
     server.start()
     try:
         await migrate(server.url("postgres"))
-        async with room(server.url("postgres"), folder) as place:
+        async with room(server.url("postgres"), folder, peopled=True) as place:
             yield place
     finally:
         server.stop()
@@ -94,31 +98,51 @@ async def throw_away() -> AsyncIterator[Room]:
 
 
 @asynccontextmanager
-async def room(database_url: str, folder: Path) -> AsyncIterator[Room]:
-    """Served while the block lasts. The database is migrated, and nobody else's; `folder` holds the keyset."""
-    admin = new_admin_token()
-    settings = Settings(
-        database_url=database_url, data_dir=folder, admin_token_sha256=admin.sha256.hex(), rate_limits="off"
-    )
-    await _pretend_a_host(database_url)
-    async with open_deps(settings, _Embedder(), {}) as deps:
+async def room(database_url: str, folder: Path, *, peopled: bool = False) -> AsyncIterator[Room]:
+    """Served while the block lasts. The database is migrated, and nobody else's; `folder` holds the keyset.
+
+    `peopled`: a host answers prompts, people of each role sign in at an issuer, and there are service tokens.
+    """
+    admin, issuer = new_admin_token(), Issuer()
+    async with AsyncExitStack() as stack:
+        issuer.url = await stack.enter_async_context(_listening(issuer))
+        settings = Settings(
+            database_url=database_url,
+            data_dir=folder,
+            admin_token_sha256=admin.sha256.hex(),
+            keep_admin_token=True,
+            rate_limits="off",
+            oidc_issuer=issuer.url,
+            oidc_audience=AUDIENCE,
+            oidc_private=True,
+        )
+        if peopled:
+            await stack.enter_async_context(working(settings, _Embedder()))
+        else:
+            await _pretend_a_host(database_url)
         app = assemble(settings)
-        app.state.deps = deps
-        tally = Tally(app)
-        async with _listening(tally) as base:
-            yield await _furnished(deps, base, document_of(app), tally, admin.text)
+        document = document_of(app)  # holds the loop up: the parts, once opened, fetch the issuer's keys
+        app.state.deps = deps = await stack.enter_async_context(open_deps(settings, _Embedder(), {}))
+        tally = Tally(HangsUp(app))
+        base = await stack.enter_async_context(_listening(tally))
+        made = await _furnished(deps, base, document, tally, admin.text)
+        if peopled:
+            orgs = (made.org_id, made.doomed_org_id)
+            made = replace(made, tokens=await appoint(app, admin.text, issuer.signs_in, orgs))
+        yield made
 
 
 async def _furnished(deps: ApiDeps, url: str, document: JsonObject, tally: Tally, admin: str) -> Room:
-    org = await deps.tenants.create_organization("fuzzed")
+    org, another = [await deps.tenants.create_organization(name) for name in ("fuzzed", "doomed")]
     scope = OrgScope(org_id=org.id)
     project, doomed = [await deps.tenants.create_project(scope, name) for name in ("fuzzed", "doomed")]
     _, key = await deps.api_keys.create_primary(ProjectScope(org_id=org.id, project_id=ProjectId(project.id)))
-    return Room(url, document, tally, key, admin, org.id, project.id, doomed.id)
+    nobody = Tokens({}, {})
+    return Room(url, document, tally, key, admin, org.id, project.id, doomed.id, another.id, nobody)
 
 
 async def _pretend_a_host(url: str) -> None:
-    """Health asks for one; nothing runs here."""
+    """Health asks for one; nothing runs there."""
     async with await open_pool(url, name="fuzz") as pool:
         await pool.execute("INSERT INTO hosts (id, build_id, heartbeat_at) VALUES ('h', 'b', now() + interval '1 day')")
 

@@ -17,11 +17,21 @@ STALLED_S = 60
 
 router = APIRouter(prefix="/sessions/{sessionId}/chat", tags=["chat"])
 
+# Before OpenAPI 3.2 the schema of an event stream is that of each event.
+_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 _STREAM: Responses = {
     200: {
         "description": "`event:` names the event, `id:` is its history seq, `data:` one line of JSON; "
         "`ping` keeps the connection open.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     },
     204: {"description": "The session is closed and the viewer has seen all of it: do not reconnect."},
 }

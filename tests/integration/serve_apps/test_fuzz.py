@@ -11,12 +11,18 @@ from benchmarks.fuzz.callers import Effort, callers, fuzz
 from benchmarks.fuzz.room import room
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One keyset for the module's database: the second test's host takes up what the first one's sessions were told."""
+    return tmp_path_factory.mktemp("fuzz")
+
+
 async def test_generated_requests_of_sessions_get_answers_that_the_document_describes(
-    database_url: str, tmp_path: Path
+    database_url: str, folder: Path
 ) -> None:
     effort = Effort(examples=2, only=r"/sessions(/\{sessionId\})?(/messages|/actions)?$", phases="fuzzing,stateful")
-    async with room(database_url, tmp_path) as place:
-        assert await fuzz(place, callers(place)[0], effort, tmp_path)
+    async with room(database_url, folder) as place:
+        assert await fuzz(place, callers(place)[0], effort, folder)
         assert place.tally.statuses.total() >= 10
         assert not place.tally.failed
 
@@ -24,10 +30,10 @@ async def test_generated_requests_of_sessions_get_answers_that_the_document_desc
 @pytest.mark.faults
 @pytest.mark.timeout(1_800)
 async def test_generated_requests_of_every_route_get_answers_that_the_document_describes(
-    database_url: str, tmp_path: Path
+    database_url: str, folder: Path
 ) -> None:
-    async with room(database_url, tmp_path) as place:
+    async with room(database_url, folder, peopled=True) as place:
         for caller in callers(place):
-            assert await fuzz(place, caller, Effort(examples=10), tmp_path), caller.name
+            assert await fuzz(place, caller, Effort(examples=10), folder), caller.name
         assert place.tally.statuses.total() >= 5_000
         assert not place.tally.failed
