@@ -15,6 +15,7 @@ from models.tenants import SessionScope
 from planvault.engine.upcast import upcast
 from planvault.errors import OutcomeUnknown, SchemaTooNew, Unrecordable
 from planvault.ports import Append, Head, Keyring, OrgCipher, RunRow
+from planvault.storage.append_parts import Statement, statement
 from planvault.storage.audit import sealed_details
 from planvault.storage.history import event_seal, event_seals
 from planvault.storage.inbox import PostgresInbox
@@ -59,8 +60,8 @@ class PostgresEventStore(PostgresInbox):
             commands.extend(item.consumed)
             wakes.extend((wake.run_id, wake.at) for wake in item.wakes)
             audits.extend(_audit_row(item, row, organisations) for row in item.audits)
-        rows = await queryable.fetch(
-            _SQL["append"],
+        blobs = [(blob_id, item.lease.shard) for item in batch for blob_id in item.blobs]
+        arguments = (
             [shard for shard, _ in leases],
             [epoch for _, epoch in leases],
             self._owner,
@@ -68,9 +69,13 @@ class PostgresEventStore(PostgresInbox):
             commands,
             *_columns(runs, 11),
             *_columns(wakes, 2),
-            *_columns([(blob_id, item.lease.shard) for item in batch for blob_id in item.blobs], 2),
+            *_columns(blobs, 2),
             *_columns(audits, 10),
         )
+        made = _statement(
+            written=events, applied=commands, summarised=runs, rewoken=wakes, referenced=blobs, audited=audits
+        )
+        rows = await queryable.fetch(made.sql, *made.of(arguments))
         return frozenset(row["shard"] for row in rows)
 
     async def load(self, scope: SessionScope) -> list[Event]:
@@ -91,6 +96,11 @@ def plaintext(value: Any) -> bytes:
         return orjson.dumps(value)
     except orjson.JSONEncodeError as fault:
         raise Unrecordable(f"A value cannot be written into the record: {fault}") from fault
+
+
+def _statement(**rows: Sequence[object]) -> Statement:
+    """The append with the parts that have rows."""
+    return statement(frozenset(part for part, its in rows.items() if its))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
