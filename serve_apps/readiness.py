@@ -15,7 +15,7 @@ from serve_apps.schemas.health import Health, PartHealth
 
 PROBE_S = 2.0
 _PROVEN_S = 15.0
-_NOT_PROVEN_S = 2.0
+_NOT_PROVEN_S = 5.0  # a call that hangs holds one of the provider's few threads for up to 6 s
 _log = structlog.get_logger(__name__)
 
 Probe = Callable[[], Awaitable[PartHealth]]

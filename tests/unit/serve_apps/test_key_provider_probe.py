@@ -83,5 +83,5 @@ async def test_providers_are_asked_seldom_and_sooner_while_one_is_away() -> None
     elapsed.seconds += 20
     assert not (await ask()).ready
     vault.away = False
-    elapsed.seconds += 3
+    elapsed.seconds += 6
     assert (await ask()).ready
