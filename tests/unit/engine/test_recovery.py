@@ -6,7 +6,7 @@ import pytest
 
 from models.commands import CommandKind, Resolution
 from models.events import EventType
-from models.plans import OnError
+from models.plans import FieldAccess, OnError
 from models.runs import RunStatus
 from models.tools import Idempotency, ToolCallFailure, ToolFailed
 from planvault.engine.effects import MakePlan, Wait
@@ -197,3 +197,18 @@ def test_cancel_of_a_lost_call_ends_the_run_and_keeps_the_unknown_on_record() ->
 def test_the_record_rebuilds_a_lost_run() -> None:
     story = lost()
     assert story.replayed() == story.state
+
+
+def test_a_cancelled_run_in_recovery_refuses_to_send_again_and_says_so() -> None:
+    story = Story()
+    story.begin(
+        plan(call("n1", "send", "x"), reply(FieldAccess(base=var("x"), key="a"))), facts("send", Idempotency.NONE)
+    )
+    story.acts(CommandKind.CANCEL)
+    story.recovers()
+    assert story.statuses[-1] == RunStatus.NEEDS_MANUAL_RECOVERY
+    story.later(1_000)
+    story.acts(CommandKind.RESOLVE, resolution=Resolution.RETRY, actor="Ada")
+    assert "cancelled" in story.one(EventType.ACTION_REFUSED)["why"]
+    story.acts(CommandKind.RESOLVE, resolution=Resolution.MARK_DONE, result={"a": 1})
+    assert story.statuses[-1] is RunStatus.CANCELLED
