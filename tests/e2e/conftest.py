@@ -7,11 +7,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import httpx
+import psutil
 import pytest
 
 from cluster.ports import free_port
@@ -19,9 +21,9 @@ from cluster.topology import LOOPBACK
 from models.base import JsonObject
 from planvault.cli.client import ApiClient
 
-# Far more than a bring-up takes: the machine may be running other tests beside it.
+# Far more than it takes: the machine runs other tests beside it.
 UP_TIMEOUT_S = 150
-DOWN_TIMEOUT_S = 30
+DOWN_TIMEOUT_S = 60
 
 PlanVault: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -76,9 +78,12 @@ def planvault() -> PlanVault:
     return run
 
 
-@pytest.fixture
-def fresh_dir() -> Iterator[Path]:
-    """A name for a data directory: short, for sockets, and where the database's user can reach it as root."""
+@contextmanager
+def data_directory() -> Iterator[Path]:
+    """A name for a data directory: short, for sockets, and where the database's user can reach it as root.
+
+    What runs there at the end is taken down.
+    """
     root = Path(tempfile.mkdtemp(prefix="pv-", dir="/tmp"))
     root.chmod(0o755)
     yield root / "data"
@@ -90,26 +95,47 @@ def fresh_dir() -> Iterator[Path]:
     shutil.rmtree(root, ignore_errors=True)
 
 
+@pytest.fixture
+def fresh_dir() -> Iterator[Path]:
+    with data_directory() as data_dir:
+        yield data_dir
+
+
 @pytest.fixture(scope="package")
-def platform(planvault: PlanVault) -> Iterator[Platform]:
+def home() -> Iterator[Path]:
+    """The shared platform's data directory."""
+    with data_directory() as data_dir:
+        yield data_dir
+
+
+@pytest.fixture(scope="package")
+def there(home: Path) -> tuple[str, ...]:
+    """Arguments of `up` for the shared platform."""
+    return ("--data-dir", str(home), "--port", str(free_port(LOOPBACK)))
+
+
+@pytest.fixture(scope="package")
+def platform(planvault: PlanVault, home: Path, there: tuple[str, ...]) -> Iterator[Platform]:
     """The shared platform. Tests leave it as they found it: sessions and integrations of their own, under own names.
 
     Down after the last of them: an idle platform takes a part of a core from the thousands of tests that follow.
     """
-    root = Path(tempfile.mkdtemp(prefix="pv-", dir="/tmp"))
-    root.chmod(0o755)
-    data_dir = root / "data"
-    try:
-        up = planvault(
-            *("up", "--detach", "--json", "--data-dir", str(data_dir), "--port", str(free_port(LOOPBACK))),
-            timeout=UP_TIMEOUT_S,
-        )
-        assert up.returncode == 0, f"the platform did not come up:\n{up.stderr}"
-        yield Platform(data_dir, json.loads(up.stdout))
-    finally:
-        down = planvault("down", "--data-dir", str(data_dir))
-        assert down.returncode == 0, f"the platform did not go down:\n{down.stderr}"
-        shutil.rmtree(root, ignore_errors=True)
+    up = planvault("up", "--detach", "--json", *there, timeout=UP_TIMEOUT_S)
+    assert up.returncode == 0, f"the platform did not come up:\n{up.stderr}"
+    yield Platform(home, json.loads(up.stdout))
+    down = planvault("down", "--json", "--data-dir", str(home))
+    assert down.returncode == 0, f"the platform did not go down:\n{down.stderr}"
+    assert json.loads(down.stdout)["stopped"] is True
+    assert processes_of(home) == []
+
+
+def processes_of(data_dir: Path) -> list[psutil.Process]:
+    """Whatever still names the directory in its command line."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if str(data_dir) in " ".join(process.info["cmdline"] or ()):
+            found.append(process)
+    return found
 
 
 @pytest.fixture(scope="package")

@@ -7,61 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from cluster import state
 from cluster.data_dir import existing
 from cluster.ports import free_port
 from cluster.topology import LOOPBACK
-from tests.e2e.conftest import DOWN_TIMEOUT_S, UP_TIMEOUT_S, PlanVault
+from tests.e2e.conftest import DOWN_TIMEOUT_S, UP_TIMEOUT_S, PlanVault, Platform, processes_of
 
 pytestmark = pytest.mark.e2e
-
-
-def processes_of(data_dir: Path) -> list[psutil.Process]:
-    """Whatever still names the directory in its command line."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if str(data_dir) in " ".join(process.info["cmdline"] or ()):
-            found.append(process)
-    return found
-
-
-@pytest.mark.timeout(400)
-def test_ctrl_c_takes_a_foreground_platform_down_and_a_second_start_keeps_the_tenant(
-    fresh_dir: Path, planvault: PlanVault
-) -> None:
-    port = str(free_port(LOOPBACK))
-    foreground = subprocess.Popen(
-        [sys.executable, "-m", "planvault.cli", "up", "--json", "--data-dir", str(fresh_dir), "--port", port],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert foreground.stdout is not None
-        first = "".join(iter(foreground.stdout.readline, "}\n")) + "}"  # blocks until it is healthy, or has ended
-        assert foreground.poll() is None
-        found = state.read(existing(fresh_dir))
-        assert found is not None
-        assert found.ray is not None
-        assert found.ray.members()
-        foreground.send_signal(signal.SIGINT)
-        _, errors = foreground.communicate(timeout=DOWN_TIMEOUT_S)
-    finally:
-        if foreground.poll() is None:
-            foreground.kill()
-    assert foreground.returncode == 0
-    assert "Traceback" not in errors
-    assert found.ray.members() == []
-    assert processes_of(fresh_dir) == []
-
-    again = planvault("up", "--detach", "--json", "--data-dir", str(fresh_dir), "--port", port, timeout=UP_TIMEOUT_S)
-    down = planvault("down", "--json", "--data-dir", str(fresh_dir))
-    assert json.loads(again.stdout) == json.loads(first)
-    assert json.loads(down.stdout)["stopped"] is True
-    assert processes_of(fresh_dir) == []
 
 
 def test_an_impatient_interruption_while_starting_leaves_nothing_running(fresh_dir: Path) -> None:
@@ -136,3 +90,40 @@ def test_help_is_quick_because_it_imports_nothing_heavy(planvault: PlanVault) ->
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert loaded.stdout.strip() == "[]"
     assert planvault("--help").returncode == 0
+
+
+@pytest.mark.timeout(400)
+def test_ctrl_c_takes_a_foreground_platform_down_and_a_second_start_keeps_the_tenant(
+    home: Path, there: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
+    """The second start is that of the platform which the tests of the modules after this one share."""
+    foreground = subprocess.Popen(
+        [sys.executable, "-m", "planvault.cli", "up", "--json", *there],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert foreground.stdout is not None
+        first = ""
+        for line in foreground.stdout:  # until it is healthy, or has ended
+            first += line
+            if line == "}\n":
+                break
+        assert first, foreground.communicate(timeout=DOWN_TIMEOUT_S)
+        found = state.read(existing(home))
+        assert found is not None
+        assert found.ray is not None
+        assert found.ray.members()
+        foreground.send_signal(signal.SIGINT)
+        _, errors = foreground.communicate(timeout=DOWN_TIMEOUT_S)
+    finally:
+        if foreground.poll() is None:
+            foreground.kill()
+    assert foreground.returncode == 0
+    assert "Traceback" not in errors
+    assert found.ray.members() == []
+    assert processes_of(home) == []
+
+    again: Platform = request.getfixturevalue("platform")
+    assert again.credentials == json.loads(first)
