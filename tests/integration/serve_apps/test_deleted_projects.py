@@ -13,7 +13,7 @@ from planvault.storage.pool import Role, open_pool
 from planvault.storage.privacy_work import PrivacyWork
 from planvault.storage.project_ends import ProjectEnds
 from tests.integration.serve_apps.conftest import ObservedDeps, Tenant, make_tenant
-from tests.integration.serve_apps.test_privacy import AT_ONCE, all_done, leaves_everything, searched
+from tests.integration.serve_apps.privacy import AT_ONCE, all_done, leaves_everything, searched
 
 pytestmark = pytest.mark.postgres
 

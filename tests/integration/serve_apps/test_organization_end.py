@@ -27,7 +27,7 @@ from tests.integration.serve_apps.conftest import (
     client_for,
     make_tenant,
 )
-from tests.integration.serve_apps.test_privacy import TEXTS, leaves_everything
+from tests.integration.serve_apps.privacy import TEXTS, leaves_everything
 
 pytestmark = pytest.mark.postgres
 NAME = "an organisation"

@@ -9,7 +9,7 @@ from models.runs import RunStatus
 from planvault.storage.privacy_work import PrivacyWork
 from planvault.storage.tenancy import scoped
 from tests.integration.serve_apps.conftest import ObservedDeps, Tenant, open_session
-from tests.integration.serve_apps.test_privacy import ADA, all_done, erase, exported, leaves_everything, work
+from tests.integration.serve_apps.privacy import ADA, all_done, erase, exported, leaves_everything, work
 
 pytestmark = pytest.mark.postgres
 __all__ = ["work"]

@@ -18,7 +18,7 @@ from planvault.storage.privacy_work import PrivacyWork
 from planvault.storage.tenancy import within
 from tests.integration.serve_apps.access.cast import make_world
 from tests.integration.serve_apps.conftest import ObservedDeps, Tenant, client_for
-from tests.integration.serve_apps.test_privacy import AT_ONCE, all_done, exported, searched
+from tests.integration.serve_apps.privacy import AT_ONCE, all_done, exported, searched
 from tests.integration.serve_apps.test_scenarios import shop
 
 pytestmark = pytest.mark.postgres
