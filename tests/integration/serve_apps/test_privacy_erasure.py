@@ -185,7 +185,7 @@ async def test_redis_forgets_the_answers_too_and_an_erasure_waits_while_redis_is
                 await deps.database.execute("UPDATE privacy_requests SET leased_until = NULL WHERE id = $1", made["id"])
                 await all_done(work)
                 assert (await admin.get(path)).json()["state"] == "completed"
-                assert set(server.client().mget(answers)) == {b""}  # nothing of the answers, and no place for a late one
+                assert set(server.client().mget(answers)) == {b""}  # and no place for a late answer
     finally:
         server.kill()
 
