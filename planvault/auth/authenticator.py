@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from models.ids import KeyId, OrgId, ProjectId
 from planvault.auth.keys import PROJECT_PREFIX, SERVICE_PREFIX, digest
+from planvault.auth.look_ups import LookUps
 from planvault.auth.oidc_token import LONGEST
 from planvault.auth.principals import Principal, admin_token, project_key, service
 from planvault.auth.remembered import Remembered
@@ -71,15 +72,16 @@ class Authenticator:
         self._admin_is_refused = sign_in is not None and not keep_admin_token
         self._elapsed = elapsed
         self._known: Remembered[Principal] = Remembered(elapsed)
+        self._look_ups: LookUps[bytes, Principal] = LookUps(elapsed, CACHE_S)
 
     async def authenticate(self, authorization: str | None) -> Principal:
         """Raises NotAuthenticated; the message never repeats what was sent. IssuerUnavailable: it cannot be said."""
         token = _bearer(authorization)
         sha256 = digest(token)
         if token.startswith(PROJECT_PREFIX):
-            return self._known.get(sha256) or await self._project_key(sha256)
+            return await self._credential(sha256, self._project_key, "project key")
         if token.startswith(SERVICE_PREFIX):
-            return self._known.get(sha256) or await self._service_token(sha256)
+            return await self._credential(sha256, self._service_token, "service token")
         if self._admin_sha256 and hmac.compare_digest(sha256, self._admin_sha256):
             return self._admin()
         if self._sign_in is not None:
@@ -94,23 +96,31 @@ class Authenticator:
             )
         return admin_token()
 
-    async def _project_key(self, sha256: bytes) -> Principal:
+    async def _credential(
+        self, sha256: bytes, look_up: Callable[[bytes], Awaitable[Principal | None]], what: str
+    ) -> Principal:
+        found = self._known.get(sha256) or await self._look_ups.find(sha256, lambda: look_up(sha256))
+        if found is None:
+            raise NotAuthenticated(f"The {what} is not known, was revoked or rotated, or has expired.")
+        return found
+
+    async def _project_key(self, sha256: bytes) -> Principal | None:
         asked_at = self._elapsed()
         record = await self._keys.find(sha256)
         if record is None:
             self._known.drop(sha256)
-            raise NotAuthenticated("The project key is not known, was revoked or rotated, or has expired.")
+            return None
         found = project_key(record.id, record.org_id, record.project_id, record.name, record.scopes, record.ends_at)
         lasts_s = CACHE_S if record.ends_in_s is None else min(CACHE_S, record.ends_in_s)
         self._known.put(sha256, asked_at + lasts_s, found)
         return found
 
-    async def _service_token(self, sha256: bytes) -> Principal:
+    async def _service_token(self, sha256: bytes) -> Principal | None:
         asked_at = self._elapsed()
         record = None if self._services is None else await self._services.find(sha256)
         if record is None:
             self._known.drop(sha256)
-            raise NotAuthenticated("The service token is not known, was revoked or rotated, or has expired.")
+            return None
         found = service(record.id, record.org_id, record.name, record.role, record.ends_at)
         self._known.put(sha256, asked_at + min(CACHE_S, record.ends_in_s), found)
         return found

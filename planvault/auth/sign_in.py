@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Protocol
 
 from models.access import User
+from planvault.auth.look_ups import LookUps
 from planvault.auth.oidc_claims import Identity
 from planvault.auth.principals import Principal, person
 from planvault.auth.remembered import Remembered
@@ -38,13 +39,16 @@ class SignIn:
         self._people = people
         self._elapsed = elapsed
         self._known: Remembered[Principal] = Remembered(elapsed)
+        self._look_ups: LookUps[bytes, Principal] = LookUps(elapsed, _PERSON_S)
 
     async def person(self, text: str, sha256: bytes) -> Principal:
         """`sha256` is the token's. Raises NotAuthenticated, IssuerUnavailable."""
         identity = await self._issuer.identify(text, sha256)  # whether it is valid is asked every time
-        known = self._known.get(sha256)
-        if known is not None:
-            return known
+        found = self._known.get(sha256) or await self._look_ups.find(sha256, lambda: self._look_up(identity, sha256))
+        assert found is not None  # who is not there yet is made
+        return found
+
+    async def _look_up(self, identity: Identity, sha256: bytes) -> Principal:
         asked_at = self._elapsed()
         user = await self._people.signed_in(
             identity.issuer,

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from models.access import Role
 from models.ids import OrgId, ProjectId, UserId
+from planvault.auth.look_ups import LookUps
 from planvault.auth.permissions import Tenancy
 
 CACHE_S = 4.0
@@ -25,11 +26,15 @@ class Fresh(Generic[Key, Value]):
     def __init__(self, elapsed: Callable[[], float]) -> None:
         self._elapsed = elapsed
         self._kept: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
+        self._look_ups: LookUps[Key, Value] = LookUps(elapsed, CACHE_S)
 
     async def get(self, key: Key, ask: Callable[[], Awaitable[Value | None]]) -> Value | None:
         kept = self._kept.get(key)
         if kept is not None and self._elapsed() < kept[0]:
             return kept[1]
+        return await self._look_ups.find(key, lambda: self._look_up(key, ask))
+
+    async def _look_up(self, key: Key, ask: Callable[[], Awaitable[Value | None]]) -> Value | None:
         asked_at = self._elapsed()  # the answer is as old as the question
         answer = await ask()
         if answer is None:
