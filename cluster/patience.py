@@ -21,10 +21,15 @@ def patience(environment: Mapping[str, str]) -> float:
     return factor
 
 
+def busyness() -> str:
+    """That more wants to run on this machine than it has cores, in words; empty where it does not."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return f"this machine is busy (load {load:.1f} on {cores} cores; see `uptime` and `top`)" if load > cores else ""
+
+
 def late(what: str, waited_s: float) -> BringUpFailed:
     """`what` was not there in time: how busy the machine is, and how to wait longer. `what` ends no sentence."""
-    load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    busy = f"this machine is busy (load {load:.1f} on {cores} cores; see `uptime` and `top`)" if load > cores else ""
+    busy = busyness()
     advice = f"{busy}: end what else runs, or wait longer" if busy else "To wait longer on a slow machine"
     return BringUpFailed(
         f"{what} within {waited_s:g} s. {advice[0].upper()}{advice[1:]}: `{VARIABLE}=3 planvault up` waits three times "

@@ -8,7 +8,7 @@ import httpx
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from cluster.patience import late
+from cluster.patience import busyness, late
 from cluster.topology import LOOPBACK, SERVE_CONFIG, App
 from models.base import JsonObject
 from planvault.errors import BringUpFailed
@@ -16,6 +16,7 @@ from planvault.errors import BringUpFailed
 _APPLICATIONS = "/api/serve/applications/"
 _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 _POLL_S = 0.2
+_LONGEST = 500  # characters of what Serve says
 _FAILED = frozenset({"DEPLOY_FAILED", "UNHEALTHY"})
 
 
@@ -41,9 +42,7 @@ class AppStatus(BaseModel):
     def reason(self) -> str:
         """The most telling line of what Serve reports: the exception, not its traceback."""
         texts = [deployment.message for deployment in self.deployments.values()] + [self.message]
-        lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
-        errors = [line for line in lines if _looks_like_an_exception(line)]
-        return (errors or lines or ["no reason given"])[-1]
+        return _most_telling("\n".join(texts))
 
 
 class _Details(BaseModel):
@@ -108,8 +107,17 @@ class ServeApi:
         except httpx.TransportError as error:
             raise BringUpFailed(f"Ray's dashboard at {self.dashboard_url} does not answer: {error}") from error
         if response.is_error:
-            raise BringUpFailed(f"Ray Serve refused ({response.status_code}): {response.text[-500:]}")
+            busy = busyness()  # a controller that did not answer its dashboard in time is a refusal as well
+            told = f"Ray Serve refused ({response.status_code}): {_most_telling(response.text)}."
+            raise BringUpFailed(f"{told} Note that {busy}." if busy else told)
         return response
+
+
+def _most_telling(text: str) -> str:
+    """The exception of a traceback, else the last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if _looks_like_an_exception(line)]
+    return (errors or lines or ["no reason given"])[-1][-_LONGEST:]
 
 
 def _looks_like_an_exception(line: str) -> bool:

@@ -1,5 +1,6 @@
 """The Serve configuration, and how Serve's answers are read."""
 
+import os
 from collections.abc import Callable
 
 import httpx
@@ -81,3 +82,23 @@ def test_those_that_are_late_are_named(answered: Callable[[httpx.Response], Serv
 def test_a_refusal_says_what_serve_said(answered: Callable[[httpx.Response], ServeApi]) -> None:
     with pytest.raises(BringUpFailed, match="bad import path"):
         answered(httpx.Response(500, text="bad import path")).status()
+
+
+def test_of_a_refusal_s_traceback_the_exception_is_told_and_how_busy_the_machine_is(
+    answered: Callable[[httpx.Response], ServeApi], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (18.5, 18.5, 18.5))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    refused = answered(httpx.Response(500, text=_TRACEBACK + "\n" + "x" * 600))
+    with pytest.raises(BringUpFailed, match=r"refused \(500\): ValueError: the weights are missing\.") as told:
+        refused.deploy({})
+    assert "load 18.5 on 2 cores" in str(told.value)
+
+
+def test_a_quiet_machine_is_not_blamed_for_a_refusal(
+    answered: Callable[[httpx.Response], ServeApi], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.1, 0.1))
+    with pytest.raises(BringUpFailed) as told:
+        answered(httpx.Response(400, text="bad import path")).deploy({})
+    assert "load" not in str(told.value)
