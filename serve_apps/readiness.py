@@ -90,8 +90,10 @@ async def _proves(providers: KeyProviders, name: str) -> bool:
     try:
         async with asyncio.timeout(PROBE_S * 0.75):  # one that hangs must not look like a part that is needed
             await providers.prove(name)
-    except (TimeoutError, PlanVaultError) as fault:
-        _log.warning("key_provider.away", provider=name, cause=str(fault) or type(fault).__name__)
+    # Also what nobody foresaw: it would go up as a part that is needed, and take every replica out of service at once.
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the provider is of no use now
+        cause = str(fault) if isinstance(fault, PlanVaultError) else type(fault).__name__
+        _log.warning("key_provider.away", provider=name, cause=cause)
         return False
     return True
 

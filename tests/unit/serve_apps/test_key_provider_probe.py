@@ -21,6 +21,7 @@ class Provider:
     name: str = "vault-transit"
     away: bool = False
     hangs: bool = False
+    broken: bool = False
     asked: int = 0
     _kek: LocalKeyWrapper = field(default_factory=lambda: LocalKeyWrapper(Keyset("k", {"k": bytes(32)})))
 
@@ -33,6 +34,8 @@ class Provider:
             await asyncio.Event().wait()
         if self.away:
             raise Unavailable("Vault refused with 403: hvs.canary")
+        if self.broken:
+            raise KeyError("data")
         return await self._kek.wrap(key, place)
 
     async def unwrap(self, wrapped: WrappedKey, place: KeyPlace) -> bytes:
@@ -60,6 +63,17 @@ async def test_once_it_has_answered_its_absence_only_informs() -> None:
     ask = key_provider_probe(KeyProviders.only(vault), elapsed)
     assert (await ask()).ready
     vault.away = True
+    elapsed.seconds += 60
+    part = await ask()
+    assert (part.ready, part.needed) == (False, False)
+
+
+async def test_an_answer_that_nobody_foresaw_takes_no_replica_out_of_service() -> None:
+    """A proxy in front of Vault answers 200 with something of its own: to every replica at once."""
+    vault, elapsed = Provider(), Elapsed()
+    ask = key_provider_probe(KeyProviders.only(vault), elapsed)
+    assert (await ask()).ready
+    vault.broken = True
     elapsed.seconds += 60
     part = await ask()
     assert (part.ready, part.needed) == (False, False)
