@@ -47,6 +47,7 @@ class _Answer:
         self._send = send
         self._asking: asyncio.Task[None] | None = None
         self._is_event_stream = False
+        self._is_over = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -60,10 +61,12 @@ class _Answer:
         await self._send(message)
 
     def _end(self, asking: asyncio.Task[None]) -> None:
-        if not asking.cancelled():
+        # The answer may have been told to its end since; then nothing is left to be broken off.
+        if not (asking.cancelled() or self._is_over):
             self.right.reschedule(asyncio.get_running_loop().time())
 
     def ask_no_more(self) -> None:
+        self._is_over = True
         if self._asking is not None:
             self._asking.cancel()
 
@@ -73,7 +76,7 @@ class _Answer:
             self._asking.result()
 
     async def close(self) -> None:
-        if not self._is_event_stream:
+        if self._is_over or not self._is_event_stream:
             return
         try:
             async with asyncio.timeout(_FAREWELL_S):

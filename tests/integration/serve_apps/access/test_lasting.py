@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import pytest
 from starlette.responses import Response, StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from planvault.auth import authenticator, tenancy
@@ -153,3 +153,60 @@ async def test_an_answers_own_time_limit_is_not_taken_for_a_lost_right() -> None
     with capture_logs() as logs, pytest.raises(TimeoutError):
         await guarded(answer, iter([True]))({"type": "http", "method": "GET", "path": "/"}, asyncio.Event().wait, drop)  # type: ignore[arg-type]
     assert logs == []
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("later", [False, True])
+async def test_an_answer_that_ends_in_the_very_turn_in_which_the_right_does_is_ended_once(later: bool) -> None:
+    """Before anybody hears that the right has ended, or between that and the end which it brings."""
+    loop = asyncio.get_running_loop()
+    refused, told, done, faults = asyncio.Event(), [], [], []
+
+    async def again() -> bool:
+        if later:
+            loop.call_soon(refused.set)
+        else:
+            refused.set()
+        return False
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await refused.wait()
+        await send({"type": "http.response.body", "body": b"last", "more_body": False})
+        for turn in range(3):
+            await asyncio.sleep(0)
+            done.append(turn)
+
+    async def send(message: Message) -> None:
+        told.append(message.get("body"))
+
+    loop.set_exception_handler(lambda _, fault: faults.append(fault))
+    with capture_logs():
+        await while_admitted(again, app, {"type": "http", "path": "/"}, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert told == [None, b"first", b"last"]
+    assert faults == []
+    assert later or len(done) == 3  # what follows an answer is not broken off
+
+
+@pytest.mark.usefixtures("often")
+async def test_an_answer_that_fails_in_the_very_turn_in_which_the_right_ends_tells_its_own_fault() -> None:
+    refused, faults = asyncio.Event(), []
+
+    async def again() -> bool:
+        refused.set()
+        return False
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await refused.wait()
+        raise LookupError
+
+    async def drop(_: object) -> None: ...
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    with pytest.raises(LookupError):
+        await while_admitted(again, app, {"type": "http", "path": "/"}, asyncio.Event().wait, drop)  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert faults == []
