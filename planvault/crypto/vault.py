@@ -85,13 +85,13 @@ class VaultKeyWrapper:
 
     async def current(self) -> str:
         key = await self._ask("GET", f"{self._mount}/keys/{quote(self._key, safe='')}")
-        if key["type"] not in _AEAD:
-            raise Unavailable(f"The Vault key {self._key!r} has type {key['type']}; use aes256-gcm96.")
-        return self._named(int(key["latest_version"]))
+        if (kind := _said(key, "type")) not in _AEAD:
+            raise Unavailable(f"The Vault key {self._key!r} has type {kind}; use aes256-gcm96.")
+        return self._named(int(_said(key, "latest_version")))
 
     async def wrap(self, key: bytes, place: KeyPlace) -> WrappedKey:
         data = await self._ask("POST", self._operation("encrypt"), {"plaintext": _b64(key), **_bound_to(place)})
-        blob = str(data["ciphertext"]).encode()
+        blob = _said(data, "ciphertext").encode()
         return WrappedKey(blob, self._named(_version(blob)))
 
     async def unwrap(self, wrapped: WrappedKey, place: KeyPlace) -> bytes:
@@ -102,7 +102,7 @@ class VaultKeyWrapper:
             )
         body = {"ciphertext": wrapped.blob.decode(), **_bound_to(place)}
         data = await self._ask("POST", self._operation("decrypt"), body)
-        return b64decode(str(data["plaintext"]), validate=True)
+        return b64decode(_said(data, "plaintext"), validate=True)
 
     async def _keep_token(self) -> None:
         """Until cancelled."""
@@ -140,16 +140,20 @@ class VaultKeyWrapper:
     async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         if self._renewal is None and self._token.is_ours_to_renew:
             self._renewal = asyncio.create_task(self._keep_token())
-        data: dict[str, Any] = (await self._send(method, path, body))["data"]
+        data = (await self._send(method, path, body)).get("data")
+        if not isinstance(data, dict):
+            raise _not_vault()
         return data
 
     async def _send(self, method: str, path: str, body: dict[str, str] | None) -> dict[str, Any]:
         """Raises DecryptionFailed where Vault says that a ciphertext is none of this place's, Unavailable otherwise."""
         try:
             answer = await self._http.request(method, path, json=body, headers={"X-Vault-Token": self._token.read()})
-            content: dict[str, Any] = answer.json()
+            content: Any = answer.json()
         except (httpx.HTTPError, ValueError) as fault:
             raise Unavailable(f"Vault does not answer ({type(fault).__name__}).") from None
+        if not isinstance(content, dict):
+            raise _not_vault()
         if answer.status_code == httpx.codes.OK:
             return content
         said = "; ".join(map(str, content.get("errors", [])))
@@ -161,6 +165,17 @@ class VaultKeyWrapper:
                 "min_decryption_version, run `planvault keys rewrap`, and raise it again."
             )
         raise Unavailable(f"Vault refused with {answer.status_code}: {said or 'no reason given'}.")
+
+
+def _not_vault() -> Unavailable:
+    """A proxy's own page is no fault of the data: it is asked again, and the token is renewed later."""
+    return Unavailable("Something answers at Vault's address, but not as Vault does.")
+
+
+def _said(data: dict[str, Any], name: str) -> str:
+    if name not in data:
+        raise _not_vault()
+    return str(data[name])
 
 
 def _version(blob: bytes) -> int:

@@ -177,6 +177,35 @@ async def test_a_token_is_renewed_before_it_ends(vault: VaultServer, transit: Va
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("instead", [{"status": "maintenance"}, [], "down", {"data": None}, {"data": {}}])
+async def test_what_answers_in_vaults_place_is_no_answer_of_vaults(
+    vault: VaultServer, transit: VaultKeyWrapper, instead: object
+) -> None:
+    wrapped = await transit.wrap(KEY, PLACE)
+    vault.instead = instead
+    for ask in (transit.wrap(KEY, PLACE), transit.unwrap(wrapped, PLACE), transit.current()):
+        with pytest.raises(Unavailable, match="not as Vault does"):
+            await ask
+
+
+async def test_a_token_is_renewed_after_something_else_has_answered_in_vaults_place(
+    vault: VaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("planvault.crypto.vault._SOON_S", 0.01)
+    wrapper = VaultKeyWrapper(vault.url, "planvault", VaultToken("token"))
+    vault.instead = {"status": "maintenance"}
+    with pytest.raises(Unavailable):
+        await wrapper.wrap(KEY, PLACE)
+    async with asyncio.timeout(5):
+        while "GET /v1/auth/token/lookup-self" not in vault.asked:
+            await asyncio.sleep(0.01)
+    vault.instead = None
+    async with asyncio.timeout(5):
+        while not vault.renewed:
+            await asyncio.sleep(0.01)
+    await wrapper.aclose()
+
+
 async def test_a_token_file_that_the_agent_replaced_is_read_again(vault: VaultServer, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("stale\n")
