@@ -80,6 +80,7 @@ class ApiKeys:
             async with within(self._pool, scope) as connection:
                 return await self.create_primary(scope, name, connection, maker=maker)
         await hold_maker(db, scope, maker)
+        await db.execute(_SQL["hold"], scope.org_id, scope.project_id)  # whoever deletes the project meanwhile
         return await self._insert(db, scope, name, (ALL_OF_PROJECT,), maker, is_primary=True)
 
     async def rotate(

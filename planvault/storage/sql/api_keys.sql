@@ -15,7 +15,8 @@ WHERE id = (
     FOR NO KEY UPDATE SKIP LOCKED);
 
 -- name: hold
--- Two keys that are made at once are counted one by one. A statement before the count, whose snapshot must be later.
+-- Two keys that are made at once are counted one by one, and a deletion of the project is waited for. A statement before
+-- the count, whose snapshot must be later.
 SELECT id FROM projects WHERE org_id = $1 AND id = $2 FOR NO KEY UPDATE;
 
 -- name: room

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from actors.privacy_worker import privacy_work
-from models.access import Asker, Invitation, Role, User
+from models.access import Asker, Invitation, Maker, MakerKind, Role, User
 from models.tenants import OrgScope
 from planvault.storage.pool import Connection, open_pool
 from planvault.storage.pool import Role as Login
@@ -98,6 +99,28 @@ async def test_nothing_names_a_person_of_the_staff_after_their_erasure(
     assert token["createdBy"] == "erased", "her token goes on: revoke it where it should not"
     assert len((await admin.get(f"{tenant.admin}/scenarios")).json()["items"]) == 1
     assert (await admin.get(f"{tenant.admin}/audit/verify")).json()["ok"]
+
+
+async def test_what_an_erased_person_was_shown_stays_flagged(
+    deps: ObservedDeps, admin: httpx.AsyncClient, tenant: Tenant, work: PrivacyWork
+) -> None:
+    mia = await joined(deps, tenant.scope)
+    org, hers = OrgScope(org_id=tenant.scope.org_id), Maker(kind=MakerKind.PERSON, user_id=mia.id)
+    await deps.api_keys.create(tenant.scope, "hers", ["hrn:project:*"], maker=hers)
+    async with within(deps.pool, org) as connection:
+        token, _ = await deps.service_tokens.create(
+            connection, org, "hers", Role.ADMIN, timedelta(1), by=Role.ADMIN, created_by="m", shown_to=mia.id
+        )
+    through = Maker(kind=MakerKind.SERVICE, token_id=token.id)
+    await deps.api_keys.create(tenant.scope, "through her token", ["hrn:project:*"], maker=through)
+    await erase(admin, tenant, mia.id)
+    await all_done(work)
+    assert await deps.database.fetchval("SELECT count(*) FROM users WHERE id = $1", mia.id) == 0
+    [listed] = (await admin.get(f"{tenant.admin}/service-tokens")).json()["items"]
+    assert listed["makerIsGone"]
+    keys = (await admin.get(f"{tenant.admin}/projects/{tenant.scope.project_id}/keys")).json()["items"]
+    flagged = {key["name"]: key["makerIsGone"] for key in keys}
+    assert flagged == {"primary": False, "hers": True, "through her token": True}
 
 
 async def test_whom_another_organisation_has_among_its_people_stays_theirs(

@@ -12,6 +12,7 @@ from models.policies import SessionSettings
 from models.privacy import RequestKind, Target
 from models.tenants import SessionScope
 from planvault.errors import ErasureUnderWay, NotFound
+from planvault.storage.api_keys import ApiKeys
 from planvault.storage.pool import Connection, Pool
 from planvault.storage.privacy import Draft, PrivacyRequests
 from planvault.storage.projects import Projects
@@ -51,13 +52,14 @@ async def status(room: KeyRoom, session: SessionScope) -> str:
     return found
 
 
-async def waits(pool: Pool, work: Awaitable[Any]) -> asyncio.Task[Any]:
-    """The work, begun, and waiting for an advisory lock of this database: pg_locks says so."""
+async def waits(pool: Pool, work: Awaitable[Any], lock: str = "advisory") -> asyncio.Task[Any]:
+    """The work, begun, and waiting for a lock of this database: pg_locks says so."""
     task = asyncio.ensure_future(work)
     async with asyncio.timeout(10):
         while not await pool.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
-            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE locktype = $1 AND NOT granted AND datname = current_database())",
+            lock,
         ):
             assert not task.done(), "it did not wait"
             await asyncio.sleep(0.01)
@@ -124,3 +126,16 @@ async def test_a_deletion_waits_for_the_session_that_is_being_made_and_closes_it
         gone = await waits(pool, deletion(room))
     await gone
     assert await status(room, session) == "closed"
+
+
+async def test_a_primary_key_waits_for_the_deletion_of_its_project_and_is_refused(pool: Pool) -> None:
+    """It would open nothing now, and everything once the project is restored."""
+    room = await KeyRoom.open(pool)
+    late: list[asyncio.Task[Any]] = []
+
+    async def witness(_: Connection) -> None:
+        late.append(await waits(pool, ApiKeys(pool, IDS).create_primary(room.project), "transactionid"))
+
+    await Projects(pool).delete(room.project, witness)
+    with pytest.raises(NotFound):
+        await late[0]

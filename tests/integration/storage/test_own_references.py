@@ -23,10 +23,8 @@ OTHERWISE: Final = {
     ("feedback", "runs"): "trigger run_is_ones_own: an index more on runs would cost every append",
     ("scenario_lessons", "runs"): "trigger run_is_ones_own",
     ("scenario_samples", "runs"): "trigger run_is_ones_own",
-    ("api_keys", "users"): "a person is of no organisation",
     ("invitations", "users"): "a person is of no organisation",
     ("members", "users"): "a person is of no organisation",
-    ("service_tokens", "users"): "a person is of no organisation",
 }
 
 
@@ -59,6 +57,8 @@ FORGED: Final = {
     "SELECT $1::uuid, $3::uuid, 1, 1 FROM (SELECT $2::uuid, $4::uuid) y",
     "a fence": "INSERT INTO erased_sessions (org_id, session_id, request_id, shard) "
     "SELECT $1::uuid, $3::uuid, $1::uuid, 0 FROM (SELECT $2::uuid, $4::uuid) y",
+    "a kept answer": "INSERT INTO idempotency (org_id, project_id, route, key, body_sha256, status, answer) "
+    "SELECT $1::uuid, $2::uuid, 'POST /x', 'k', 'x', 200, 'x' FROM (SELECT $3::uuid, $4::uuid) y",
     "a lesson": "INSERT INTO scenario_lessons (org_id, run_id, scenario_id, share) "
     "SELECT $1::uuid, $4::uuid, gen_random_uuid(), 1 FROM (SELECT $2::uuid, $3::uuid) y",
 }
