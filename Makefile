@@ -16,7 +16,7 @@ demo: install
 
 # Two processes: the tests that start Ray in one of them, the others in the one that is free (tests/conftest.py).
 test: install
-	$(BIN)/python -m pytest -m 'not faults' -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m 'not faults' -n 2 --dist loadscope --no-loadscope-reorder
 
 # Every boundary of the fault matrix, and the faults that take long: exactly what `make test` leaves out.
 test-faults: install

@@ -8,10 +8,12 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 import structlog
+from xdist.scheduler import LoadScopeScheduling
 
 from cluster.data_dir import prepare
 from cluster.postgres import embedded
@@ -21,26 +23,29 @@ from planvault.storage.pool import Pool, open_pool
 
 # No test turns the machine's power off: what a killed server had written, its successor reads from the page cache.
 FORGETFUL = {"fsync": "off", "full_page_writes": "off"}
+STARTS_RAY = ("tests/cluster/", "tests/e2e/", "tests/faults/test_through_ray.py")
 SHARED = Path(os.environ.get("PLANVAULT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+class WholeModules(LoadScopeScheduling):
     """In `make test`'s workers a module stays whole, for its database; and all that starts Ray stays in one worker.
 
-    That part takes longest, so it is handed out first. It would also be most disturbed by its like: bring-ups use both
-    of two cores.
+    Bring-ups disturb each other: one uses both of two cores. (`--dist loadgroup` of pytest-xdist 3.8 groups nothing
+    under pytest 9.2, whose names of tests it can no longer write to.)
     """
-    if not getattr(config.option, "loadgroup", False):
-        return
-    for item in items:
-        group = "ray" if _starts_ray(item) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_starts_ray, reverse=True)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "ray" if nodeid.startswith(STARTS_RAY) else nodeid.partition("::")[0]
 
 
-def _starts_ray(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(name) for name in ("ray", "e2e"))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeModules:
+    return WholeModules(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What starts Ray takes longest: workers get it first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.nodeid.startswith(STARTS_RAY), reverse=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
