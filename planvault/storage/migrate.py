@@ -20,6 +20,11 @@ from planvault.errors import BringUpFailed
 _LOCK = int.from_bytes(b"planvalt", "big") & 0x7FFF_FFFF_FFFF_FFFF
 
 _LOCK_POLL_S = 0.1
+# A change of a table waits behind whoever reads it, and everybody else behind the change. Shorter than the product's
+# statements wait (pool.open_pool), and longer than Postgres takes to call an autovacuum off (deadlock_timeout).
+_TABLE_WAIT_MS = 2_000
+_TRIES = 30
+_PAUSE_S = 1.0
 _ALONE = "-- outside a transaction\n"
 _ENDS = re.compile(r";[^\S\n]*\n")  # of statements outside a transaction: at the end of a line, and nowhere else
 
@@ -93,10 +98,26 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", wanted: Seque
         if migration.is_alone:
             await _run(connection, migration)
         else:
-            async with connection.transaction():
-                await _run(connection, migration)
+            await _whole(connection, migration)
         applied.append(migration.name)
     return applied
+
+
+async def _whole(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+    """In one transaction, begun anew where it does not get at a table while the platform works on it."""
+    for left in reversed(range(_TRIES)):
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {_TABLE_WAIT_MS}")
+                await _run(connection, migration)
+            return
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as fault:
+            if not left:
+                raise BringUpFailed(
+                    f"Migration {migration.name} was kept from a table {_TRIES} times, and nothing of it was applied: "
+                    f"{fault}. Look for a long transaction (pg_stat_activity), end it, and migrate again."
+                ) from fault
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def _run(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:

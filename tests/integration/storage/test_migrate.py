@@ -1,3 +1,7 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import asyncpg
 import pytest
 
@@ -29,3 +33,48 @@ async def test_a_failing_migration_leaves_nothing_behind(database_url: str) -> N
         assert await connection.fetchval("SELECT to_regclass('half_made')") is None
     finally:
         await connection.close()
+
+
+CHANGE = "ALTER TABLE hosts ADD COLUMN new integer"
+
+
+@asynccontextmanager
+async def reader(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Somebody who reads the table, in a transaction that goes on."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.fetch("SELECT FROM hosts")
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def test_nobody_waits_for_long_behind_a_migration_that_waits_for_a_long_transaction(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("planvault.storage.migrate._TABLE_WAIT_MS", 100)
+    monkeypatch.setattr("planvault.storage.migrate._PAUSE_S", 0.05)
+    change = Migration("9999_change.sql", f"{CHANGE}; SELECT 1/0")  # the database is other tests' too
+    async with reader(database_url) as watching:
+        migrating = asyncio.create_task(migrate(database_url, [*shipped(), change]))
+        async with asyncio.timeout(10):
+            while not await watching.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.01)
+            async with reader(database_url):
+                assert not migrating.done()
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await asyncio.wait_for(migrating, 10)
+
+
+async def test_who_is_kept_from_a_table_for_good_learns_why_and_nothing_is_left_behind(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("planvault.storage.migrate._TABLE_WAIT_MS", 10)
+    monkeypatch.setattr("planvault.storage.migrate._PAUSE_S", 0.0)
+    monkeypatch.setattr("planvault.storage.migrate._TRIES", 3)
+    change = Migration("9999_change.sql", f"CREATE TABLE half_made (); {CHANGE}")
+    async with reader(database_url) as watching:
+        with pytest.raises(BringUpFailed, match=r"9999_change.sql was kept from a table 3 times.*pg_stat_activity"):
+            await migrate(database_url, [*shipped(), change])
+        assert await watching.fetchval("SELECT to_regclass('half_made')") is None
