@@ -40,6 +40,11 @@ class Organizations:
             async with stepped_into(connection, scope):
                 await witness(connection)
 
+    async def take_back(self, scope: OrgScope) -> None:
+        """One that was made, and whose log could not begin: it is not there any more. One that has a log stays."""
+        async with transaction(self._pool) as connection:
+            await connection.execute(_SQL["take_back"], scope.org_id)
+
 
 def _summary(row: asyncpg.Record) -> OrganizationSummary:
     return OrganizationSummary.model_validate(dict(row))

@@ -56,10 +56,14 @@ async def create_organization(
     await deps.key_providers.prove(deps.key_providers.primary)
     made = await deps.tenants.create_organization(body.name)
     scope = OrgScope(org_id=made.id)
-    # The first row of its log, in a transaction of its own: an organisation has keys once it is there.
-    written = await changed(deps, scope, AuditAction.ORGANIZATION_CREATED, actor, {"name": made.name})
-    async with within(deps.pool, scope) as connection:
-        await written(connection)
+    try:
+        # The first row of its log, in a transaction of its own: an organisation has keys once it is there.
+        written = await changed(deps, scope, AuditAction.ORGANIZATION_CREATED, actor, {"name": made.name})
+        async with within(deps.pool, scope) as connection:
+            await written(connection)
+    except BaseException:
+        await platform.organizations.take_back(scope)
+        raise
     await install_native_tools(deps.pool, scope, deps.ids)
     invitation = None if body.owner_email is None else await _invited(deps, scope, body.owner_email, actor)
     return NewOrganizationOut(

@@ -19,3 +19,8 @@ WHERE o.id = $1;
 -- name: set_quota
 -- How many scoped keys a project of the organisation may have. What it has beyond that stays.
 UPDATE organizations SET keys_per_project = $2 WHERE id = $1 RETURNING id;
+
+-- name: take_back
+-- One that was made a moment ago, before anything was written down of it. Its keys, if it has any, go with it.
+DELETE FROM organizations AS o
+WHERE o.id = $1 AND NOT EXISTS (SELECT FROM audit_log AS a WHERE a.org_id = $1);

@@ -9,10 +9,12 @@ from uuid import UUID
 import httpx
 import pytest
 
+from models.ids import OrgId
+from models.tenants import OrgScope
 from planvault.auth.keys import digest
 from planvault.crypto.providers import KeyProviders
 from planvault.crypto.vault import VaultKeyWrapper, VaultToken
-from planvault.errors import BringUpFailed
+from planvault.errors import BringUpFailed, Unavailable
 from planvault.settings import Settings
 from serve_apps.superadmin.app import create_superadmin
 from serve_apps.superadmin.parts import Platform, open_platform
@@ -187,6 +189,31 @@ async def test_no_organisation_stays_behind_while_nobody_wraps_its_keys(
         answer = await client.post(ORGS, json={"name": "Acme"})
     assert (answer.status_code, "Vault" in answer.text) == (503, True)
     assert await deps.database.fetchval("SELECT count(*) FROM organizations") == before
+
+
+async def test_an_organisation_whose_log_could_not_begin_is_taken_back(
+    deps: ObservedDeps, operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider answers, and a moment later it does not."""
+
+    async def away(*_: object) -> None:
+        raise Unavailable("The key provider is away")
+
+    monkeypatch.setattr("serve_apps.superadmin.routes.changed", away)
+    before = await deps.database.fetchval("SELECT count(*) FROM organizations")
+    answer = await operator.post(ORGS, json={"name": "Acme"})
+    assert answer.status_code == 503
+    assert await deps.database.fetchval("SELECT count(*) FROM organizations") == before
+
+
+async def test_an_organisation_with_a_log_is_not_taken_back(
+    deps: ObservedDeps, settings: Settings, operator: httpx.AsyncClient
+) -> None:
+    made = (await operator.post(ORGS, json={"name": "Acme"})).json()["organization"]
+    scope = OrgScope(org_id=OrgId(UUID(made["id"])))
+    async with open_platform(settings, deps.commands) as platform:
+        await platform.organizations.take_back(scope)
+    assert (await operator.get(f"{ORGS}/{made['id']}")).status_code == 200
 
 
 async def test_the_public_application_knows_nothing_of_it(
