@@ -121,14 +121,15 @@ def approval_refused(ballot: Ballot, voter: Voter) -> Refusal | None:
 
 
 def rejection_refused(ballot: Ballot, voter: Voter) -> Refusal | None:
-    """Why this rejection does not count; None: it does. Whoever sent the prompt may always take it back."""
+    """Why this rejection does not count; None: it does. Whoever sent the prompt may always take it back: where claims
+    count for nobody, once they have signed in."""
     if all(each.approvers is None for each in ballot.requirements):
         return None
     who = identity(voter)
-    if voter.operator and who == ballot.requested_by:
-        return None
     if ballot.signed_in_only and not voter.proven:
         return Refusal(RefusalCode.OPERATOR_REQUIRED, _sign_in("reject"))
+    if voter.operator and who == ballot.requested_by:
+        return None
     if not voter.operator:
         return Refusal(RefusalCode.OPERATOR_REQUIRED, "policy asks who rejects: name the person with X-Operator-Id")
     if any(_counts(who, each) for each in ballot.requirements):

@@ -36,6 +36,11 @@ def test_what_may_be_broken_is_the_last_column_and_all_of_it_is_there(width: int
     assert len(text.splitlines()) > 2
 
 
+def test_what_may_be_broken_is_as_wide_as_the_terminal_lets_it() -> None:
+    text = shown(200, (ID, "ada", "x" * 500), folds=True)
+    assert max(len(line.rstrip()) for line in text.splitlines()) in range(195, 201)
+
+
 def test_nothing_is_said_in_words() -> None:
     assert shown(80) == "None yet.\n"
 

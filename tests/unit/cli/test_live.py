@@ -65,3 +65,9 @@ def test_a_long_reply_is_cut_and_says_so() -> None:
 
 def test_events_nobody_knows_yet_are_silent() -> None:
     assert shown(("something_new", {"x": 1})) == ""
+
+
+def test_a_vote_says_whether_an_issuer_has_signed_the_voter_in() -> None:
+    vote: dict[str, object] = {"actor": "ada", "votes": 1, "quorum": 2}
+    assert "ada approves (1 of 2)" in shown(("approval_vote", vote))
+    assert "ada, signed in, approves (1 of 2)" in shown(("approval_vote", {**vote, "proven": True}))

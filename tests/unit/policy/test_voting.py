@@ -139,11 +139,24 @@ def test_where_only_people_who_signed_in_count_a_claim_is_no_member_when_it_reje
     strict = ballot.model_copy(update={"signed_in_only": True})
     grouped = any(each.approvers is not None for each in ballot.requirements)
     for voter in voters:
-        if voter.proven or identity(voter) == ballot.requested_by or not grouped:
+        if voter.proven or not grouped:
             continue
         refused = rejection_refused(strict, voter)
         assert refused is not None
         assert refused.code is RefusalCode.OPERATOR_REQUIRED
+
+
+def test_who_sent_the_prompt_takes_it_back_and_in_their_name_a_key_does_only_where_claims_count() -> None:
+    finance = Requirement(rule="r", groups=("finance",), approvers=("bob@example.com",))
+    ballot = Ballot(requirements=(finance,), requested_by="ada@example.com")
+    strict = ballot.model_copy(update={"signed_in_only": True})
+    assert rejection_refused(ballot, ADA) is None
+    assert rejection_refused(ballot, SAYS_ADA) is None
+    assert rejection_refused(strict, ADA) is None
+    refused = rejection_refused(strict, SAYS_ADA)
+    assert refused is not None
+    assert refused.code is RefusalCode.OPERATOR_REQUIRED
+    assert "sign-in at the issuer" in refused.why
 
 
 def test_whoever_is_named_votes_although_a_key_has_voted_in_their_name() -> None:
