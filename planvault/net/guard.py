@@ -86,6 +86,8 @@ _BAD_PORTS = frozenset(
     }
 )  # fmt: skip
 
+_LAST_PORT = 65_535
+
 # inet_aton also reads 2130706433, 0x7f.1 and 017700000001. A last label like that is never a domain (WHATWG URL).
 _NUMBER_LIKE = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)")
 
@@ -140,6 +142,8 @@ def check_url(url: httpx.URL, policy: EgressPolicy, ceiling: EgressCeiling = OPE
         raise EgressDenied(f"Only http and https are allowed, not {url.scheme or 'a URL without a scheme'}")
     if url.userinfo:
         raise EgressDenied("A URL may not carry a user name or password; use a header with a secret")
+    if url.port is not None and url.port > _LAST_PORT:  # the socket would raise what nobody takes for a refused call
+        raise EgressDenied(f"There is no port {url.port}: the last one is {_LAST_PORT}")
     if url.port in _BAD_PORTS:
         raise EgressDenied(f"Port {url.port} belongs to another protocol than HTTP")
     host = canonical_host(url)

@@ -19,7 +19,6 @@ _BASE = rf"{_ORIGIN}(/[^\s?#{{}}\x00-\x1f\x7f]*)?"
 _SPEC = rf"{_ORIGIN}([/?#][^\s\x00-\x1f\x7f]*)?"
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]")
 _AUTHORITY = re.compile(r"https?://([^/?#]*)")
-_LAST_PORT = 65_535
 _MOST_OPEN = EgressPolicy(allow_loopback=True, allow_private=True)
 
 
@@ -37,10 +36,7 @@ def _address(text: str, example: str) -> str:
     if "\\" in authority[1] or not authority[1]:
         raise ValueError(f"must name a server after the //, as in {example}")
     try:
-        url = httpx.URL(text)
-        if url.port is not None and url.port > _LAST_PORT:
-            raise ValueError(f"must name a port up to {_LAST_PORT}, or none")
-        check_url(url, _MOST_OPEN)  # only what no policy and no operator could open
+        check_url(httpx.URL(text), _MOST_OPEN)  # only what no policy and no operator could open
     except (EgressDenied, httpx.InvalidURL) as fault:
         raise ValueError(fault.detail if isinstance(fault, EgressDenied) else f"is no address: {fault}") from fault
     return text

@@ -289,6 +289,14 @@ async def test_every_hop_passes_the_guard(http: GuardedHttp) -> None:
                 await get(http, server.url("/from"), max_redirects=5)
 
 
+async def test_a_port_that_does_not_exist_is_refused_as_an_address_is_in_a_redirect_too(http: GuardedHttp) -> None:
+    with pytest.raises(EgressDenied, match="no port 65536"):
+        await get(http, "http://127.0.0.1:65536/")
+    async with serving(redirecting("http://127.0.0.1:99999/")) as server:
+        with pytest.raises(EgressDenied, match="no port 99999"):
+            await get(http, server.url("/from"), max_redirects=1)
+
+
 async def test_a_loop_of_redirects_ends(http: GuardedHttp) -> None:
     async with serving(redirecting("/from")) as server:
         with pytest.raises(httpx.TooManyRedirects):
@@ -397,3 +405,15 @@ async def test_pools_of_policies_long_unused_are_let_go_but_not_those_at_work(
         kept = set(http._transports)
         assert len(kept) <= 3
         assert policies[-1] in kept
+
+
+# ── what can be said without a request ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_would_be_refused_without_a_look_up_is_told_also_of_what_is_no_address(http: GuardedHttp) -> None:
+    """As documents name servers: anything."""
+    assert http.forbids("https://shop.example/v1", SHUT) == ""
+    assert http.forbids("http://127.0.0.1:8000", LOCAL) == ""
+    assert "the organisation's egress policy" in http.forbids("http://127.0.0.1:8000", SHUT)
+    for text in ("https://shop.example:99999", "https://[::1", "ftp://shop.example", "shop.example"):
+        assert http.forbids(text, LOCAL), text

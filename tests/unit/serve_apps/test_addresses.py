@@ -28,7 +28,7 @@ FAULTS = {
     "https://shop.example/a b": "no spaces and no line ends",
     "https://shop.example/v1\n": "no spaces and no line ends",
     "https://shop.example\\evil.example": "must name a server",
-    "https://shop.example:99999": "must name a port up to 65535",
+    "https://shop.example:99999": "There is no port 99999",
     "http://169.254.169.254/latest": "a cloud metadata service, which no call may reach",
     "http://0x7f.1/": "write it as four decimal numbers",
     "http://shop.example:25": "belongs to another protocol",
