@@ -33,6 +33,7 @@ async def test_a_due_job_opens_a_session_as_it_was_told_and_sends_its_prompt(des
         external_user_hmac=b"h" * 32,
         created_by="key:report",
         operator="ada",
+        proven=True,
     )
     assert await desk.send_all() == 1
     [session] = await desk.opened(job_id)
@@ -42,6 +43,7 @@ async def test_a_due_job_opens_a_session_as_it_was_told_and_sends_its_prompt(des
     scope = desk.at(session.id)
     [message] = await desk.sent(scope)
     assert (message.text, message.actor, message.operator) == ("send the report", "key:report", "ada")
+    assert message.proven
     assert await desk.secrets.value(scope, "TOKEN") == "its-value"
     job = await desk.job(job_id)
     assert (job.status, job.payload.secrets, job.secret_names) == ("dispatched", {}, ("TOKEN",))

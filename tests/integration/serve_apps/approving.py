@@ -8,7 +8,6 @@ import httpx
 from models.events import EventType
 from models.plans import FieldAccess, Lit, Text
 from models.tools import Idempotency
-from planvault.runtime.host import SessionRuntime
 from tests.integration.runtime.harness import Platform, World, eventually
 from tests.integration.serve_apps.conftest import ObservedDeps, Tenant
 from tests.unit.engine.plans import call, plan, reply, var
@@ -76,13 +75,8 @@ class Setup:
         self.world.tool("lookup", lambda call: {"name": "Ada"})
         self.world.tool("pay", lambda call: {"ok": True}, Idempotency.NONE)
         self.platform = Platform(deps.database, deps.keyring, tenant.scope, self.world)  # type: ignore[arg-type]
+        self.platform.quick = True  # the host of the test before has the shards of their common database
         self.tenant, self.client, self.admin = tenant, client, admin
-        self.hosts: list[SessionRuntime] = []
-
-    def wake(self) -> None:
-        """What LISTEN does in a cluster; without it a host looks once a second."""
-        for host in self.hosts:
-            host.wake()
 
     async def policy(self, mode: str = "auto", **runtime_policy: Any) -> httpx.Response:
         url = f"{self.tenant.admin}/projects/{self.tenant.scope.project_id}/settings"
@@ -94,7 +88,7 @@ class Setup:
 
     async def chat(self, **body: Any) -> Chat:
         answer = await self.client.post(f"{self.tenant.base}/sessions", json=body)
-        return Chat(self.client, f"{self.tenant.base}/sessions/{answer.json()['id']}", self.wake)
+        return Chat(self.client, f"{self.tenant.base}/sessions/{answer.json()['id']}", self.platform.wake)
 
     async def audit(self, **query: Any) -> list[dict[str, Any]]:
         answer = await self.admin.get(f"{self.tenant.admin}/audit", params=query)

@@ -30,8 +30,7 @@ async def setup(
     deps: ObservedDeps, tenant: Tenant, client: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> AsyncIterator[Setup]:
     made = Setup(deps, tenant, client, admin)
-    async with made.platform.host("a") as host:
-        made.hosts.append(host)
+    async with made.platform.host("a"):
         yield made
 
 

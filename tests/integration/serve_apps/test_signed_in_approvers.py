@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
 from models.access import Role
 from models.events import EventType
+from models.ids import JobId
 from planvault.settings import Settings
 from tests.integration.auth.issuer import AUDIENCE, Issuer, serving, signer
 from tests.integration.runtime.harness import SHARDS
@@ -72,8 +74,7 @@ async def room(
 ) -> AsyncIterator[Room]:
     made = Room(deps, tenant, client, admin)
     made.issuer, made.deps = issuer, deps
-    async with AsyncExitStack() as made.stack, made.platform.host("a") as host:
-        made.hosts.append(host)
+    async with AsyncExitStack() as made.stack, made.platform.host("a"):
         yield made
 
 
@@ -116,12 +117,12 @@ async def test_no_key_or_token_approves_in_a_persons_name_where_only_people_who_
 
 
 async def test_a_token_that_no_issuer_signed_proves_nothing(room: Room, issuer: Issuer) -> None:
-    """The issuer's name and the person's, under another key: it never comes to a vote."""
+    """The names of the issuer, of its key and of the person, under another key: it never comes to a vote."""
     await room.rules(BIG, **STRICT)
     await room.person(ADA)
     chat = await room.chat()
     correlation = await asked(room, chat)
-    forged = await room.speaks(signer("stranger").sign(issuer.claims(sub=ADA, email=ADA)))
+    forged = await room.speaks(signer("stranger").sign(issuer.claims(sub=ADA, email=ADA), kid=signer().kid))
     assert (await votes(chat.through(forged), correlation))[0] == 401
     unverified = await room.speaks(issuer.token(sub="mallory", email=ADA, email_verified=False))
     assert (await votes(chat.through(unverified), correlation))[0] == 404
@@ -188,6 +189,17 @@ async def test_settings_that_ask_for_it_are_shown_and_written_back_and_audited(r
     assert (await room.admin.put(url, json=read)).json() == read
     rows = await room.audit(action="SETTINGS_CHANGED")
     assert rows[0]["details"]["settings"]["runtimePolicy"]["signedInApproversOnly"] is True
+
+
+async def test_a_prompt_that_is_sent_later_is_as_proven_as_when_it_was_given(room: Room) -> None:
+    ada = await room.person(ADA)
+    proven = []
+    for client, claim in ((ada, {}), (room.client, {"X-Operator-Id": ADA})):
+        body = {"prompt": "pay ada", "delaySeconds": 60}
+        made = await client.post(f"{room.tenant.base}/scheduled-jobs", json=body, headers=claim)
+        job = await room.deps.scheduled_jobs.get(room.tenant.scope, JobId(UUID(made.json()["id"])))
+        proven.append((job.payload.operator, job.payload.proven))
+    assert proven == [(ADA, True), (ADA, False)]
 
 
 async def test_a_claim_does_not_replace_what_a_person_said_of_a_run_and_is_replaced_by_it(room: Room) -> None:
