@@ -3,17 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from typing import cast
 
 import asyncpg
 import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from planvault.auth import authenticator, tenancy
+from planvault.auth.permissions import Tenancy
+from planvault.auth.principals import Principal, PrincipalKind, admin_token
+from planvault.errors import IssuerUnavailable, NotAllowed, NotAuthenticated, NotFound, PlanVaultError
 from serve_apps.access import lasting
+from serve_apps.access.gate import Gatekeeper, enforce
 from serve_apps.access.lasting import while_admitted
+from serve_apps.access.policy import Rule
 from tests.integration.serve_apps.access.cast import Who, World, make_world
 from tests.integration.serve_apps.conftest import ObservedDeps
 from tests.integration.serve_apps.live import Sse, events, listening, serving
@@ -210,3 +217,46 @@ async def test_an_answer_that_fails_in_the_very_turn_in_which_the_right_ends_tel
         await while_admitted(again, app, {"type": "http", "path": "/"}, asyncio.Event().wait, drop)  # type: ignore[arg-type]
     await asyncio.sleep(0)
     assert faults == []
+
+
+@pytest.mark.usefixtures("often")
+async def test_a_viewer_that_takes_nothing_any_more_holds_nothing_up_when_its_right_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lasting, "_FAREWELL_S", 0.02)
+    answer = guarded(StreamingResponse(endless(), media_type="text/event-stream"), iter([False]))
+
+    async def stalled(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        with capture_logs() as logs:
+            await answer({"type": "http", "path": "/"}, asyncio.Event().wait, stalled)  # type: ignore[arg-type]
+    assert [log["event"] for log in logs] == ["access_ended", "viewer_stalled"]
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("refusal", [NotAuthenticated, NotAllowed, NotFound, IssuerUnavailable])
+async def test_a_stream_ends_as_one_that_is_over_whatever_its_viewer_would_be_answered_now(
+    refusal: type[PlanVaultError],
+) -> None:
+    """Also where the issuer, which has withdrawn a key since, cannot be asked: coming back would be a 503."""
+    admitted = iter([admin_token()])
+
+    class Door:
+        async def authenticate(self, authorization: str | None) -> Principal:
+            for principal in admitted:
+                return principal
+            raise refusal
+
+    app = FastAPI(openapi_url=None)
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(endless(), media_type="text/event-stream")
+
+    nowhere = cast("Tenancy", None)  # the route names no organisation
+    enforce(app, [Rule("GET", "/stream", frozenset({PrincipalKind.ADMIN}))], lambda _: Gatekeeper(Door(), nowhere))
+    async with listening(app) as url, httpx.AsyncClient() as http:
+        assert (await http.get(f"{url}/stream")).content == b"first"
