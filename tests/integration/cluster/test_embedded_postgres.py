@@ -233,6 +233,10 @@ async def test_a_lost_keyset_is_not_replaced(database_url: str, tmp_path: Path) 
     load_or_create(tmp_path / "keyset.json")  # as a process of the running platform does that finds none
     with pytest.raises(BringUpFailed, match=r"not this database's: it does not hold local-1"):
         await database.ready(database_url, Settings(keyset_path=tmp_path / "keyset.json"), tenant)
+    # What another provider wraps asks for no keyset of ours.
+    await ask(database_url, f"UPDATE organizations SET dek_wrap = 'aws-kms' WHERE id = '{tenant.org_id}'")
+    await database.ready(database_url, Settings(keyset_path=tmp_path / "keyset.json"), tenant)
+    await ask(database_url, f"UPDATE organizations SET dek_wrap = 'local' WHERE id = '{tenant.org_id}'")
     await ask(database_url, "DELETE FROM data_keys")
 
 

@@ -17,10 +17,11 @@ import pytest
 
 from models.commands import CommandKind
 from models.events import EventType
+from models.ids import BlobId
 from models.policies import OrgSettings
 from models.runs import RunStatus
 from planvault.errors import OutcomeUnknown, PlanVaultError, SchemaTooNew, Unavailable, Unrecordable
-from planvault.ports import Head, InboxEntry, UnreadableEntry
+from planvault.ports import Head, InboxEntry, RunWake, UnreadableEntry
 from planvault.storage.pool import open_pool
 from planvault.storage.tenants import Tenants
 from tests.faults.proxy import wire_to
@@ -306,6 +307,23 @@ class EventStoreContract:
         assert owner.scope in await owner.store.due_runs([owner.lease], after, 100)
         await owner.append({}, runs=(shop.run(RunStatus.EXECUTING),))
         assert owner.scope in await owner.store.open_runs([owner.lease], before)
+
+    async def test_what_a_batch_says_of_runs_and_contents_is_written_whatever_else_it_says(self, shop: Shop) -> None:
+        """Each append asks for the tables that it has rows for: one for another's would drop the rows."""
+        owner = await shop.owner()
+        run, pool = shop.run(RunStatus.AWAITING_SLOTS, NOON), shop.platform.pool
+        await owner.append({}, runs=(run,))
+        later = NOON + timedelta(hours=1)
+        await owner.append({}, wakes=(RunWake(run.run_id, later),))
+        assert await pool.fetchval("SELECT wake_at FROM runs WHERE id = $1", run.run_id) == later
+        blob = shop.platform.ids.new()
+        await pool.execute(
+            "INSERT INTO blobs (id, org_id, project_id, session_id, run_id, purpose) "
+            "VALUES ($1, $2, $3, $4, $5, 'result')",
+            *(blob, owner.scope.org_id, owner.scope.project_id, owner.scope.session_id, run.run_id),
+        )
+        await owner.append({}, blobs=(BlobId(blob),))
+        assert await pool.fetchval("SELECT kept FROM blobs WHERE id = $1", blob)
 
     async def test_viewers_of_all_shards_of_a_large_platform_are_told(self, shop: Shop) -> None:
         """4,096 shards are more than one notification holds."""
