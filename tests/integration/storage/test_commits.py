@@ -1,5 +1,6 @@
 """A commit that Postgres turns into a rollback is no commit."""
 
+import asyncio
 from contextlib import suppress
 
 import asyncpg
@@ -70,3 +71,22 @@ async def test_a_part_that_fails_takes_nothing_else_with_it(pool: Pool) -> None:
                 await connection.execute(name, org.id, "Second")
                 await connection.execute("SELECT 1 / 0")
     assert await pool.fetchval("SELECT name FROM organizations WHERE id = $1", org.id) == "First"
+
+
+async def test_a_connection_that_cannot_even_roll_back_is_given_up_and_what_was_wrong_is_heard(pool: Pool) -> None:
+    """Returned to the pool it would go on with somebody else's transaction."""
+    org = await Tenants(pool, TimeOrderedIds()).create_organization("Acme")
+    at_work: list[asyncio.Task[str]] = []
+
+    async def change() -> None:
+        async with transaction(pool) as connection:
+            await connection.execute("UPDATE organizations SET name = 'Other' WHERE id = $1", org.id)
+            at_work.append(asyncio.create_task(connection.execute("SELECT pg_sleep(60)")))
+            await asyncio.sleep(0)
+            raise NotFound
+
+    with pytest.raises(NotFound):
+        await asyncio.wait_for(change(), 10)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await asyncio.wait_for(at_work[0], 10)
+    assert await pool.fetchval("SELECT name FROM organizations WHERE id = $1", org.id) == "Acme"

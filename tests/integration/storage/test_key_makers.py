@@ -94,3 +94,20 @@ async def test_a_text_whose_grace_is_over_is_not_left_behind(pool: Pool) -> None
     await pool.execute("UPDATE api_keys SET retiring_until = now() WHERE id = $1", made.id)
     assert (await leaver.left(leaver.person)).keys == ()
     assert await leaver.keys.find(fresh.sha256) is not None
+
+
+async def test_of_a_service_token_that_was_rotated_since_the_old_text_ends(pool: Pool) -> None:
+    leaver = await Leaver.open(pool)
+    tokens, scope, user = ServiceTokens(pool, IDS), leaver.room.scope, leaver.person.user_id
+    async with within(pool, scope) as connection:
+        made, old = await tokens.create(
+            connection, scope, "hers", Role.ADMIN, timedelta(1), by=Role.OWNER, created_by="t", shown_to=user
+        )
+        _, fresh = await tokens.rotate(
+            connection, scope, made.id, timedelta(1), by=Role.OWNER, grace=timedelta(hours=1), shown_to=None
+        )
+    assert await tokens.find(old.sha256) is not None
+    left = await leaver.left(leaver.person)
+    assert [(token.id, token.old_text_only) for token in left.tokens] == [(made.id, True)]
+    assert await tokens.find(old.sha256) is None
+    assert await tokens.find(fresh.sha256) is not None
