@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from models.base import JsonObject
+from planvault.cli.left_behind import MAKER_IS_GONE
 from planvault.cli.listing import minute, show
 from planvault.cli.options import (
     CredentialsOption,
@@ -112,7 +113,9 @@ def _state(key: JsonObject) -> str:
     if key.get("revokedAt") is not None:
         return "revoked"
     ends = key.get("expiresAt")
-    if isinstance(ends, str):
-        return f"until {ends[:10]}" if datetime.fromisoformat(ends) > datetime.now(UTC) else "expired"
     state = "primary" if key.get("isPrimary") is True else "active"
-    return f"{state}, its maker is gone" if key.get("makerIsGone") is True else state
+    if isinstance(ends, str):
+        if datetime.fromisoformat(ends) <= datetime.now(UTC):
+            return "expired"
+        state = f"until {ends[:10]}"
+    return f"{state}, {MAKER_IS_GONE}" if key.get("makerIsGone") is True else state

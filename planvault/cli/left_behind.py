@@ -11,6 +11,9 @@ from rich.text import Text
 from models.base import JsonObject
 from planvault.cli.client import Query
 
+MAKER_IS_GONE = "its maker is gone"
+"""In lists, of what still opens."""
+
 WithKeysOption = Annotated[
     bool,
     typer.Option("--with-keys", help="End the project keys and service tokens that they were shown as well."),

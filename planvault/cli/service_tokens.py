@@ -11,7 +11,7 @@ from rich.text import Text
 
 from models.access import Role
 from models.base import JsonObject
-from planvault.cli.left_behind import WithKeysOption, asked, show_left_behind
+from planvault.cli.left_behind import MAKER_IS_GONE, WithKeysOption, asked, show_left_behind
 from planvault.cli.listing import minute, show
 from planvault.cli.options import (
     CredentialsOption,
@@ -44,7 +44,7 @@ def list_tokens(data: DataDirOption = None, credentials: CredentialsOption = Non
         (
             *(one.get("id"), one.get("name"), f"…{one.get('preview')}", one.get("role"), one.get("createdBy")),
             minute(one.get("lastUsedAt")),
-            "revoked" if one.get("revokedAt") else minute(one.get("expiresAt")),
+            _until(one),
         )
         for one in found
     ]
@@ -92,6 +92,13 @@ def revoke(
         left = api.admin("DELETE", f"{_ROUTE}/{token_id}", query=asked(with_keys=with_keys))
     Console().print(f"Service token {token_id} is revoked.")
     show_left_behind(left)
+
+
+def _until(token: JsonObject) -> str:
+    if token.get("revokedAt"):
+        return "revoked"
+    until = minute(token.get("expiresAt"))
+    return f"{until}, {MAKER_IS_GONE}" if token.get("makerIsGone") is True else until
 
 
 def _show_once(made: JsonObject) -> None:

@@ -1,6 +1,7 @@
 """Look-ups that many wait for: each test holds the answer back until all have asked."""
 
 import asyncio
+import gc
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -75,6 +76,19 @@ async def test_a_fault_is_everybodys_and_the_next_asks_anew() -> None:
     assert {type(fault) for fault in faults} == {ConnectionRefusedError}
     assert held.asked == 1
     assert await look_ups.find("k", held) == "ada"
+
+
+async def test_a_fault_that_nobody_waits_for_any_more_is_no_complaint_of_asyncio_s() -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    held, look_ups = Held(ConnectionRefusedError()), LookUps[str, str](lambda: 0.0, 4.0)
+    [asking] = await all_ask(look_ups, held, times=1)
+    asking.cancel()
+    await turns()
+    held.free.set()
+    await turns()
+    gc.collect()
+    assert complaints == []
 
 
 async def test_that_something_is_not_there_is_told_to_nobody_who_asked_later() -> None:

@@ -84,6 +84,23 @@ def test_listing_keys_shows_what_is_known_of_them(api: Api, planvault: Callable[
     assert "primary" in result.stdout
 
 
+def test_a_key_that_opens_without_its_maker_is_told_apart_whether_or_not_it_has_an_end(
+    api: Api, planvault: Callable[..., Result]
+) -> None:
+    gone: JsonObject = {"makerIsGone": True, "scopes": []}
+    api.answers[f"GET {KEYS}"] = {
+        "items": [
+            gone | {"name": "lasting"},
+            gone | {"name": "ending", "expiresAt": "2999-01-01T00:00:00Z"},
+            gone | {"name": "over", "expiresAt": "2020-01-01T00:00:00Z"},
+            gone | {"name": "ended", "revokedAt": "2020-01-01T00:00:00Z"},
+        ]
+    }
+    lines = planvault("keys", "list").stdout.splitlines()[1:]
+    assert [line.split()[0] for line in lines if "its maker is gone" in line] == ["lasting", "ending"]
+    assert "until 2999-01-01, its maker is gone" in lines[1]
+
+
 def test_a_new_key_alone_is_on_stdout(api: Api, planvault: Callable[..., Result]) -> None:
     api.answers[f"POST {KEYS}"] = (201, {"id": "k2", "name": "ci", "key": "sk_live_new"})
     result = planvault("keys", "create", "ci", "--scope", "hrn:project:tools:read")

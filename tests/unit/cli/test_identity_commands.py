@@ -31,6 +31,7 @@ TOKEN: JsonObject = {
     "preview": "wxyz",
     "createdBy": "ada@example.com",
     "expiresAt": "2026-11-27T10:00:00Z",
+    "makerIsGone": True,
 }
 LEFT: JsonObject = {
     "keys": [
@@ -108,7 +109,9 @@ def test_a_service_token_is_printed_once_and_nothing_else_on_stdout(run: Run, as
 
 
 def test_tokens_are_listed_for_people_and_for_programs(run: Run) -> None:
-    assert "…wxyz" in run("tokens", "list").stdout
+    listed = run("tokens", "list").stdout
+    assert "…wxyz" in listed
+    assert "2026-11-27 10:00, its maker is gone" in listed
     assert json.loads(run("tokens", "list", "--json").stdout) == [TOKEN]
 
 
