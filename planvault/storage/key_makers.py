@@ -37,10 +37,11 @@ async def left_behind(connection: Connection, scope: OrgScope, maker: Maker, *, 
     is restored.
     """
     people = (scope.org_id, maker.user_id)
+    # Tokens first: a key that is being made through one of them is waited for there, and seen by what looks next.
+    tokens = tuple(KnownToken.model_validate(dict(row)) for row in await connection.fetch(_SQL["tokens"], *people))
     keys = tuple(
         KnownKey.model_validate(dict(row)) for row in await connection.fetch(_SQL["keys"], *people, maker.token_id)
     )
-    tokens = tuple(KnownToken.model_validate(dict(row)) for row in await connection.fetch(_SQL["tokens"], *people))
     if end:
         await connection.execute(_SQL["end_keys"], scope.org_id, *_parted(keys))
         await connection.execute(_SQL["end_tokens"], scope.org_id, *_parted(tokens))

@@ -24,7 +24,7 @@ ALL = ["hrn:project:*"]
 
 
 class Leaver:
-    """A room with a member, and a service token that nobody in particular made."""
+    """A room with a member, and a service token that they or nobody in particular made."""
 
     def __init__(self, room: KeyRoom, user: UserId, token: ServiceToken) -> None:
         self.room, self.keys, self.token = room, ApiKeys(room.pool, IDS), token
@@ -32,14 +32,21 @@ class Leaver:
         self.service = Maker(kind=MakerKind.SERVICE, token_id=token.id)
 
     @classmethod
-    async def open(cls, pool: Pool) -> Leaver:
+    async def open(cls, pool: Pool, *, made_the_token: bool = False) -> Leaver:
         room, members = await KeyRoom.open(pool), Members(pool, IDS)
         who = f"mia-{IDS.new()}"
         user = await members.signed_in("https://id.example", who, email="", email_verified=False, name="Mia")
         await pool.execute("INSERT INTO members (org_id, user_id, role) VALUES ($1, $2, 'ADMIN')", room.org, user.id)
         async with within(pool, room.scope) as connection:
             token, _ = await ServiceTokens(pool, IDS).create(
-                connection, room.scope, "ci", Role.ADMIN, timedelta(1), by=Role.OWNER, created_by="t"
+                connection,
+                room.scope,
+                "ci",
+                Role.ADMIN,
+                timedelta(1),
+                by=Role.OWNER,
+                created_by="t",
+                shown_to=user.id if made_the_token else None,
             )
         return cls(room, user.id, token)
 
@@ -71,6 +78,16 @@ async def test_who_goes_while_they_are_shown_a_key_is_waited_for_with_it(pool: P
         made, text = await leaver.keys.create(leaver.room.project, "last", ALL, making, maker=maker)
         gone = await waits(pool, going(), "transactionid")
     assert [key.id for key in (await gone).keys] == [made.id]
+    assert await leaver.keys.find(text.sha256) is None
+
+
+async def test_who_goes_while_their_token_is_shown_a_key_is_waited_for_with_it(pool: Pool) -> None:
+    leaver = await Leaver.open(pool, made_the_token=True)
+    async with within(pool, leaver.room.scope) as making:
+        made, text = await leaver.keys.create(leaver.room.project, "last", ALL, making, maker=leaver.service)
+        gone = await waits(pool, leaver.goes(), "transactionid")
+    left = await gone
+    assert ([key.id for key in left.keys], [token.id for token in left.tokens]) == ([made.id], [leaver.token.id])
     assert await leaver.keys.find(text.sha256) is None
 
 
