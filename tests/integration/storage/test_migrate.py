@@ -78,3 +78,25 @@ async def test_who_is_kept_from_a_table_for_good_learns_why_and_nothing_is_left_
         with pytest.raises(BringUpFailed, match=r"9999_change.sql was kept from a table 3 times.*pg_stat_activity"):
             await migrate(database_url, [*shipped(), change])
         assert await watching.fetchval("SELECT to_regclass('half_made')") is None
+
+
+async def test_a_migration_that_waits_in_a_circle_with_the_platform_begins_anew(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two upgrades beside four writers one failed so."""
+    monkeypatch.setattr("planvault.storage.migrate._PAUSE_S", 0.05)
+    change = Migration("9999_change.sql", "LOCK TABLE hosts; LOCK TABLE actor_leases; SELECT 1/0")
+    platform = await asyncpg.connect(database_url)
+    try:
+        async with asyncio.timeout(30), platform.transaction():
+            await platform.execute("LOCK TABLE actor_leases")
+            migrating = asyncio.create_task(migrate(database_url, [*shipped(), change]))
+            while not await platform.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'actor_leases'::regclass)"
+            ):
+                await asyncio.sleep(0.01)
+            await platform.execute("LOCK TABLE hosts")  # whoever waited first is the one that is called off
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await asyncio.wait_for(migrating, 10)
+    finally:
+        await platform.close()
