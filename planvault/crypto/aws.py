@@ -34,10 +34,12 @@ class KmsClient(Protocol):
 
 
 def kms_client(region: str, endpoint: str = "") -> KmsClient:
-    """Credentials come the way that AWS's tools find them. Raises BringUpFailed where boto3 is not installed."""
+    """Credentials come the way that AWS's tools find them. Raises BringUpFailed where boto3 is not installed, or nobody
+    says how to reach KMS."""
     try:
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
     except ImportError:
         raise BringUpFailed("AWS KMS needs boto3. Run: pip install 'planvault[aws]'") from None
     config = Config(
@@ -46,7 +48,12 @@ def kms_client(region: str, endpoint: str = "") -> KmsClient:
         retries={"mode": "standard", "total_max_attempts": 2},
         max_pool_connections=_THREADS,
     )
-    made = boto3.client("kms", region_name=region or None, endpoint_url=endpoint or None, config=config)
+    try:
+        made = boto3.client("kms", region_name=region or None, endpoint_url=endpoint or None, config=config)
+    except (BotoCoreError, ValueError) as fault:  # ValueError: an endpoint that is no URL
+        raise BringUpFailed(
+            f"AWS KMS cannot be asked: {fault} Set PLANVAULT_KEK_AWS_REGION, or look at PLANVAULT_KEK_AWS_ENDPOINT."
+        ) from fault
     return cast("KmsClient", made)
 
 

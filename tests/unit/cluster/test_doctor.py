@@ -130,3 +130,19 @@ def test_a_provider_that_only_unwraps_what_is_left_is_a_warning_while_it_is_away
     load_or_create(keyset)
     found = [f for f in examine(settings(data_dir, keyset_path=keyset, **chosen)) if f.subject == KEYS]
     assert [finding.verdict for finding in found] == ["ok", "warning"]
+
+
+@pytest.mark.parametrize(("setting", "says"), [("", "region"), ("not a url", "Invalid endpoint")])
+def test_a_kms_that_the_settings_do_not_say_how_to_reach_is_told_in_words(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, setting: str, says: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(data_dir / "none"))
+    chosen = {"kek_provider": "aws-kms", "kek_aws_key": "alias/planvault", "kek_aws_endpoint": setting}
+    if setting:
+        chosen["kek_aws_region"] = "eu-central-1"
+    [found] = [f for f in examine(settings(data_dir, **chosen)) if f.subject == KEYS]
+    assert found.verdict == "failed"
+    assert says in found.detail
+    assert "PLANVAULT_KEK_AWS_" in found.detail
