@@ -173,7 +173,7 @@ async def test_a_pruner_killed_at_any_step_loses_nothing_and_leaves_no_file_behi
     while not await survives(JournalFiles, deaths + 1):
         deaths += 1
         assert await left_to_prune(platform) == 3
-    assert deaths == 12
+    assert deaths == 14
     assert not await survives(LeftoverFiles, 1)
     assert not await survives(LeftoverFiles, 1, behind=True)  # doomed, and still there
     assert not await survives(LeftoverFiles, 2)  # gone, and not forgotten

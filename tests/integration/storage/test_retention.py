@@ -8,7 +8,6 @@ import pytest
 
 from models.commands import CommandKind
 from models.events import EventType
-from models.ids import MessageId
 from models.runs import RunStatus
 from models.tenants import SessionScope
 from models.tools import Idempotency, ToolCallFailure, ToolFailed
@@ -203,7 +202,11 @@ async def test_kept_answers_go_after_a_day_whose_ever_they_are(platform: Platfor
         return Answer(204)
 
     for number in range(3):
-        scope = AnswerScope(platform.scope.org_id, MessageId(platform.ids.new()))
+        project = platform.ids.new()
+        await platform.pool.execute(
+            "INSERT INTO projects (id, org_id, name) VALUES ($1, $2, $3)", project, platform.scope.org_id, str(project)
+        )
+        scope = AnswerScope(platform.scope.org_id, project)
         key = IdempotencyKey("PUT /x", f"k-{number}", b"1" * 32)
         await Keys(platform.pool, platform.keyring).once(scope, key, work)
     await platform.pool.execute("UPDATE idempotency SET created_at = now() - interval '25 hours' WHERE key <> 'k-2'")
