@@ -3,6 +3,9 @@
 Detached, restarted without end, never retried by Ray: a call that Ray repeats would be a second effect. A restarted
 actor reruns only `__init__` and reads everything else from Postgres. Names carry the build, because `get_if_exists`
 across an upgrade returns the old code (design, "On Ray").
+
+Each actor imports what it wraps when it is made: this module is loaded in the processes of all of them and of their
+driver, and with every plain class it took 1.2 s of processor time and 155 MiB there, 0.6 s and 100 MiB without.
 """
 
 from __future__ import annotations
@@ -16,15 +19,8 @@ import ray
 import structlog
 from ray.exceptions import RayError
 
-from actors.caretaker import Caretaker
-from actors.catalog_worker import CatalogWorker
 from actors.handles import RayToolWorkers, ServeEmbedder, ServePlanner, tool_worker_names
-from actors.job_process import JobProcesses
-from actors.learner import Learner
-from actors.scheduler import Scheduler
-from actors.session_host import SessionHost
 from actors.supervisor import Desired
-from actors.tool_worker import ToolWorker
 from planvault.clock import TimeOrderedIds
 from planvault.redact import Redactor
 from planvault.settings import Settings
@@ -41,6 +37,8 @@ _SUPERVISOR = "supervisor"
 @ray.remote
 class SessionHostActor:
     def __init__(self, name: str) -> None:
+        from actors.session_host import SessionHost
+
         settings, redactor = open_process()
         parts = (name, settings, redactor, ServeEmbedder(), ServePlanner())
         build_id = name.split("-", 3)[-1]  # session-host-SLOT-BUILD: the environment may be an older build's
@@ -63,6 +61,10 @@ class CatalogWorkerActor:
     """`bulk_import`: the command that does a bulk import, given from above (cluster.jobs.driver)."""
 
     def __init__(self, name: str, bulk_import: Sequence[str] = ()) -> None:
+        from actors.catalog_worker import CatalogWorker
+        from actors.job_process import JobProcesses
+        from actors.learner import Learner
+
         settings, _ = open_process()
         address = str(ray.get_runtime_context().gcs_address)
         jobs = JobProcesses((*bulk_import, address)) if bulk_import else None
@@ -83,6 +85,8 @@ class CatalogWorkerActor:
 @ray.remote
 class ToolWorkerActor:
     def __init__(self, name: str) -> None:
+        from actors.tool_worker import ToolWorker
+
         settings, _ = open_process()
         self._worker = ToolWorker(settings)
         self._worker.start()
@@ -101,6 +105,8 @@ class ToolWorkerActor:
 @ray.remote
 class SchedulerActor:
     def __init__(self, name: str) -> None:
+        from actors.scheduler import Scheduler
+
         settings, _ = open_process()
         self._scheduler = Scheduler(settings)
         self._scheduler.start()
@@ -121,6 +127,8 @@ class SupervisorActor:
     """
 
     def __init__(self, rank: str, build_id: str, bulk_import: Sequence[str] = ()) -> None:
+        from actors.caretaker import Caretaker
+
         settings, _ = open_process()
         settings = settings.model_copy(update={"build_id": build_id})
         given = {"CatalogWorker": (bulk_import,)}
