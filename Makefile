@@ -20,7 +20,7 @@ test: install
 
 # Every boundary of the fault matrix, and the faults that take long: exactly what `make test` leaves out.
 test-faults: install
-	$(BIN)/python -m pytest -m faults tests
+	$(BIN)/python -m pytest -m faults tests -n 2
 
 check: install
 	$(BIN)/ruff check .
