@@ -85,3 +85,10 @@ def response(status: str = "200 OK", body: bytes = b"ok", **headers: str) -> byt
 
 async def ok(_: Received, writer: asyncio.StreamWriter) -> None:
     writer.write(response())
+
+
+def redirecting(location: str, status: str = "302 Found") -> Answer:
+    async def answer(received: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(status, b"", Location=location) if received.path == "/from" else response())
+
+    return answer
