@@ -57,14 +57,15 @@ async def create_organization(
     made = await deps.tenants.create_organization(body.name)
     scope = OrgScope(org_id=made.id)
     try:
-        # The first row of its log, in a transaction of its own: an organisation has keys once it is there.
+        await install_native_tools(deps.pool, scope, deps.ids)
+        # The first row of its log, in a transaction of its own: an organisation has keys once it is there. Last, since
+        # one that has a log is not taken back.
         written = await changed(deps, scope, AuditAction.ORGANIZATION_CREATED, actor, {"name": made.name})
         async with within(deps.pool, scope) as connection:
             await written(connection)
-    except BaseException:
+    except BaseException:  # also where the caller hung up: nobody knows of it then
         await platform.organizations.take_back(scope)
         raise
-    await install_native_tools(deps.pool, scope, deps.ids)
     invitation = None if body.owner_email is None else await _invited(deps, scope, body.owner_email, actor)
     return NewOrganizationOut(
         organization=OrganizationOut.of(await platform.organizations.get(made.id)), invitation=invitation

@@ -191,15 +191,16 @@ async def test_no_organisation_stays_behind_while_nobody_wraps_its_keys(
     assert await deps.database.fetchval("SELECT count(*) FROM organizations") == before
 
 
-async def test_an_organisation_whose_log_could_not_begin_is_taken_back(
-    deps: ObservedDeps, operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["install_native_tools", "changed"])
+async def test_an_organisation_that_could_not_be_finished_is_taken_back(
+    deps: ObservedDeps, operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """The provider answers, and a moment later it does not."""
+    """The provider answers, and a moment later it does not; or its tools cannot be written, or its log not begun."""
 
     async def away(*_: object) -> None:
         raise Unavailable("The key provider is away")
 
-    monkeypatch.setattr("serve_apps.superadmin.routes.changed", away)
+    monkeypatch.setattr(f"serve_apps.superadmin.routes.{step}", away)
     before = await deps.database.fetchval("SELECT count(*) FROM organizations")
     answer = await operator.post(ORGS, json={"name": "Acme"})
     assert answer.status_code == 503
