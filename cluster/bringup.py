@@ -60,6 +60,7 @@ def up(options: UpOptions, report: Report) -> Credentials:
     """
     refuse_foreign_packages()
     oidc_policy(Settings())  # a replica that cannot start would say it too late
+    patience(os.environ if options.environment is None else options.environment)  # so would the part that waits
     user = None if options.database_url else server_user()
     data = prepare(options.data_dir, user)
     server = None if options.database_url else postgres.embedded(data, user)

@@ -1,9 +1,11 @@
 """A part that is late: the machine's load is told, and how to wait longer."""
 
 import os
+from pathlib import Path
 
 import pytest
 
+from cluster.bringup import UpOptions, up
 from cluster.patience import VARIABLE, late, patience
 from planvault.errors import BringUpFailed
 
@@ -29,3 +31,10 @@ def test_who_waits_in_vain_learns_why_and_what_to_do(monkeypatch: pytest.MonkeyP
     assert message.startswith("Ray (log: /d/ray.log) did not start within 60 s. ")
     assert says in message
     assert f"{VARIABLE}=3 planvault up" in message
+
+
+def test_a_bring_up_refuses_it_before_it_makes_or_starts_anything(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with pytest.raises(BringUpFailed, match=VARIABLE):
+        up(UpOptions(folder, environment={VARIABLE: "soon"}), lambda part, what: None)
+    assert not folder.exists()
