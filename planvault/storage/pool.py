@@ -161,7 +161,7 @@ async def savepoint(connection: Connection) -> AsyncIterator[None]:
     try:
         yield
         await connection.execute("RELEASE SAVEPOINT part")
-    except BaseException:
+    except BaseException:  # cancellation too: who catches it outside goes on without this part
         await _undone(connection, "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")
         raise
 

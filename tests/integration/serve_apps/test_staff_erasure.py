@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,32 +9,22 @@ from uuid import UUID
 import httpx
 import pytest
 
-from actors.privacy_worker import privacy_work
 from models.access import Asker, Invitation, Maker, MakerKind, Role, User
 from models.tenants import OrgScope
-from planvault.storage.pool import Connection, open_pool
-from planvault.storage.pool import Role as Login
+from planvault.storage.pool import Connection
 from planvault.storage.privacy_work import PrivacyWork
 from planvault.storage.tenancy import within
 from tests.integration.serve_apps.access.cast import make_world
 from tests.integration.serve_apps.conftest import ObservedDeps, Tenant, client_for
-from tests.integration.serve_apps.privacy import AT_ONCE, all_done, exported, searched
+from tests.integration.serve_apps.privacy import all_done, exported, searched, work
 from tests.integration.serve_apps.test_scenarios import shop
+
+__all__ = ["work"]
 
 pytestmark = pytest.mark.postgres
 MIA = "mia.hopper@example.com"
 NAMES = (MIA, "Mia Hopper", "subject-of-mia")
 AS_MIA = {"X-Operator-Id": MIA}
-
-
-@pytest.fixture
-async def work(deps: ObservedDeps) -> AsyncIterator[PrivacyWork]:
-    url = deps.settings.platform_url
-    async with (
-        await open_pool(url, name="privacy", maximum=3, role=Login.PLATFORM) as pool,
-        await open_pool(url, name="keys", maximum=1, role=Login.PLATFORM) as keys,
-    ):
-        yield privacy_work(deps.settings, pool, keys, None, AT_ONCE)
 
 
 async def joined(deps: ObservedDeps, scope: OrgScope, role: Role = Role.ADMIN) -> User:
